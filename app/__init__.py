@@ -1,0 +1,1 @@
+"""What the outside talks to; depends on provisioning, migrations and tenants."""

@@ -1,0 +1,219 @@
+"""What the operator decides, read from the environment once and passed down.
+
+Called by `app.commands`; everything below receives a `Settings` and never looks at the environment.
+Grove's own keys start with `GROVE_`; a handful of names that hosting platforms set (`DATABASE_URL`,
+`REDIS_URL`, `PORT`, …) are read as they are, and `<CLIENT>_DB_URL` names a registered client's database.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+MIN_SECRET_LENGTH = 32
+_CLIENT_SUFFIX = "_DB_URL"
+
+
+class SettingsError(Exception):
+    """The environment does not describe a server that could start; the message is one clear line."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration.
+
+    Shape: `database_url`, `redis_url` and `secret_key` are None in embedded mode until the engines have started;
+    `client_databases` maps a client id to the URL that `<CLIENT>_DB_URL` gave; `trusted_proxies` counts the
+    reverse proxies whose `X-Forwarded-For` entries are believed.
+    Units: names end in `_s` for seconds, `_days` for days.
+    """
+
+    secret_key: str | None = None
+    database_url: str | None = None
+    redis_url: str | None = None
+    grafana_url: str | None = None
+    grafana_admin_password: str | None = None
+    public_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    web_processes: int = 1
+    data_dir: Path = Path(".grove")
+    postgres_bin: Path | None = None
+    valkey_server: Path | None = None
+    log_level: str = "info"
+    log_format: str = "json"
+    delete_grace_days: int = 30
+    retention_days: int = 730
+    duplicate_window_days: int = 30
+    ingest_connections: int = 4
+    query_connections: int = 8
+    ingest_queue_events: int = 50_000
+    drain_timeout_s: int = 30
+    trusted_proxies: int = 0
+    client_databases: Mapping[str, str] = {}
+
+    @property
+    def embedded(self) -> bool:
+        """Whether Grove has to bring a Postgres of its own."""
+        return self.database_url is None
+
+    @property
+    def main_url(self) -> str:
+        """The database URL, which must be known by now.
+
+        Errors: SettingsError.
+        """
+        if self.database_url is None:
+            message = "DATABASE_URL is not set, and only `grove serve` and `grove demo` start a database of their own."
+            raise SettingsError(message)
+        return self.database_url
+
+    @property
+    def key_material(self) -> str:
+        """The secret key, which must be known by now.
+
+        Errors: SettingsError.
+        """
+        if self.secret_key is None:
+            message = "GROVE_SECRET_KEY is not set."
+            raise SettingsError(message)
+        return self.secret_key
+
+    @property
+    def base_url(self) -> str:
+        """The address under which people reach this server, without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read and check the environment.
+
+    Errors: SettingsError, naming the key.
+    """
+    values: dict[str, Any] = {}
+    known = {_key(name): name for name in Settings.__struct_fields__ if name != "client_databases"}
+    for key, text in environ.items():
+        if key in known and text != "":
+            values[known[key]] = _parse(key, known[key], text)
+        elif key.startswith("GROVE_") and key not in known:
+            message = f"{key} is no setting of Grove; known are {', '.join(sorted(k for k in known if k[:6] == 'GROVE_'))}."
+            raise SettingsError(message)
+    values["client_databases"] = _client_databases(environ)
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def to_environ(settings: Settings) -> dict[str, str]:
+    """Write the settings as the environment of a child process; `load` reads the same settings back."""
+    environ: dict[str, str] = {}
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if name == "client_databases":
+            environ |= {_database_key(client_id): url for client_id, url in value.items()}
+        elif value is not None:
+            environ[_key(name)] = str(value)
+    return environ
+
+
+def _key(name: str) -> str:
+    if name in {"database_url", "redis_url", "port", "grafana_url", "grafana_admin_password"}:
+        return name.upper()
+    return f"GROVE_{name.upper()}"
+
+
+def _database_key(client_id: str) -> str:
+    return client_id.upper().replace("-", "_") + _CLIENT_SUFFIX
+
+
+def _client_databases(environ: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for key, text in environ.items():
+        if key.endswith(_CLIENT_SUFFIX) and not key.startswith("GROVE_") and text != "":
+            found[key.removesuffix(_CLIENT_SUFFIX).lower().replace("_", "-")] = _database_address(key, text)
+    return found
+
+
+def _parse(key: str, name: str, text: str) -> object:
+    kind = Settings.__annotations__[name]
+    if kind is int:
+        return _number(key, text)
+    if kind in {Path, Path | None}:
+        return Path(text)
+    check = _CHECKS.get(name)
+    return text if check is None else check(key, text)
+
+
+def _number(key: str, text: str) -> int:
+    low, high = _RANGES.get(key, (1, 1_000_000))
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        message = f"{key} must be a whole number from {low} to {high}, not {text!r}."
+        raise SettingsError(message)
+    return int(text)
+
+
+def _address(key: str, text: str, schemes: set[str]) -> str:
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        message = f"{key} must be a URL that starts with {' or '.join(sorted(s + '://' for s in schemes))}."
+        raise SettingsError(message)
+    return text
+
+
+def _database_address(key: str, text: str) -> str:
+    _address(key, text, {"postgres", "postgresql"})
+    if urlsplit(text).path in {"", "/"}:
+        message = f"{key} must name a database, as in postgresql://user:password@host:5432/name."
+        raise SettingsError(message)
+    return text
+
+
+def _choice(*allowed: str) -> Callable[[str, str], str]:
+    def check(key: str, text: str) -> str:
+        if text not in allowed:
+            message = f"{key} must be one of {', '.join(allowed)}, not {text!r}."
+            raise SettingsError(message)
+        return text
+
+    return check
+
+
+def _long_enough(key: str, text: str) -> str:
+    if len(text) < MIN_SECRET_LENGTH:
+        message = f"{key} must have at least {MIN_SECRET_LENGTH} characters."
+        raise SettingsError(message)
+    return text
+
+
+def _check(settings: Settings) -> None:
+    if settings.embedded:
+        return
+    for name in ("secret_key", "public_url"):
+        if getattr(settings, name) is None:
+            message = f"{_key(name)} is required when DATABASE_URL is set."
+            raise SettingsError(message)
+
+
+_RANGES = {
+    "PORT": (0, 65_535),
+    "GROVE_WEB_PROCESSES": (1, 64),
+    "GROVE_DELETE_GRACE_DAYS": (0, 3650),
+    "GROVE_TRUSTED_PROXIES": (0, 10),
+    "GROVE_INGEST_CONNECTIONS": (1, 100),
+    "GROVE_QUERY_CONNECTIONS": (1, 100),
+}
+
+_CHECKS: dict[str, Callable[[str, str], str]] = {
+    "secret_key": _long_enough,
+    "database_url": _database_address,
+    "redis_url": lambda key, text: _address(key, text, {"redis", "rediss"}),
+    "grafana_url": lambda key, text: _address(key, text, {"http", "https"}),
+    "public_url": lambda key, text: _address(key, text, {"http", "https"}),
+    "log_level": _choice("debug", "info", "warning", "error"),
+    "log_format": _choice("json", "console"),
+}

@@ -1,0 +1,1 @@
+"""Migrations of one client's schema; the same for every client."""

@@ -1,0 +1,1 @@
+"""Who the clients are and where their data lives; depends on nothing else of Grove."""

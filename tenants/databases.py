@@ -1,0 +1,214 @@
+"""Pools of connections to the clients' databases, and units of work in them.
+
+A unit of work is one transaction under one role of one client: the database itself refuses everything
+else. Called by ingest and query; ingest, query and attached sources have pools of their own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import asyncpg
+
+from tenants.errors import QueryTimedOut, StoreUnavailable
+from tenants.ids import quote
+from tenants.placement import Placement, Purpose
+
+CONNECT_TIMEOUT_S = 5.0
+ACQUIRE_TIMEOUT_S = 5.0
+IDLE_CLOSE_S = 60.0
+
+# What a server says when it is away, stopping, starting or full; anything else is a fault of the statement.
+UNAVAILABLE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    OSError,
+    TimeoutError,
+)
+
+
+class Limits(Protocol):
+    """What the pools need to know from the settings."""
+
+    @property
+    def ingest_connections(self) -> int:
+        """Connections per database for ingest."""
+
+    @property
+    def query_connections(self) -> int:
+        """Connections per database for questions."""
+
+
+Observer = Callable[[Placement, Purpose, str, Sequence[Any]], None]
+
+# Per purpose: how long a statement may run and how long it may wait for a lock, in milliseconds.
+_TIMEOUTS_MS = {Purpose.READ: (10_000, 2_000), Purpose.SOURCE: (10_000, 2_000), Purpose.WRITE: (10_000, 5_000)}
+
+
+class _PooledConnection(asyncpg.Connection):
+    """A connection that needs no reset between uses: everything a unit of work sets is `SET LOCAL`."""
+
+    def get_reset_query(self) -> str:
+        """Ask for nothing, which saves a round trip per unit of work."""
+        return ""
+
+
+class TenantConnection:
+    """One transaction under one role of one client.
+
+    Every statement passes here, so that an observer (a test of the walls) sees each of them.
+    """
+
+    def __init__(self, raw: Any, placement: Placement, purpose: Purpose, observe: Observer | None) -> None:
+        self._raw = raw
+        self.placement = placement
+        self.purpose = purpose
+        self._observe = observe
+
+    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        """Run a query and return all its rows."""
+        self._note(sql, args)
+        rows: list[asyncpg.Record] = await self._raw.fetch(sql, *args)
+        return rows
+
+    async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
+        """Run a query and return its first row."""
+        self._note(sql, args)
+        row: asyncpg.Record | None = await self._raw.fetchrow(sql, *args)
+        return row
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        """Run a query and return the first column of its first row."""
+        self._note(sql, args)
+        return await self._raw.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: Any) -> str:
+        """Run a statement and return its command tag."""
+        self._note(sql, args)
+        tag: str = await self._raw.execute(sql, *args)
+        return tag
+
+    async def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Append rows to a table of this client with binary `COPY`."""
+        if self._observe is not None:
+            names = ", ".join(quote(column) for column in columns)
+            self._note(f"COPY {quote(self.placement.schema)}.{quote(table)} ({names}) FROM STDIN", ())
+        await self._raw.copy_records_to_table(
+            table, schema_name=self.placement.schema, columns=list(columns), records=rows
+        )
+
+    async def cursor(self, sql: str, *args: Any, prefetch: int = 1000) -> AsyncIterator[asyncpg.Record]:
+        """Stream a query's rows, `prefetch` at a time."""
+        self._note(sql, args)
+        async for row in self._raw.cursor(sql, *args, prefetch=prefetch):
+            yield row
+
+    def _note(self, sql: str, args: Sequence[Any]) -> None:
+        if self._observe is not None:
+            self._observe(self.placement, self.purpose, sql, args)
+
+
+class Databases:
+    """The pools: one per login and purpose, opened at first use, closed when idle for long."""
+
+    def __init__(self, limits: Limits, *, observe: Observer | None = None) -> None:
+        self._limits = limits
+        self._observe = observe
+        self._pools: dict[tuple[str, Purpose], asyncio.Task[asyncpg.Pool]] = {}
+
+    @asynccontextmanager
+    async def unit(
+        self, placement: Placement, purpose: Purpose, *, statement_timeout_ms: int | None = None
+    ) -> AsyncIterator[TenantConnection]:
+        """Run a block as one transaction under the client's role; commit at its end.
+
+        Errors: StoreUnavailable if the database is away; QueryTimedOut if a statement was cut off.
+        """
+        try:
+            pool = await self._pool(placement, purpose)
+            async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as raw:
+                await raw.execute(begin_statement(placement, purpose, statement_timeout_ms))
+                try:
+                    yield TenantConnection(raw, placement, purpose, self._observe)
+                except BaseException:
+                    await _roll_back(raw)
+                    raise
+                await raw.execute("COMMIT")
+        except asyncpg.QueryCanceledError as error:
+            raise QueryTimedOut from error
+        except UNAVAILABLE as error:
+            raise StoreUnavailable from error
+
+    async def _pool(self, placement: Placement, purpose: Purpose) -> asyncpg.Pool:
+        url = placement.source_url if purpose is Purpose.SOURCE else placement.serve_url
+        if url is None:
+            message = "only an attached client has a source"
+            raise ValueError(message)
+        task = self._pools.get((url, purpose))
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = asyncio.create_task(self._open(url, purpose))
+            self._pools[url, purpose] = task
+        return await asyncio.shield(task)
+
+    async def _open(self, url: str, purpose: Purpose) -> asyncpg.Pool:
+        write = purpose is Purpose.WRITE
+        return await asyncpg.create_pool(
+            url,
+            connection_class=_PooledConnection,
+            min_size=0,
+            max_size=self._limits.ingest_connections if write else self._limits.query_connections,
+            max_inactive_connection_lifetime=IDLE_CLOSE_S,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=_TIMEOUTS_MS[purpose][0] / 1000 + 5,
+            server_settings={"application_name": "grove", "timezone": "UTC"},
+        )
+
+    async def forget(self, placement: Placement) -> None:
+        """Close the pools that only this client used (its own or an attached database)."""
+        urls = {placement.source_url}
+        if placement.kind == "database":
+            urls.add(placement.serve_url)
+        for key in [key for key in self._pools if key[0] in urls]:
+            await self._close(self._pools.pop(key))
+
+    async def close(self) -> None:
+        """Close every pool; whatever still runs is cut off."""
+        tasks, self._pools = list(self._pools.values()), {}
+        for task in tasks:
+            await self._close(task)
+
+    async def _close(self, task: asyncio.Task[asyncpg.Pool]) -> None:
+        task.cancel()
+        if task.done() and not task.cancelled() and task.exception() is None:
+            task.result().terminate()
+
+
+def begin_statement(placement: Placement, purpose: Purpose, statement_timeout_ms: int | None = None) -> str:
+    """Write the statement that opens a unit of work: transaction, role and limits in one round trip.
+
+    Only identifiers from the registry and numbers of our own are put in.
+    """
+    statement_ms, lock_ms = _TIMEOUTS_MS[purpose]
+    mode = "" if purpose is Purpose.WRITE else " READ ONLY"
+    role = "" if purpose is Purpose.SOURCE else f"SET LOCAL ROLE {quote(placement.role_for(purpose))}; "
+    return (
+        f"BEGIN{mode}; {role}"
+        f"SET LOCAL statement_timeout = {statement_timeout_ms or statement_ms}; "
+        f"SET LOCAL lock_timeout = {lock_ms}; SET LOCAL idle_in_transaction_session_timeout = 15000"
+    )
+
+
+async def _roll_back(raw: Any) -> None:
+    """Roll back; a connection that cannot even do that is closed, and the pool replaces it."""
+    try:
+        await raw.execute("ROLLBACK", timeout=CONNECT_TIMEOUT_S)
+    except (*UNAVAILABLE, asyncpg.PostgresError):
+        raw.terminate()

@@ -1,0 +1,94 @@
+"""What can go wrong, named for what happened; knows no HTTP (`app.problems` maps each to an answer)."""
+
+
+class GroveError(Exception):
+    """The root of all expected failures.
+
+    `field` names the offending input as a JSON pointer where there is one.
+    """
+
+    def __init__(self, detail: str = "", *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+
+
+class NotFound(GroveError):
+    """No such thing, or it belongs to somebody else: the answer is the same on purpose."""
+
+
+class InputRefused(GroveError):
+    """A value is malformed, reserved or out of range. `errors` lists further (pointer, detail) pairs."""
+
+    def __init__(self, detail: str, *, field: str | None = None, code: str = "invalid", errors: list[tuple[str, str]] | None = None) -> None:
+        super().__init__(detail, field=field)
+        self.code = code
+        self.errors = errors or ([(field, detail)] if field else [])
+
+
+class AlreadyTaken(GroveError):
+    """An id, domain or name that must be unique is in use."""
+
+
+class WrongState(GroveError):
+    """The thing exists, but not in a state in which this can be done."""
+
+
+class DatabaseRefused(GroveError):
+    """A client's database URL cannot be used: unreachable, wrong, writable only, or not empty."""
+
+
+class Unauthenticated(GroveError):
+    """No key, or one that is malformed, unknown, expired or revoked."""
+
+
+class Forbidden(GroveError):
+    """The key is valid and the object is its own client's, but the key's scopes do not allow this."""
+
+
+class OriginRefused(Forbidden):
+    """A browser's key came from an origin that it is not allowed from."""
+
+
+class ClientSuspended(GroveError):
+    """The client's access is suspended or being deleted."""
+
+
+class ChatTablesReadOnly(GroveError):
+    """The client's chatbot tables are an attached database that Grove only reads."""
+
+
+class IdempotencyConflict(GroveError):
+    """The same Idempotency-Key came with another request."""
+
+
+class QueueFull(GroveError):
+    """A client's bounded ingest queue has no room. `retry_after_s` says when to come back."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("Too many events are waiting for this client's database.")
+        self.retry_after_s = retry_after_s
+
+
+class StoreUnavailable(GroveError):
+    """A database cannot be reached or did not answer in time. `retry_after_s` says when to come back."""
+
+    def __init__(self, detail: str = "The database is not available at the moment.", *, retry_after_s: int = 2) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class QueryTimedOut(GroveError):
+    """A question took longer than its limit and was cancelled."""
+
+
+class BodyTooLarge(GroveError):
+    """The body, as sent or inflated, is over its limit. `limit_bytes` is that limit."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The body may hold {limit_bytes} bytes at most, also after decompression.")
+        self.limit_bytes = limit_bytes
+
+
+class UnsupportedBody(GroveError):
+    """The body's media type or encoding is none that this path takes."""

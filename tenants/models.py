@@ -1,0 +1,208 @@
+"""The control plane's tables: who the clients are, what they may do, and what was done to them.
+
+One schema, `grove`, changed by `migrations/control` alone. Read through `tenants.control` sessions.
+"""
+
+import uuid
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, TIMESTAMP, UUID
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+SCHEMA = "grove"
+_NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Declares the tables of schema `grove`; every time is `timestamptz`."""
+
+    metadata = MetaData(schema=SCHEMA, naming_convention=_NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: TIMESTAMP(timezone=True),
+        dict[str, Any]: JSONB,
+        list[str]: ARRAY(Text),
+        bytes: BYTEA,
+        str: Text,
+        uuid.UUID: UUID(as_uuid=True),
+        int: BigInteger,
+    }
+
+
+_NOW = text("now()")
+
+
+class Server(Base):
+    """A Postgres server that holds clients. `main` is `DATABASE_URL` itself and stores no URL.
+
+    `serve_login` is the login through which clients on it are served; null where Grove may not make roles there,
+    so that the given login has to serve as well.
+    """
+
+    __tablename__ = "servers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    admin_url_sealed: Mapped[bytes | None]
+    serve_login: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Client(Base):
+    """A client of the agency. `status`: provisioning, active, suspended, deleting."""
+
+    __tablename__ = "clients"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    status: Mapped[str]
+    timezone: Mapped[str]
+    domain: Mapped[str | None] = mapped_column(unique=True)
+    branding: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    staff: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    dashboards: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
+    grafana_org_id: Mapped[int | None]
+    retention_days: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    suspended_at: Mapped[datetime | None]
+    delete_after: Mapped[datetime | None]
+
+
+class PlacementRow(Base):
+    """Where a client's data lives. One row per client, removed with it."""
+
+    __tablename__ = "placements"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str]
+    server: Mapped[str] = mapped_column(ForeignKey("grove.servers.name"))
+    database: Mapped[str]
+    database_made: Mapped[bool] = mapped_column(server_default=text("false"))
+    schema: Mapped[str] = mapped_column("schema_name")
+    owner_role: Mapped[str]
+    writer_role: Mapped[str]
+    reader_role: Mapped[str]
+    login_role: Mapped[str]
+    login_password_sealed: Mapped[bytes | None]
+    source_url_sealed: Mapped[bytes | None]
+    source_admin_url_sealed: Mapped[bytes | None]
+    source_role: Mapped[str | None]
+    source_map: Mapped[dict[str, Any] | None]
+    partition_interval: Mapped[str] = mapped_column(server_default=text("'year'"))
+    revision: Mapped[str | None]
+    unhardened: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
+
+    __table_args__ = (UniqueConstraint("server", "database", "schema_name"),)
+
+
+class ApiKey(Base):
+    """A key, of which only the SHA-256 is kept. `client_id` is null for platform keys."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str | None] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    name: Mapped[str]
+    hash: Mapped[bytes] = mapped_column(unique=True)
+    hint: Mapped[str]
+    origins: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    replaced_by: Mapped[uuid.UUID | None]
+
+
+class Revocation(Base):
+    """What every process must forget at once; polled by sequence number. `kind`: key, client."""
+
+    __tablename__ = "revocations"
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    kind: Mapped[str]
+    subject: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class Operation(Base):
+    """Long work and how far it is. `state`: pending, running, succeeded, failed. Survives its client.
+
+    `sealed` holds what the work needs and nobody may read (given database URLs, minted keys until shown).
+    """
+
+    __tablename__ = "operations"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str | None]
+    kind: Mapped[str]
+    state: Mapped[str]
+    actor: Mapped[str]
+    input: Mapped[dict[str, Any]]
+    sealed: Mapped[bytes | None]
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    not_before: Mapped[datetime | None]
+    runner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_operations_client_id", "client_id"),
+        Index("ix_operations_open", "created_at", postgresql_where=text("state IN ('pending', 'running')")),
+    )
+
+
+class OperationStep(Base):
+    """One step of an operation. `state`: pending, running, done, skipped, failed, undone."""
+
+    __tablename__ = "operation_steps"
+
+    operation_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("grove.operations.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    state: Mapped[str]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    detail: Mapped[str | None]
+    last_error: Mapped[str | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class IdempotencyRecord(Base):
+    """What a creating request under an `Idempotency-Key` was answered; secrets are left out."""
+
+    __tablename__ = "idempotency"
+
+    actor: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_hash: Mapped[bytes]
+    operation_id: Mapped[uuid.UUID | None]
+    status: Mapped[int | None]
+    answer: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class AuditEntry(Base):
+    """Who did what, when. Survives its client."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    client_id: Mapped[str | None] = mapped_column(index=True)
+    actor: Mapped[str]
+    action: Mapped[str]
+    detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    request_id: Mapped[str | None]

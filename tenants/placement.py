@@ -1,0 +1,83 @@
+"""Where one client's data lives, and the roles through which it may be touched.
+
+Read from the registry, passed to the pools; a `Placement` holds everything that turns a client into SQL.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from tenants.ids import TenantId, quote
+
+
+class PlacementKind(StrEnum):
+    """How a client is separated from the others."""
+
+    SCHEMA = "schema"
+    DATABASE = "database"
+    EXTERNAL = "external"
+
+
+class Purpose(StrEnum):
+    """What a unit of work is for; each has its own role, pool and time limits."""
+
+    READ = "read"
+    WRITE = "write"
+    SOURCE = "source"
+
+
+class SourceMap(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attached client database is read.
+
+    Shape: `schema` holds the chatbot tables; `columns` maps table → our column → theirs, for those that differ;
+    `tables` maps our table → theirs; `timezone` is the zone of their `TIMESTAMP` columns.
+    """
+
+    schema: str = "public"
+    timezone: str = "UTC"
+    tables: dict[str, str] = {}
+    columns: dict[str, dict[str, str]] = {}
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """One client's place: the server login that serves it, its schema, its roles.
+
+    Shape: `serve_url` is a login that by itself can read no client; `source_url` is the read-only login of an
+    attached database (external only). Role names are opaque; where a server does not let Grove make roles all
+    of them equal the login's name, and the isolation check says so.
+    """
+
+    tenant_id: TenantId
+    kind: PlacementKind
+    server: str
+    database: str
+    serve_url: str
+    schema: str
+    owner_role: str
+    writer_role: str
+    reader_role: str
+    login_role: str
+    source_url: str | None = None
+    source: SourceMap | None = None
+
+    def role_for(self, purpose: Purpose) -> str:
+        """Name the role under which a unit of work of this purpose runs."""
+        return self.writer_role if purpose is Purpose.WRITE else self.reader_role
+
+    def render(self, sql: str) -> str:
+        """Put this client's quoted schema in place of `{{schema}}`."""
+        return sql.replace("{{schema}}", quote(self.schema))
+
+
+class TenantContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What serving needs to know of a client; comes from a verified key or session, never from input."""
+
+    tenant_id: TenantId
+    name: str
+    status: str
+    timezone: str
+    domain: str | None
+    branding: dict[str, Any]
+    retention_days: int
+    placement: Placement
