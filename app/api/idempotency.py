@@ -1,0 +1,101 @@
+"""Answer a creating request that is sent twice under one `Idempotency-Key` once.
+
+Called by every route that creates. The key is taken in the transaction of what it creates: a concurrent double
+waits for the first, and a request that failed has taken nothing.
+"""
+
+import hashlib
+import re
+import uuid
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tenants.errors import IdempotencyConflict, InputRefused
+from tenants.keyring import Principal
+from tenants.models import IdempotencyRecord
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+IdempotencyHeader = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        description="Any unique text of up to 255 visible characters. The same request sent again under it within "
+        "24 hours is answered as the first was, without secrets; another request under it is refused.",
+    ),
+]
+
+
+class Idempotency(msgspec.Struct, frozen=True):
+    """Who asks for what under which key. `key` is None where the caller gave none."""
+
+    actor: str
+    key: str | None
+    request_hash: bytes
+
+
+async def provide_idempotency(
+    request: Request[Any, Any, Any],
+    principal: NamedDependency[Principal],
+    idempotency_key: IdempotencyHeader = None,
+) -> Idempotency:
+    """Read the header and hash the request.
+
+    Errors: InputRefused.
+    """
+    if idempotency_key is not None and _KEY.fullmatch(idempotency_key) is None:
+        detail = "Idempotency-Key must be 1 to 255 visible ASCII characters."
+        raise InputRefused(detail, code="bad_idempotency_key")
+    digest = request_hash(request.method, request.url.path, await request.body())
+    return Idempotency(principal.actor, idempotency_key, digest)
+
+
+def request_hash(method: str, path: str, body: bytes) -> bytes:
+    """Hash what a request asks for; the order of a JSON object's members and blanks do not matter."""
+    try:
+        body = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+    except msgspec.DecodeError:
+        body = bytes(body)
+    return hashlib.sha256(b"\0".join([method.encode(), path.encode(), body])).digest()
+
+
+async def claim(session: AsyncSession, idempotency: Idempotency) -> IdempotencyRecord | None:
+    """Take the key for this request, or return the record of the request that took it before.
+
+    Errors: IdempotencyConflict if that was another request.
+    """
+    if idempotency.key is None:
+        return None
+    values = {"actor": idempotency.actor, "key": idempotency.key, "request_hash": idempotency.request_hash}
+    query = insert(IdempotencyRecord).values(values).on_conflict_do_nothing().returning(IdempotencyRecord.key)
+    if (await session.execute(query)).scalar_one_or_none() is not None:
+        return None
+    record = await session.get_one(IdempotencyRecord, (idempotency.actor, idempotency.key))
+    if record.request_hash != idempotency.request_hash:
+        detail = "This Idempotency-Key was used for another request."
+        raise IdempotencyConflict(detail)
+    return record
+
+
+async def remember(
+    session: AsyncSession,
+    idempotency: Idempotency,
+    *,
+    operation_id: uuid.UUID | None = None,
+    status: int | None = None,
+    answer: dict[str, Any] | None = None,
+) -> None:
+    """Write down what the request under the claimed key led to; `answer` must hold no secret."""
+    if idempotency.key is None:
+        return
+    query = update(IdempotencyRecord).where(
+        IdempotencyRecord.actor == idempotency.actor, IdempotencyRecord.key == idempotency.key
+    )
+    await session.execute(query.values(operation_id=operation_id, status=status, answer=answer))
