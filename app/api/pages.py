@@ -19,6 +19,9 @@ Row = TypeVar("Row")
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many to answer with at most.")]
+Cursor = Annotated[str | None, QueryParameter(description="`meta.next` of the page before.")]
+
 
 class PageMeta(msgspec.Struct, frozen=True):
     """Where a list goes on."""
