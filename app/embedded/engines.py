@@ -1,0 +1,153 @@
+"""The engines that a server needs and was not given, with their secrets, started, watched and stopped together.
+
+Called by the supervisor. One process at a time looks after a data folder; `find_running` is for commands beside it.
+"""
+
+import fcntl
+import os
+import threading
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import structlog
+
+from app.embedded.errors import EngineError, EnginesInUse
+from app.embedded.postgres import EmbeddedPostgres
+from app.embedded.secrets import Secrets, ensure_secrets, has_secrets
+from app.embedded.valkey import EmbeddedValkey
+from app.settings import Settings
+
+_WATCH_INTERVAL_S = 0.1
+_RETRY_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class EngineUrls(msgspec.Struct, frozen=True):
+    """Where the engines are, be they ours or given, and the key for what Grove encrypts."""
+
+    database_url: str
+    redis_url: str
+    secret_key: str
+
+
+class Engines:
+    """The embedded engines of one data folder; those that the settings give are left alone."""
+
+    def __init__(self) -> None:
+        self.postgres: EmbeddedPostgres | None = None
+        self.valkey: EmbeddedValkey | None = None
+        self._lock: IO[str] | None = None
+        self._ended = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    def start(self, settings: Settings) -> EngineUrls:
+        """Start what the settings do not give, or adopt it if it still runs.
+
+        Errors: EngineError; nothing that was started stays behind then.
+        """
+        if settings.database_url and settings.redis_url:
+            return EngineUrls(settings.database_url, settings.redis_url, settings.key_material)
+        secrets = ensure_secrets(settings.data_dir)
+        self._lock = _take_lock(settings.data_dir)
+        self.postgres, self.valkey = _embedded(settings, secrets)
+        try:
+            for engine in self._embedded:
+                engine.start()
+        except BaseException:
+            self.stop()
+            raise
+        return _urls(settings, secrets, self.postgres, self.valkey)
+
+    def watch(self) -> None:
+        """Look after the engines in the background: one that dies is started again, on the port that all know."""
+        self._watcher = threading.Thread(target=self._keep_alive, name="engines", daemon=True)
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Stop what we started or adopted, and let the next process have the data folder."""
+        self._ended.set()
+        if self._watcher is not None:
+            self._watcher.join()
+            self._watcher = None
+        for engine in reversed(self._embedded):
+            engine.stop()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def _embedded(self) -> list[EmbeddedPostgres | EmbeddedValkey]:
+        return [engine for engine in (self.postgres, self.valkey) if engine is not None]
+
+    def _keep_alive(self) -> None:
+        while not self._ended.wait(_WATCH_INTERVAL_S):
+            for engine in self._embedded:
+                if not engine.running:
+                    self._revive(engine)
+
+    def _revive(self, engine: EmbeddedPostgres | EmbeddedValkey) -> None:
+        log.warning("engine_died", engine=type(engine).__name__)
+        try:
+            engine.start()
+        except (EngineError, OSError) as error:
+            log.error("engine_not_restarted", engine=type(engine).__name__, reason=str(error))  # noqa: TRY400 - a reason, no bug
+            self._ended.wait(_RETRY_S)
+        else:
+            log.info("engine_restarted", engine=type(engine).__name__, pid=engine.pid)
+
+
+def find_running(settings: Settings) -> EngineUrls | None:
+    """Return where the engines of a server that runs beside us are; None if it does not run.
+
+    For commands that work on a running embedded server; nothing is started or stopped.
+    Errors: EngineError.
+    """
+    if settings.database_url and settings.redis_url:
+        return EngineUrls(settings.database_url, settings.redis_url, settings.key_material)
+    if not has_secrets(settings.data_dir):
+        return None
+    secrets = ensure_secrets(settings.data_dir)
+    postgres, valkey = _embedded(settings, secrets)
+    if not all(engine.attach() for engine in (postgres, valkey) if engine is not None):
+        return None
+    return _urls(settings, secrets, postgres, valkey)
+
+
+def _embedded(settings: Settings, secrets: Secrets) -> tuple[EmbeddedPostgres | None, EmbeddedValkey | None]:
+    postgres = valkey = None
+    if not settings.database_url:
+        folder = settings.data_dir / "postgres"
+        postgres = EmbeddedPostgres(folder, secrets.postgres_password, bin_dir=settings.postgres_bin)
+    if not settings.redis_url:
+        folder = settings.data_dir / "valkey"
+        valkey = EmbeddedValkey(folder, secrets.valkey_password, server=settings.valkey_server)
+    return postgres, valkey
+
+
+def _urls(
+    settings: Settings, secrets: Secrets, postgres: EmbeddedPostgres | None, valkey: EmbeddedValkey | None
+) -> EngineUrls:
+    return EngineUrls(
+        database_url=settings.main_url if postgres is None else postgres.url,
+        redis_url=settings.redis_url or "" if valkey is None else valkey.url,
+        secret_key=settings.secret_key or secrets.secret_key,
+    )
+
+
+def _take_lock(data_dir: Path) -> IO[str]:
+    """Claim the data folder until we end, however that happens: the kernel lets go of the lock then."""
+    holder = (data_dir / "lock").open("a+")
+    try:
+        fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder.seek(0)
+        pid = holder.read().strip()
+        holder.close()
+        raise EnginesInUse(str(data_dir), int(pid) if pid.isdigit() else None) from error
+    holder.seek(0)
+    holder.truncate()
+    holder.write(f"{os.getpid()}\n")
+    holder.flush()
+    return holder

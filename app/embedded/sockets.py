@@ -1,0 +1,39 @@
+"""Where the engines put their Unix sockets.
+
+Used by `postgres` and `valkey`. The kernel takes paths of at most 107 bytes, and a checkout can lie deep.
+"""
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from app.embedded.account import Account, ensure_folder
+from app.embedded.errors import EngineError
+
+_LONGEST_PATH_BYTES = 107
+_SHORT_PLACE = Path("/tmp")  # noqa: S108 - short is the point; the folder in it is checked to be ours
+
+
+def ensure_socket_folder(folder: Path, name: str, account: Account | None) -> Path:
+    """Make the folder in which a socket called `name` (at its longest) fits; nobody else can open it.
+
+    Errors: EngineError, if somebody else has put something in that place.
+    """
+    near = folder / "socket"
+    if len(os.fsencode(near / name)) <= _LONGEST_PATH_BYTES:
+        ensure_folder(near, account)
+        return near
+    short = _SHORT_PLACE / f"grove-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    _check_ours(short, account)
+    ensure_folder(short, account)
+    return short
+
+
+def _check_ours(folder: Path, account: Account | None) -> None:
+    found = folder.lstat()
+    owners = {os.geteuid(), os.geteuid() if account is None else account.uid}
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
+        message = f"{folder} belongs to somebody else; remove it, or set GROVE_DATA_DIR to a shorter path."
+        raise EngineError(message)
