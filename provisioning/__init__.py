@@ -1,0 +1,1 @@
+"""Makes clients real, changes them and removes them without a trace; depends on migrations and tenants."""

@@ -1,0 +1,192 @@
+"""Keep API keys: create, list, rotate with overlap, revoke, and the platform's first.
+
+Called by the routes, the CLI, bootstrap and onboarding. What changes is told to every process by a revocation: call
+`RevocationFeed.announce()` after the transaction.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.audit import Actor, record
+from tenants.errors import InputRefused, NotFound, WrongState
+from tenants.keys import SCOPES, KeyKind, hash_key, mint_key
+from tenants.models import ApiKey
+from tenants.revocations import revoke
+
+MAX_OVERLAP_S = 30 * 86_400
+MAX_ORIGINS = 50
+MAX_NAME = 200
+_HINT = 4
+
+
+class KeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as it may be shown. `hint` is its beginning and its last characters; `key` is set only when just made."""
+
+    id: uuid.UUID
+    client_id: str | None
+    kind: str
+    name: str
+    hint: str
+    scopes: list[str]
+    origins: list[str]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+    replaced_by: uuid.UUID | None = None
+    key: str | None = None
+
+
+class NewKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key to make. `client_id` None makes a platform key; `origins` are for browser keys only."""
+
+    kind: KeyKind
+    client_id: str | None
+    name: str = ""
+    origins: Sequence[str] = ()
+    expires_at: datetime | None = None
+
+
+async def create_key(session: AsyncSession, new: NewKey, actor: Actor, *, now: datetime) -> KeyView:
+    """Make a key; `key` of the answer is the only place where it can ever be read.
+
+    Errors: InputRefused (`/kind`, `/name`, `/origins/<i>`, `/expires_at`).
+    """
+    _check(new, now)
+    row, key = new_key_row(new, now=now)
+    session.add(row)
+    record(session, actor, "key.create", new.client_id, key_id=str(row.id), kind=new.kind.name.lower(), name=new.name)
+    await session.flush()
+    return _view(row, key)
+
+
+async def list_keys(
+    session: AsyncSession, client_id: str | None, *, limit: int, after: tuple[datetime, uuid.UUID] | None = None
+) -> list[KeyView]:
+    """Read a client's keys (None: the platform's), oldest first, revoked ones too.
+
+    Shape: `after` is (created_at, id) of the last one already seen.
+    """
+    query = select(ApiKey).where(ApiKey.client_id.is_(None) if client_id is None else ApiKey.client_id == client_id)
+    if after is not None:
+        query = query.where(func.row(ApiKey.created_at, ApiKey.id) > func.row(*after))
+    rows = await session.execute(query.order_by(ApiKey.created_at, ApiKey.id).limit(limit))
+    return [_view(row) for row in rows.scalars()]
+
+
+async def rotate_key(
+    session: AsyncSession, client_id: str | None, key_id: uuid.UUID, actor: Actor, *, now: datetime, overlap_s: int
+) -> KeyView:
+    """Make a successor of a key; the old one ends after `overlap_s` (0: at once).
+
+    Errors: NotFound; WrongState if it is revoked, expired or replaced already; InputRefused (`/overlap_s`).
+    """
+    if not 0 <= overlap_s <= MAX_OVERLAP_S:
+        raise InputRefused(f"The overlap must be from 0 to {MAX_OVERLAP_S} seconds.", field="/overlap_s")
+    old = await _get_row(session, client_id, key_id)
+    if old.revoked_at is not None or old.replaced_by is not None or (old.expires_at or now) < now:
+        raise WrongState("Only a key that is in use can be rotated.")
+    new = NewKey(kind=KeyKind(old.kind), client_id=client_id, name=old.name, origins=old.origins)
+    row, key = new_key_row(new, now=now)
+    session.add(row)
+    ends_at = now + timedelta(seconds=overlap_s)
+    old.replaced_by = row.id
+    old.expires_at = ends_at if old.expires_at is None else min(old.expires_at, ends_at)
+    revoke(session, "key", str(key_id))
+    record(session, actor, "key.rotate", client_id, key_id=str(key_id), new_key_id=str(row.id), overlap_s=overlap_s)
+    await session.flush()
+    return _view(row, key)
+
+
+async def revoke_key(
+    session: AsyncSession, client_id: str | None, key_id: uuid.UUID, actor: Actor, *, now: datetime
+) -> KeyView:
+    """End a key now, in every process; revoking twice is fine.
+
+    Errors: NotFound.
+    """
+    row = await _get_row(session, client_id, key_id)
+    if row.revoked_at is None:
+        row.revoked_at = now
+        revoke(session, "key", str(key_id))
+        record(session, actor, "key.revoke", client_id, key_id=str(key_id))
+        await session.flush()
+    return _view(row)
+
+
+async def ensure_first_platform_key(session: AsyncSession, *, now: datetime) -> str | None:
+    """Make the platform's first key and return it; None if there has ever been one.
+
+    Two callers at once must be kept apart by the caller's lock (bootstrap holds one).
+    """
+    found = await session.execute(select(ApiKey.id).where(ApiKey.client_id.is_(None)).limit(1))
+    if found.first() is not None:
+        return None
+    row, key = new_key_row(NewKey(kind=KeyKind.PLATFORM, client_id=None, name="first platform key"), now=now)
+    session.add(row)
+    record(session, Actor("grove"), "key.create", None, key_id=str(row.id), kind="platform", name=row.name)
+    return key
+
+
+def new_key_row(new: NewKey, *, now: datetime, key_id: uuid.UUID | None = None) -> tuple[ApiKey, str]:
+    """Mint a key: the row to store, which holds its hash, and the key itself."""
+    key = mint_key(new.kind)
+    row = ApiKey(
+        id=key_id or uuid.uuid4(), client_id=new.client_id, kind=new.kind.value, name=new.name, hash=hash_key(key),
+        hint=f"grv_{new.kind.value}_…{key[-_HINT:]}", origins=list(new.origins), created_at=now,
+        expires_at=new.expires_at,
+    )  # fmt: skip
+    return row, key
+
+
+def check_origin(origin: str) -> bool:
+    """Tell whether a text is an origin: scheme, host and port alone."""
+    try:
+        parts = urlsplit(origin)
+        _ = parts.port
+    except ValueError:
+        return False
+    plain = parts.scheme in {"http", "https"} and parts.hostname is not None and parts.username is None
+    return plain and origin == f"{parts.scheme}://{parts.netloc}" and origin == origin.lower() and origin.isascii()
+
+
+def _check(new: NewKey, now: datetime) -> None:
+    if (new.kind is KeyKind.PLATFORM) != (new.client_id is None):
+        raise InputRefused("A client has admin, server and browser keys.", field="/kind")
+    if len(new.name) > MAX_NAME or not new.name.isprintable():
+        raise InputRefused(f"A name has at most {MAX_NAME} printable characters.", field="/name")
+    if new.origins and new.kind is not KeyKind.BROWSER:
+        raise InputRefused("Only browser keys have allowed origins.", field="/origins")
+    if len(new.origins) > MAX_ORIGINS:
+        raise InputRefused(f"A key has at most {MAX_ORIGINS} allowed origins.", field="/origins")
+    errors = [
+        (f"/origins/{index}", "An origin looks like https://www.example.com, in lower case.")
+        for index, origin in enumerate(new.origins)
+        if not check_origin(origin)
+    ]
+    if new.expires_at is not None and new.expires_at <= now:
+        errors.append(("/expires_at", "A new key must expire in the future."))
+    if errors:
+        raise InputRefused("The key cannot be made like this.", errors=errors)
+
+
+async def _get_row(session: AsyncSession, client_id: str | None, key_id: uuid.UUID) -> ApiKey:
+    row = await session.get(ApiKey, key_id, with_for_update=True)
+    if row is None or row.client_id != client_id:
+        raise NotFound("No such key.")
+    return row
+
+
+def _view(row: ApiKey, key: str | None = None) -> KeyView:
+    return KeyView(
+        id=row.id, client_id=row.client_id, kind=KeyKind(row.kind).name.lower(), name=row.name, hint=row.hint,
+        scopes=sorted(scope.value for scope in SCOPES[KeyKind(row.kind)]), origins=row.origins,
+        created_at=row.created_at, expires_at=row.expires_at, revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at, replaced_by=row.replaced_by, key=key,
+    )  # fmt: skip

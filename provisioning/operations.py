@@ -1,0 +1,166 @@
+"""Operations and their steps in the control plane: made, found, and shown as they are.
+
+Called by the routes, the CLI and the workers; `provisioning.runner` is what carries them out.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from provisioning.audit import Actor
+from tenants.errors import NotFound
+from tenants.models import Operation, OperationStep
+
+OPEN_STATES = ("pending", "running")
+
+
+class StepView(msgspec.Struct, frozen=True, kw_only=True):
+    """One step as it is now. `state`: pending, running, done, skipped, failed, undone."""
+
+    name: str
+    state: str
+    attempts: int
+    detail: str | None = None
+    last_error: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class OperationView(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation as it is now, without any secret. `state`: pending, running, succeeded, failed.
+
+    Shape: `error` is `{code, detail, step?}`; while it is set and the state is not yet `failed`, steps are being undone.
+    """
+
+    id: uuid.UUID
+    kind: str
+    client_id: str | None
+    state: str
+    actor: str
+    steps: list[StepView]
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    not_before: datetime | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state not in OPEN_STATES
+
+
+class NewOperation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done. `steps` are names in order; `sealed` holds what nobody may read."""
+
+    kind: str
+    client_id: str | None
+    steps: Sequence[str]
+    input: dict[str, Any] = {}
+    sealed: bytes | None = None
+
+
+def add_operation(session: AsyncSession, new: NewOperation, actor: Actor) -> uuid.UUID:
+    """Store the intent to do something; a runner picks it up once this transaction has committed."""
+    operation_id = uuid.uuid4()
+    session.add(
+        Operation(
+            id=operation_id, client_id=new.client_id, kind=new.kind, state="pending", actor=actor.name,
+            input=new.input, sealed=new.sealed,
+        )
+    )  # fmt: skip
+    for position, name in enumerate(new.steps):
+        session.add(OperationStep(operation_id=operation_id, position=position, name=name, state="pending", attempts=0))
+    return operation_id
+
+
+def add_finished_operation(
+    session: AsyncSession, kind: str, client_id: str, actor: Actor, now: datetime, result: dict[str, Any] | None = None
+) -> uuid.UUID:
+    """Store an operation whose whole work is done in this very transaction."""
+    operation_id = uuid.uuid4()
+    session.add(
+        Operation(
+            id=operation_id, client_id=client_id, kind=kind, state="succeeded", actor=actor.name, input={},
+            result=result, started_at=now, finished_at=now, attempts=1,
+        )
+    )  # fmt: skip
+    return operation_id
+
+
+async def find_operation(session: AsyncSession, operation_id: uuid.UUID) -> OperationView | None:
+    """Read an operation with its steps."""
+    await session.flush()
+    row = await session.get(Operation, operation_id, populate_existing=True)
+    return None if row is None else (await _views(session, [row]))[0]
+
+
+async def get_operation(session: AsyncSession, operation_id: uuid.UUID) -> OperationView:
+    """Read an operation with its steps.
+
+    Errors: NotFound.
+    """
+    found = await find_operation(session, operation_id)
+    if found is None:
+        raise NotFound("No such operation.")
+    return found
+
+
+async def list_operations(
+    session: AsyncSession, client_id: str, *, limit: int, before: tuple[datetime, uuid.UUID] | None = None
+) -> list[OperationView]:
+    """Read a client's operations, newest first; `before` is (created_at, id) of the last one already seen."""
+    query = select(Operation).where(Operation.client_id == client_id)
+    if before is not None:
+        query = query.where(func.row(Operation.created_at, Operation.id) < func.row(*before))
+    query = query.order_by(Operation.created_at.desc(), Operation.id.desc()).limit(limit)
+    return await _views(session, (await session.execute(query)).scalars().all())
+
+
+async def find_open_operation(session: AsyncSession, client_id: str, kind: str) -> uuid.UUID | None:
+    """Find the unfinished operation of a kind on a client."""
+    query = select(Operation.id).where(
+        Operation.client_id == client_id, Operation.kind == kind, Operation.state.in_(OPEN_STATES)
+    )
+    return (await session.execute(query.order_by(Operation.created_at).limit(1))).scalar_one_or_none()
+
+
+async def unscoped_due_operations(session: AsyncSession, *, limit: int = 100) -> list[uuid.UUID]:
+    """List what a runner should take up now, oldest first.
+
+    Shape: pending ones whose back-off is over, and running ones whose runner has been lost.
+    """
+    query = (
+        select(Operation.id)
+        .where(
+            Operation.state.in_(OPEN_STATES),
+            or_(Operation.not_before.is_(None), Operation.not_before <= func.clock_timestamp()),
+            or_(Operation.lease_until.is_(None), Operation.lease_until < func.clock_timestamp()),
+        )
+        .order_by(Operation.created_at)
+        .limit(limit)
+    )
+    return list((await session.execute(query)).scalars())
+
+
+async def _views(session: AsyncSession, rows: Sequence[Operation]) -> list[OperationView]:
+    query = select(OperationStep).where(OperationStep.operation_id.in_([row.id for row in rows]))
+    query = query.order_by(OperationStep.operation_id, OperationStep.position).execution_options(populate_existing=True)
+    steps: dict[uuid.UUID, list[StepView]] = {}
+    for step in (await session.execute(query)).scalars():
+        steps.setdefault(step.operation_id, []).append(msgspec.convert(step, StepView, from_attributes=True))
+    return [_view(row, steps.get(row.id, [])) for row in rows]
+
+
+def _view(row: Operation, steps: list[StepView]) -> OperationView:
+    return OperationView(
+        id=row.id, kind=row.kind, client_id=row.client_id, state=row.state, actor=row.actor, steps=steps,
+        result=row.result, error=row.error, created_at=row.created_at, started_at=row.started_at,
+        finished_at=row.finished_at, not_before=row.not_before,
+    )  # fmt: skip

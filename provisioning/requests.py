@@ -1,0 +1,92 @@
+"""What may be asked about a client: the structs that routes, CLI and files are decoded into.
+
+Decoded by `app.api`, `app.commands` and `provisioning.apply`; judged by `provisioning.validation`.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+CLIENT_ID = Annotated[
+    str, Meta(description="Public name of the client, part of its paths.", examples=["maple"], max_length=200)
+]
+NAME = Annotated[str, Meta(description="Name shown to people.", examples=["Maple Dental"], max_length=1000)]
+ZONE = Annotated[str, Meta(description="IANA time zone in which days begin.", examples=["Europe/Paris"], max_length=200)]
+DOMAIN = Annotated[
+    str, Meta(description="Host name of the client's site, unique.", examples=["maple.example"], max_length=1000)
+]
+
+
+class Branding(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How the client's pages look."""
+
+    primary_color: Annotated[str | None, Meta(description="`#rgb` or `#rrggbb`.", examples=["#c2410c"])] = None
+    logo_url: Annotated[
+        str | None, Meta(description="https address of an image.", examples=["https://maple.example/logo.png"])
+    ] = None
+
+    def stored(self) -> dict[str, Any]:
+        """Give the form in which the registry keeps it."""
+        return {"primaryColor": self.primary_color, "logoUrl": self.logo_url}
+
+
+class NewPlacement(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Where the client's data is to live.
+
+    Shape: `url` gives an empty database (kind `database`) or an existing one with the chatbot tables (kind
+    `external`); `server` names a registered server for databases and schemas that Grove makes; `schema`, `tables`
+    (our name → theirs) and `columns` (our table → our column → theirs) describe an external database.
+    """
+
+    kind: Annotated[str, Meta(description="`schema`, `database` or `external`.", examples=["schema"])] = "schema"
+    server: Annotated[str | None, Meta(description="Registered server; default `main`.", examples=["main"])] = None
+    url: Annotated[
+        str | None, Meta(description="A database's URL; kept encrypted.", examples=["postgresql://user:pw@db/maple"])
+    ] = None
+    source_timezone: Annotated[
+        str | None, Meta(description="Zone of the external tables' TIMESTAMP columns; default UTC.", examples=["UTC"])
+    ] = None
+    schema: Annotated[
+        str | None, Meta(description="Schema of the external tables; default `public`.", examples=["public"])
+    ] = None
+    tables: Annotated[dict[str, str], Meta(description="External: our table name → theirs.")] = {}
+    columns: Annotated[dict[str, dict[str, str]], Meta(description="External: our table → our column → theirs.")] = {}
+    partition_interval: Annotated[
+        str | None, Meta(description="`year` (default) or `month`: how `events` is partitioned.", examples=["year"])
+    ] = None
+
+
+class NewStaff(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A person who works with the client's figures."""
+
+    email: Annotated[str, Meta(description="E-mail address.", examples=["ana@maple.example"])]
+    name: Annotated[str, Meta(description="The person's name.", examples=["Ana Silva"])] = ""
+    role: Annotated[str, Meta(description="`viewer`, `editor` or `admin`.", examples=["viewer"])] = "viewer"
+
+
+class NewClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A client to onboard."""
+
+    id: CLIENT_ID
+    name: NAME
+    timezone: ZONE = "UTC"
+    domain: DOMAIN | None = None
+    branding: Branding = Branding()
+    placement: NewPlacement = NewPlacement()
+    staff: list[NewStaff] = []
+    dashboards: Annotated[
+        list[str], Meta(description="Dashboard sets to install; empty installs the default.", examples=[["chatbot"]])
+    ] = []
+    grafana_org_id: Annotated[
+        int | None, Meta(description="An existing Grafana organisation to take over.", examples=[7])
+    ] = None
+
+
+class ClientChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What is to change about a client; what is left out stays. `domain: null` takes the domain away."""
+
+    name: NAME | UnsetType = UNSET
+    timezone: ZONE | UnsetType = UNSET
+    domain: DOMAIN | None | UnsetType = UNSET
+    branding: Branding | UnsetType = UNSET
