@@ -92,3 +92,7 @@ class BodyTooLarge(GroveError):
 
 class UnsupportedBody(GroveError):
     """The body's media type or encoding is none that this path takes."""
+
+
+class SourceUnfit(GroveError):
+    """A client's chatbot tables are not, or no longer, in a form in which they can be read."""
