@@ -50,7 +50,7 @@ class EmbeddedPostgres:
     Shape: `data_dir` holds the cluster, the log, the socket and the port of last time.
     """
 
-    def __init__(  # noqa: PLR0913 - the knobs of a database server, all by name
+    def __init__(
         self,
         data_dir: Path,
         password: str,

@@ -1,0 +1,53 @@
+# Each target says what it does; `make help` lists them.
+# `make demo` and `make test` work in a fresh clone: they install what they need into .venv first.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench tools clean lock
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## Run Grove with three clients and a month of events (ONCE=1: check it and leave)
+	@$(BIN)/python -m app demo $(if $(ONCE),--once)
+
+test: $(VENV)/.installed ## Run the tests with the coverage gate (ARGS=... goes to pytest)
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	$(if $(ARGS),,@$(BIN)/coverage report)
+
+check: $(VENV)/.installed ## Check style, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed ## Measure ingest against limits of the machine
+	@$(BIN)/python -m bench $(ARGS)
+
+tools: ## Install the Debian packages that some tests use, where that is possible
+	@./.ci/tools
+
+lock: ## Lock and hash the requirements anew
+	python3 -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
+	rm -rf $(VENV)-lock
+
+clean: ## Remove what was installed or made here, but not the data in .grove
+	rm -rf $(VENV) $(VENV)-lock build dist artifacts *.egg-info .coverage .coverage.* \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: requirements-dev.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
