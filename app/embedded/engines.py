@@ -28,7 +28,7 @@ class EngineUrls(msgspec.Struct, frozen=True):
     """Where the engines are, be they ours or given, and the key for what Grove encrypts."""
 
     database_url: str
-    redis_url: str
+    redis_url: str | None
     secret_key: str
 
 
@@ -131,7 +131,7 @@ def _urls(
 ) -> EngineUrls:
     return EngineUrls(
         database_url=settings.main_url if postgres is None else postgres.url,
-        redis_url=settings.redis_url or "" if valkey is None else valkey.url,
+        redis_url=settings.redis_url if valkey is None else valkey.url,
         secret_key=settings.secret_key or secrets.secret_key,
     )
 

@@ -30,11 +30,16 @@ def remembered_number(memory: Path) -> int | None:
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
     """Whether a server could listen there."""
+    return find_obstacle(port, host) is None
+
+
+def find_obstacle(port: int, host: str) -> OSError | None:
+    """Return why a server could not listen there; None if it could."""
     try:
         _bind(host, port).close()
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return error
+    return None
 
 
 def free_port(host: str = LOOPBACK) -> int:

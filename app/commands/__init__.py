@@ -1,0 +1,1 @@
+"""The commands of `grove`, one module each; `app.__main__` assembles them."""

@@ -1,0 +1,44 @@
+"""The smallest web application that a supervisor can run, for tests of the supervisor alone.
+
+Shape: `/health/ready` answers 200, `/slow` after a second, `/pid` tells the worker's process id, `/environ` its
+environment.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+def create() -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
+    """Build the application."""
+    return _answer
+
+
+def create_broken() -> None:
+    """Fail as an application does whose settings are wrong."""
+    message = "this application cannot be built"
+    raise RuntimeError(message)
+
+
+async def _answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+        return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1)
+    body = json.dumps(dict(os.environ)) if scope["path"] == "/environ" else str(os.getpid())  # noqa: TID251 - reported
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body.encode()})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        stage = (await receive())["type"]
+        await send({"type": f"{stage}.complete"})
+        if stage == "lifespan.shutdown":
+            return
