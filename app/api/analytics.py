@@ -179,9 +179,11 @@ def _position_of(row: Any) -> Position:
     return Position(started_at, row["session_id"])
 
 
-analytics_router = Router(
-    path="/api/{client_id:str}",
-    route_handlers=[read_funnel, read_daily, read_hourly, read_leads, list_sessions, check_source],
-    dependencies={"period": Provide(provide_period, sync_to_thread=False)},
-    tags=["Chatbot analytics"],
-)
+handlers = [
+    Router(
+        path="/api/{client_id:str}",
+        route_handlers=[read_funnel, read_daily, read_hourly, read_leads, list_sessions, check_source],
+        dependencies={"period": Provide(provide_period, sync_to_thread=False)},
+        tags=["Chatbot analytics"],
+    )
+]
