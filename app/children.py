@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -34,7 +34,7 @@ class Child:
     what follows the interpreter.
     """
 
-    def __init__(self, name: str, command: list[str], environ: Mapping[str, str], output: IO[bytes] | None) -> None:
+    def __init__(self, name: str, command: Sequence[str], environ: Mapping[str, str], output: IO[bytes] | None) -> None:
         self.name = name
         self.deaths = 0
         self._command = command

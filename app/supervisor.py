@@ -14,7 +14,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Self
@@ -73,7 +73,7 @@ class Supervisor:
         *,
         quiet: bool = False,
         web_target: str = WEB_TARGET,
-        worker: tuple[str, ...] = WORKER,
+        worker: Sequence[str] | None = WORKER,
         prepare: Preparation = bootstrap,
     ) -> None:
         self.settings = settings
@@ -176,7 +176,9 @@ class Supervisor:
         self._hand_over_key(asyncio.run(self._prepare(self.settings)).platform_key)
         if self._quiet:
             self._output = open_output(self._log_file)
-        self._children = [self._web(), Child("worker", list(self._worker), self._environ(), self._output)]
+        self._children = [self._web()]
+        if self._worker is not None:
+            self._children.append(Child("worker", self._worker, self._environ(), self._output))
         for child in self._children:
             child.start()
 
