@@ -75,7 +75,11 @@ class Client(Base):
 
 
 class PlacementRow(Base):
-    """Where a client's data lives. One row per client, removed with it."""
+    """Where a client's data lives. One row per client, removed with it.
+
+    Serving reads every column but the deferred ones, which its login may not see. `server_made` tells that the server's
+    row was made for this client alone, from a URL that was given.
+    """
 
     __tablename__ = "placements"
 
@@ -84,14 +88,15 @@ class PlacementRow(Base):
     server: Mapped[str] = mapped_column(ForeignKey("grove.servers.name"))
     database: Mapped[str]
     database_made: Mapped[bool] = mapped_column(server_default=text("false"))
+    server_made: Mapped[bool] = mapped_column(server_default=text("false"))
     schema: Mapped[str] = mapped_column("schema_name")
     owner_role: Mapped[str]
     writer_role: Mapped[str]
     reader_role: Mapped[str]
     login_role: Mapped[str]
-    login_password_sealed: Mapped[bytes | None]
+    login_password_sealed: Mapped[bytes | None] = mapped_column(deferred=True)
     source_url_sealed: Mapped[bytes | None]
-    source_admin_url_sealed: Mapped[bytes | None]
+    source_admin_url_sealed: Mapped[bytes | None] = mapped_column(deferred=True)
     source_role: Mapped[str | None]
     source_map: Mapped[dict[str, Any] | None]
     partition_interval: Mapped[str] = mapped_column(server_default=text("'year'"))

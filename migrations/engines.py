@@ -1,0 +1,26 @@
+"""Engines for the administrator's work on clients' databases: a connection per use, none kept.
+
+Called by the fan-out, by onboarding and by the partitions job.
+"""
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+CONNECT_TIMEOUT_S = 5
+COMMAND_TIMEOUT_S = 60
+
+
+def administrator_engine(url: str) -> AsyncEngine:
+    """Make an engine on a database URL; dispose of it after use."""
+    return create_async_engine(
+        make_url(url).set(drivername="postgresql+asyncpg"),
+        poolclass=NullPool,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": COMMAND_TIMEOUT_S,
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "server_settings": {"application_name": "grove"},
+        },
+    )
