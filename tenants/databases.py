@@ -28,6 +28,8 @@ UNAVAILABLE = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InsufficientResourcesError,
     asyncpg.LockNotAvailableError,
     OSError,
@@ -126,16 +128,22 @@ class Databases:
 
     @asynccontextmanager
     async def unit(
-        self, placement: Placement, purpose: Purpose, *, statement_timeout_ms: int | None = None
+        self,
+        placement: Placement,
+        purpose: Purpose,
+        *,
+        statement_timeout_ms: int | None = None,
+        snapshot: bool = False,
     ) -> AsyncIterator[TenantConnection]:
         """Run a block as one transaction under the client's role; commit at its end.
 
+        Shape: with `snapshot` all its statements see the same state of the database.
         Errors: StoreUnavailable if the database is away; QueryTimedOut if a statement was cut off.
         """
         try:
             pool = await self._pool(placement, purpose)
             async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as raw:
-                await raw.execute(begin_statement(placement, purpose, statement_timeout_ms))
+                await raw.execute(begin_statement(placement, purpose, statement_timeout_ms, snapshot=snapshot))
                 try:
                     yield TenantConnection(raw, placement, purpose, self._observe)
                 except BaseException:
@@ -191,13 +199,16 @@ class Databases:
             task.result().terminate()
 
 
-def begin_statement(placement: Placement, purpose: Purpose, statement_timeout_ms: int | None = None) -> str:
+def begin_statement(
+    placement: Placement, purpose: Purpose, statement_timeout_ms: int | None = None, *, snapshot: bool = False
+) -> str:
     """Write the statement that opens a unit of work: transaction, role and limits in one round trip.
 
     Only identifiers from the registry and numbers of our own are put in.
     """
     statement_ms, lock_ms = _TIMEOUTS_MS[purpose]
-    mode = "" if purpose is Purpose.WRITE else " READ ONLY"
+    mode = " ISOLATION LEVEL REPEATABLE READ" if snapshot else ""
+    mode += "" if purpose is Purpose.WRITE else " READ ONLY"
     role = "" if purpose is Purpose.SOURCE else f"SET LOCAL ROLE {quote(placement.role_for(purpose))}; "
     return (
         f"BEGIN{mode}; {role}"

@@ -84,11 +84,16 @@ def source_name(source: SourceMap, table: str, column: str | None = None) -> str
 
 async def read_shape(fetch: Fetch, source: SourceMap) -> SourceShape:
     """Find out what a source looks like, in one query."""
+    return judge_shape(await read_columns(fetch, source), source)
+
+
+async def read_columns(fetch: Fetch, source: SourceMap) -> dict[str, dict[str, SourceColumn]]:
+    """List the columns that can be read of the chatbot tables of a source, all under the source's own names."""
     rows = await fetch(_COLUMNS, source.schema, [source_name(source, table) for table in CHAT_TABLES])
     found: dict[str, dict[str, SourceColumn]] = {}
     for row in rows:
         found.setdefault(row["table"], {})[row["column"]] = SourceColumn(row["type"], row["nullable"])
-    return judge_shape(found, source)
+    return found
 
 
 def judge_shape(found: Mapping[str, Mapping[str, SourceColumn]], source: SourceMap) -> SourceShape:
