@@ -23,6 +23,7 @@ _STABLE_S = 30.0
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 30.0
 _POLL_S = 0.02
+_PLATFORM_KEYS = frozenset({"DATABASE_URL", "REDIS_URL", "PORT", "GRAFANA_URL", "GRAFANA_ADMIN_PASSWORD", "PROMETHEUS_MULTIPROC_DIR"})
 
 log = structlog.get_logger(__name__)
 
@@ -110,9 +111,6 @@ def inherit_environ(environ: Mapping[str, str], settings: Mapping[str, str]) -> 
 
 def _is_setting(key: str) -> bool:
     return key.startswith("GROVE_") or key.endswith("_DB_URL") or key in _PLATFORM_KEYS
-
-
-_PLATFORM_KEYS = frozenset({"DATABASE_URL", "REDIS_URL", "PORT", "GRAFANA_URL", "GRAFANA_ADMIN_PASSWORD"})
 
 
 def open_output(path: Path) -> IO[bytes]:

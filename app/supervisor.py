@@ -170,6 +170,7 @@ class Supervisor:
             redis_url=urls.redis_url,
             secret_key=urls.secret_key,
             data_dir=self.settings.data_dir.resolve(),
+            metrics_dir=self._metrics_dir(),
             port=self.settings.port or free_port(self.settings.host),
         )
         self.settings = msgspec.structs.replace(completed, public_url=completed.base_url)
@@ -201,16 +202,16 @@ class Supervisor:
         }
         words = [str(word) for option in options.items() for word in option]
         command = ["-m", "granian", *words, "--respawn-failed-workers", "--factory", self._web_target]
-        return Child("web", command, self._environ() | self._shared_metrics(), self._output)
+        return Child("web", command, self._environ(), self._output)
 
-    def _shared_metrics(self) -> dict[str, str]:
+    def _metrics_dir(self) -> Path | None:
         """Give several web processes a folder in which they add up what each has counted."""
         if self.settings.web_processes == 1:
-            return {}
-        folder = self.settings.metrics_dir or self.settings.data_dir / "metrics"
+            return self.settings.metrics_dir
+        folder = self.settings.metrics_dir or self.settings.data_dir.resolve() / "metrics"
         shutil.rmtree(folder, ignore_errors=True)  # the numbers of processes that are no more
         folder.mkdir(mode=0o700, parents=True)
-        return {"GROVE_METRICS_DIR": str(folder), "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+        return folder
 
     def _environ(self) -> dict[str, str]:
         return inherit_environ(os.environ, to_environ(self.settings))

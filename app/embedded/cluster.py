@@ -65,6 +65,8 @@ def _initdb(programs: Path, folder: Path, password_file: str, major: int, *, dur
 
 
 def _major_version(programs: Path, account: Account | None) -> int:
+    if not (programs / "postgres").is_file():
+        raise EngineFailed("Postgres", f"there is no {programs / 'postgres'}.")
     ensure_reachable(programs, account)
     said = _run([str(programs / "postgres"), "--version"], account)
     found = re.search(r"\(PostgreSQL\) (\d+)", said)

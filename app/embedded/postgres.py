@@ -178,6 +178,8 @@ class EmbeddedPostgres:
 
     def _launch(self, account: Account | None) -> None:
         self.socket_dir = ensure_socket_folder(self.folder, _SOCKET_NAME, account)
+        for left in self.socket_dir.glob(".s.PGSQL.*"):
+            left.unlink()  # the lock of a socket names a process too, maybe a zombie
         memory = self.folder / "port"
         ports = candidate_ports(memory, self._hint) if self._port is None else iter([self._port])
         failure = EngineFailed("Postgres", "no port is free.")

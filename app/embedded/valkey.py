@@ -53,7 +53,7 @@ class EmbeddedValkey:
         self.folder = data_dir.resolve()
         self.socket_dir = self.folder
         self._password = password
-        self._program = (server or wheel_program()).resolve()
+        self._program = (server or wheel_program()).absolute()  # not resolved: Debian's acts by its name
         self._durable = durable
         self._hint = port
         self._port: int | None = None
@@ -158,6 +158,8 @@ class EmbeddedValkey:
         return True
 
     def _launch(self, account: Account | None) -> None:
+        if not self._program.is_file():
+            raise EngineFailed("Valkey", f"there is no {self._program}.")
         ensure_reachable(self._program.parent, account)
         self.socket_dir = ensure_socket_folder(self.folder, _SOCKET_NAME, account)
         ports = candidate_ports(self._memory, self._hint) if self._port is None else iter([self._port])

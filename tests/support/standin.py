@@ -1,6 +1,6 @@
 """The smallest web application that a supervisor can run, for tests of the supervisor alone.
 
-Shape: `/health/ready` answers 200, `/slow` after a second, `/pid` tells the worker's process id, `/environ` its
+Shape: `/health/ready` answers 200, `/slow` after a second, `/stuck` not in our time, `/pid` tells the worker's process id, `/environ` its
 environment.
 """
 
@@ -9,6 +9,8 @@ import json
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+_DELAYS_S = {"/slow": 1, "/stuck": 3600}
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -29,8 +31,7 @@ async def _answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _live(receive, send)
         return
-    if scope["path"] == "/slow":
-        await asyncio.sleep(1)
+    await asyncio.sleep(_DELAYS_S.get(scope["path"], 0))
     body = json.dumps(dict(os.environ)) if scope["path"] == "/environ" else str(os.getpid())  # noqa: TID251 - reported
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body.encode()})
