@@ -3,7 +3,7 @@
 Called with a client's own key; `app.query` does the work. `examples` of the answers are made by the same code.
 """
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from litestar import Router, get
@@ -174,9 +174,8 @@ async def check_source(client: NamedDependency[TenantContext], analyst: NamedDep
     return await analyst.check(client)
 
 
-def _position_of(row: Any) -> Position:
-    started_at: datetime = row["started_at"]
-    return Position(started_at, row["session_id"])
+def _position_of(row: Mapping[str, Any]) -> Position:
+    return Position(row["started_at"], row["session_id"])
 
 
 handlers = [

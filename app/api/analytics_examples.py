@@ -16,7 +16,7 @@ _CLIENT = "maple"
 _START = datetime(2026, 11, 2, 23, tzinfo=UTC)
 _PERIOD = Period(from_at=_START, to_at=_START + timedelta(days=2), zone=ZoneInfo("Europe/Berlin"))
 _COUNTS = dict(zip(COUNTS, (1200, 1180, 412, 96, 41, 30, 19), strict=True))
-_LEADS = [
+_LEADS: list[dict[str, Any]] = [
     {"kind": "day", "day": 1, "source": None, "n": 12},
     {"kind": "source", "day": None, "source": "widget", "n": 12},
     {"kind": "sessions", "day": None, "source": None, "n": 1200},

@@ -34,7 +34,9 @@ class PeriodAnswer(_Camel, frozen=True, kw_only=True):
     """What was asked, as it was understood."""
 
     client_id: Annotated[str, Meta(description="The client whose data this is.")]
-    from_at: Annotated[datetime, Meta(description="Start of the period in UTC, inclusive.")] = msgspec.field(name="from")
+    from_at: Annotated[datetime, Meta(description="Start of the period in UTC, inclusive.")] = msgspec.field(
+        name="from"
+    )
     to_at: Annotated[datetime, Meta(description="End of the period in UTC, exclusive.")] = msgspec.field(name="to")
     tz: Annotated[str, Meta(description="The zone whose days and hours are meant.")]
 
@@ -54,8 +56,12 @@ class StepCounts(_Camel, frozen=True, kw_only=True):
 class FunnelStep(_Camel, frozen=True, kw_only=True):
     """One step of the funnel."""
 
-    name: Annotated[str, Meta(description="`pageLoads`, `widgetOpens`, `humanRequests`, `accepts`, `callbacks` or `continues`.")]
-    count: Annotated[Count, Meta(description="Sessions with this step. Steps are counted each for itself: none implies another.")]
+    name: Annotated[
+        str, Meta(description="`pageLoads`, `widgetOpens`, `humanRequests`, `accepts`, `callbacks` or `continues`.")
+    ]
+    count: Annotated[
+        Count, Meta(description="Sessions with this step. Steps are counted each for itself: none implies another.")
+    ]
     rate_of_previous: Annotated[
         Percent,
         Meta(
@@ -92,7 +98,9 @@ class DayCounts(StepCounts, frozen=True, kw_only=True):
 class DailyAnswer(PeriodAnswer, frozen=True, kw_only=True):
     """The steps per day."""
 
-    days: Annotated[list[DayCounts], Meta(description="Every day that the period touches, in order; also those without sessions.")]
+    days: Annotated[
+        list[DayCounts], Meta(description="Every day that the period touches, in order; also those without sessions.")
+    ]
 
 
 class HourCounts(StepCounts, frozen=True, kw_only=True):
@@ -105,7 +113,9 @@ class HourlyAnswer(PeriodAnswer, frozen=True, kw_only=True):
     """The steps per hour of day."""
 
     hours: Annotated[list[HourCounts], Meta(description="The hours 0 to 23.")]
-    peak_hour: Annotated[int | None, Meta(description="The hour with most sessions, the earliest of equals; null without sessions.")]
+    peak_hour: Annotated[
+        int | None, Meta(description="The hour with most sessions, the earliest of equals; null without sessions.")
+    ]
 
 
 class DayLeads(_Camel, frozen=True, kw_only=True):
@@ -125,10 +135,15 @@ class SourceLeads(_Camel, frozen=True, kw_only=True):
 class LeadsAnswer(PeriodAnswer, frozen=True, kw_only=True):
     """The leads that were captured in a period."""
 
-    available: Annotated[bool, Meta(description="False where the client's database has no readable leads; all figures of leads are 0 then.")]
+    available: Annotated[
+        bool,
+        Meta(description="False where the client's database has no readable leads; all figures of leads are 0 then."),
+    ]
     remark: Annotated[str | None, Meta(description="What is missing where not everything is there.")]
     leads: Annotated[Count, Meta(description="Leads captured in the period.")]
-    days: Annotated[list[DayLeads], Meta(description="Every day that the period touches, in order; also those without leads.")]
+    days: Annotated[
+        list[DayLeads], Meta(description="Every day that the period touches, in order; also those without leads.")
+    ]
     sources: Annotated[list[SourceLeads], Meta(description="The most frequent sources, at most 100, most leads first.")]
     other_sources: Annotated[Count, Meta(description="Leads from sources that are not listed.")]
     sessions: Annotated[Count, Meta(description="Sessions that started in the period.")]

@@ -93,10 +93,8 @@ def _relation(table: str, source: SourceMap, shape: SourceShape) -> str:
     shown = [f"{expression} AS {_snake(name)}" for name, expression in (texts | times).items()]
     if table == SESSIONS:
         shown += _bounds(times)
-    lines = ",\n         ".join(shown)
-    if table not in shape.tables:
-        return f"  SELECT {lines}\n  WHERE false"
-    return f"  SELECT {lines}\n  FROM {quote(source.schema)}.{quote(source_name(source, table))}"
+    rows = f"FROM {quote(source.schema)}.{quote(source_name(source, table))}" if columns else "WHERE false"
+    return "  SELECT " + ",\n         ".join(shown) + f"\n  {rows}"
 
 
 def _bounds(times: Mapping[str, str]) -> list[str]:

@@ -85,9 +85,7 @@ def make_funnel(client_id: str, period: Period, row: Row) -> FunnelAnswer:
 def make_daily(client_id: str, period: Period, rows: Iterable[Row]) -> DailyAnswer:
     """Make the days of a period; `day` numbers them from 1."""
     counts = {row["day"]: _counts(row) for row in rows}
-    days = [
-        DayCounts(date=day, **counts.get(number, _NOTHING)) for number, day in enumerate(_dates(period), start=1)
-    ]
+    days = [DayCounts(date=day, **counts.get(number, _NOTHING)) for number, day in enumerate(_dates(period), start=1)]
     return DailyAnswer(**describe_period(client_id, period), days=days)
 
 

@@ -32,8 +32,9 @@ log = structlog.get_logger()
 
 _UNREADABLE = "The chatbot tables cannot be read."
 
-# What a database says when its tables are not, or no longer, as the plan believed.
-_MISFITS = (asyncpg.SyntaxOrAccessError, asyncpg.FeatureNotSupportedError)
+# What a database says when its tables are not, or no longer, as the plan believed, or when it does not know the
+# zone in which its times are to be read.
+_MISFITS = (asyncpg.SyntaxOrAccessError, asyncpg.FeatureNotSupportedError, asyncpg.InvalidParameterValueError)
 
 
 class Analyst:
@@ -161,7 +162,12 @@ def _describe_misfit(shape: SourceShape) -> str:
 
 
 def _make_check(
-    client: TenantContext, shape: SourceShape, rows: list[asyncpg.Record], *, latency_ms: float | None, problem: str | None
+    client: TenantContext,
+    shape: SourceShape,
+    rows: list[asyncpg.Record],
+    *,
+    latency_ms: float | None,
+    problem: str | None,
 ) -> CheckAnswer:
     tables = make_tables(shape, rows)
     return CheckAnswer(

@@ -41,7 +41,9 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     session_id: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 
 
-def read_period(from_text: str | None, to_text: str | None, tz: str | None, *, client_zone: str, now: datetime) -> Period:
+def read_period(
+    from_text: str | None, to_text: str | None, tz: str | None, *, client_zone: str, now: datetime
+) -> Period:
     """Resolve the parameters `from`, `to` and `tz`.
 
     Shape: a plain date is a day of the zone, and as `to` that whole day is included; a time ends the period before
@@ -63,25 +65,28 @@ def read_period(from_text: str | None, to_text: str | None, tz: str | None, *, c
 
 
 def _read_instant(text: str, zone: ZoneInfo, *, field: str, end_of_day: bool) -> datetime:
-    time = _TIME.fullmatch(text)
     try:
-        if time is not None:
-            offset = time[3].upper().replace(" ", "+")
-            at = datetime.fromisoformat(f"{time[1]}T{time[2]}{offset}").astimezone(UTC)
-        elif _DATE.fullmatch(text) is not None:
-            day = date.fromisoformat(text)
-            at = day_start(day + timedelta(days=1) if end_of_day else day, zone)
-        else:
-            raise ValueError
-        if not EARLIEST_YEAR <= at.year <= LATEST_YEAR:
-            raise ValueError
-    except (ValueError, OverflowError) as error:
+        at = _parse(text, zone, end_of_day=end_of_day)
+    except (ValueError, OverflowError):
+        at = None
+    if at is None or not EARLIEST_YEAR <= at.year <= LATEST_YEAR:
         message = (
-            f"Give a date such as 2026-03-29 or an RFC 3339 time such as 2026-03-29T00:00:00Z, "
-            f"between {EARLIEST_YEAR} and {LATEST_YEAR}."
+            "Give a date such as 2026-03-29 or an RFC 3339 time such as 2026-03-29T00:00:00Z, "
+            f"from {EARLIEST_YEAR} to {LATEST_YEAR}."
         )
-        raise InputRefused(message, field=field, code="invalid_time") from error
+        raise InputRefused(message, field=field, code="invalid_time")
     return at
+
+
+def _parse(text: str, zone: ZoneInfo, *, end_of_day: bool) -> datetime | None:
+    if _DATE.fullmatch(text) is not None:
+        day = date.fromisoformat(text)
+        return day_start(day + timedelta(days=1) if end_of_day else day, zone)
+    time = _TIME.fullmatch(text)
+    if time is None:
+        return None
+    offset = time[3].upper().replace(" ", "+")
+    return datetime.fromisoformat(f"{time[1]}T{time[2]}{offset}").astimezone(UTC)
 
 
 def _check_order(from_at: datetime, to_at: datetime, *, field: str) -> None:

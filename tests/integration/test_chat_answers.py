@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -30,6 +31,9 @@ ANCHORS = [
     ("America/Sao_Paulo", datetime(2018, 11, 4, 3, tzinfo=UTC)),
     ("UTC", datetime(2026, 2, 28, tzinfo=UTC)),
 ]
+STEP_NAMES = (
+    "page_loaded", "widget_opened", "requested_human", "pressed_accept", "pressed_callback", "pressed_continue",
+)  # fmt: skip
 FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -47,16 +51,12 @@ async def analyst() -> AsyncIterator[Analyst]:
     await databases.close()
 
 
-class Case:
+class Case(NamedTuple):
     """Random rows, and a random period and zone to ask for."""
 
-    def __init__(self, sessions: list[ChatSession], leads: list[Lead], period: Period) -> None:
-        self.sessions = sessions
-        self.leads = leads
-        self.period = period
-
-    def __repr__(self) -> str:
-        return f"Case({self.sessions}, {self.leads}, {self.period})"
+    sessions: list[ChatSession]
+    leads: list[Lead]
+    period: Period
 
 
 @st.composite
@@ -145,11 +145,9 @@ async def test_pages_of_sessions_put_together_equal_a_recount(
     while rows := await analyst.sessions(desk.client, case.period, after=after, limit=limit):
         listed += [make_session(row) for row in rows]
         after = Position(rows[-1]["started_at"], rows[-1]["session_id"])
-    assert [
-        (row.session_id, row.page_loaded, row.widget_opened, row.requested_human)
-        + (row.pressed_accept, row.pressed_callback, row.pressed_continue)
-        for row in listed
-    ] == [(session.session_id, *session.times) for session in expected]
+    assert [(row.session_id, *(getattr(row, step) for step in STEP_NAMES)) for row in listed] == [
+        (session.session_id, *session.times) for session in expected
+    ]
     assert [row.duration_s for row in listed] == [
         (max(session.updated_at, *filter(None, session.times)) - row.started_at).total_seconds()
         for session, row in zip(expected, listed, strict=True)

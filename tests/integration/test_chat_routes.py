@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -43,7 +43,7 @@ async def http(desk: Desk) -> AsyncIterator[AsyncClient]:
         exception_handlers={Exception: handle_exception},
         logging_config=None,
     )
-    async with AsyncClient(transport=ASGITransport(app=app), base_url="http://grove.test") as opened:
+    async with AsyncClient(transport=ASGITransport(app=cast("Any", app)), base_url="http://grove.test") as opened:
         yield opened
     await databases.close()
 
@@ -53,10 +53,11 @@ def steps(at: datetime, *minutes: int | None) -> tuple[datetime | None, ...]:
     return (*times, *[None] * (6 - len(times)))
 
 
-async def get(http: AsyncClient, path: str, **params: Any) -> Any:
+async def get(http: AsyncClient, path: str, **params: str | int) -> dict[str, Any]:
     response = await http.get(f"/api/maple/{path}", params=params)
     assert response.status_code == 200, response.text
-    return response.json()
+    answer: dict[str, Any] = response.json()
+    return answer
 
 
 @pytest.fixture
@@ -73,7 +74,8 @@ async def month(desk: Desk) -> None:
     await desk.fill(sessions, leads)
 
 
-async def test_the_funnel_of_thirty_days(http: AsyncClient, month: None) -> None:
+@pytest.mark.usefixtures("month")
+async def test_the_funnel_of_thirty_days(http: AsyncClient) -> None:
     answer = await get(http, "funnel")
     assert {name: answer[name] for name in ("clientId", "from", "to", "tz", "sessions")} == {
         "clientId": "maple",
@@ -86,7 +88,8 @@ async def test_the_funnel_of_thirty_days(http: AsyncClient, month: None) -> None
     assert answer["acceptVsCallback"] == {"accepts": 1, "callbacks": 1, "acceptRate": 50.0, "callbackRate": 50.0}
 
 
-async def test_the_days_and_the_hours(http: AsyncClient, month: None) -> None:
+@pytest.mark.usefixtures("month")
+async def test_the_days_and_the_hours(http: AsyncClient) -> None:
     days = (await get(http, "daily"))["days"]
     assert (len(days), days[0]["date"], days[-1]["date"]) == (30, "2026-10-23", "2026-11-21")
     assert [day["sessions"] for day in days if day["sessions"]] == [1, 3]
@@ -94,7 +97,8 @@ async def test_the_days_and_the_hours(http: AsyncClient, month: None) -> None:
     assert (len(hourly["hours"]), hourly["peakHour"]) == (24, 14)
 
 
-async def test_the_leads(http: AsyncClient, month: None) -> None:
+@pytest.mark.usefixtures("month")
+async def test_the_leads(http: AsyncClient) -> None:
     answer = await get(http, "leads", **{"from": "2026-11-20", "to": "2026-11-20"})
     assert answer["days"] == [{"date": "2026-11-20", "leads": 2}]
     assert answer["sources"] == [{"source": "widget", "leads": 1}, {"source": None, "leads": 1}]
@@ -102,7 +106,8 @@ async def test_the_leads(http: AsyncClient, month: None) -> None:
     assert answer["conversionRate"] == 33.33
 
 
-async def test_the_pages_of_sessions(http: AsyncClient, month: None) -> None:
+@pytest.mark.usefixtures("month")
+async def test_the_pages_of_sessions(http: AsyncClient) -> None:
     first = await get(http, "sessions", limit=3)
     assert [row["sessionId"] for row in first["data"]] == ["c", "b", "a"]
     assert (first["data"][1]["outcome"], first["data"][1]["durationS"]) == ("callback", 240.0)
@@ -111,7 +116,8 @@ async def test_the_pages_of_sessions(http: AsyncClient, month: None) -> None:
     assert second["meta"] == {"next": None}
 
 
-async def test_the_check(http: AsyncClient, month: None) -> None:
+@pytest.mark.usefixtures("month")
+async def test_the_check(http: AsyncClient) -> None:
     answer = await get(http, "test")
     assert (answer["ok"], answer["reachable"], answer["placement"]) == (True, True, "schema")
     assert answer["tables"][0]["rows"] == 5

@@ -52,8 +52,7 @@ async def analyst() -> AsyncIterator[Analyst]:
 
 
 @pytest.fixture
-async def attach(postgres: EmbeddedPostgres, analyst: Analyst) -> AsyncIterator[Attach]:
-    """Make legacy databases; `analyst` is asked for so that its connections are closed last."""
+async def attach(postgres: EmbeddedPostgres) -> AsyncIterator[Attach]:
     made = []
 
     async def make(tables: str, source: SourceMap = TOKYO) -> tuple[TenantContext, asyncpg.Connection]:

@@ -1,7 +1,7 @@
 """Questions about a month of a large table read that month only."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,9 +31,10 @@ class Plans:
     """Remembers what is run, so that it can be explained."""
 
     def __init__(self) -> None:
-        self.statements: list[tuple[str, tuple[Any, ...]]] = []
+        self.statements: list[tuple[str, tuple[object, ...]]] = []
 
-    def observe(self, _placement: Placement, _purpose: Purpose, sql: str, args: Any) -> None:
+    def observe(self, _placement: Placement, _purpose: Purpose, sql: str, args: Sequence[object]) -> None:
+        """Note a statement."""
         self.statements.append((sql, tuple(args)))
 
 

@@ -47,7 +47,9 @@ class Desk(Protocol):
 
     client: TenantContext
 
-    async def fill(self, sessions: Sequence[ChatSession], leads: Sequence[Lead]) -> tuple[list[ChatSession], list[Lead]]:
+    async def fill(
+        self, sessions: Sequence[ChatSession], leads: Sequence[Lead]
+    ) -> tuple[list[ChatSession], list[Lead]]:
         """Replace all rows, and return them as they will be read."""
 
     async def close(self) -> None:
@@ -62,7 +64,9 @@ class OwnDesk:
         self.connection = connection
         self._admin_url = admin_url
 
-    async def fill(self, sessions: Sequence[ChatSession], leads: Sequence[Lead]) -> tuple[list[ChatSession], list[Lead]]:
+    async def fill(
+        self, sessions: Sequence[ChatSession], leads: Sequence[Lead]
+    ) -> tuple[list[ChatSession], list[Lead]]:
         """Replace all rows, and return them as they will be read."""
         schema = self.client.placement.schema
         await self.connection.execute(f'TRUNCATE {quote(schema)}."UserEvents", {quote(schema)}."Leads"')
@@ -88,7 +92,9 @@ class LegacyDesk:
         self.connection = connection
         self._admin_url = admin_url
 
-    async def fill(self, sessions: Sequence[ChatSession], leads: Sequence[Lead]) -> tuple[list[ChatSession], list[Lead]]:
+    async def fill(
+        self, sessions: Sequence[ChatSession], leads: Sequence[Lead]
+    ) -> tuple[list[ChatSession], list[Lead]]:
         """Replace all rows, and return them as they will be read."""
         schema = LEGACY_SOURCE.schema
         await self.connection.execute(f'TRUNCATE {quote(schema)}.visits, {quote(schema)}."Leads"')

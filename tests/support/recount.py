@@ -80,7 +80,9 @@ class Recount:
 
     def converted(self) -> int:
         """Count the sessions that left a lead."""
-        return len([1 for _, session in self.started if session.session_id in {lead.session_id for lead in self.all_leads}])
+        return len(
+            [1 for _, session in self.started if session.session_id in {lead.session_id for lead in self.all_leads}]
+        )
 
     def listed(self) -> list[ChatSession]:
         """Sort the sessions, the latest first."""

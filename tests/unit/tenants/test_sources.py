@@ -5,7 +5,7 @@ import pytest
 from tenants.placement import SourceMap
 from tenants.sources import STEPS, SourceColumn, judge_shape
 
-TIMES = {step: "timestamp without time zone" for step in STEPS}
+TIMES = dict.fromkeys(STEPS, "timestamp without time zone")
 SESSIONS = {"sessionId": "uuid", **TIMES, "createdAt": "timestamp with time zone", "updatedAt": "date"}
 
 
@@ -20,7 +20,7 @@ def without(*names: str) -> dict[str, str]:
 def test_only_the_sessions_are_needed() -> None:
     shape = judge_shape({"UserEvents": columns(SESSIONS)}, SourceMap())
     assert shape.fit
-    assert shape.remarks == {name: ("was not found",) for name in ("Leads", "ChatLog", "AgentConnection")}
+    assert shape.remarks == dict.fromkeys(("Leads", "ChatLog", "AgentConnection"), ("was not found",))
 
 
 def test_tables_and_columns_are_found_under_their_own_names() -> None:

@@ -23,7 +23,9 @@ OWN = Placement(
 
 def attached(source: SourceMap) -> Placement:
     fields = {name: getattr(OWN, name) for name in OWN.__struct_fields__}
-    return Placement(**{**fields, "kind": PlacementKind.EXTERNAL, "source_url": "postgresql://x@localhost/x", "source": source})
+    return Placement(
+        **{**fields, "kind": PlacementKind.EXTERNAL, "source_url": "postgresql://x@localhost/x", "source": source}
+    )
 
 
 def shape_of(**columns: str) -> SourceShape:
@@ -50,7 +52,9 @@ def test_only_the_relations_that_are_asked_for_are_defined() -> None:
 def test_times_without_a_zone_are_read_in_that_of_the_source() -> None:
     source = SourceMap(schema="old", timezone="Asia/Tokyo")
     shape = shape_of(sessionId="uuid", pageLoaded="timestamp without time zone", widgetOpened="date")
-    statement = plan_question("SELECT FROM chat_sessions WHERE started_at >= :from_at", {"from_at": 1}, attached(source), shape)
+    statement = plan_question(
+        "SELECT FROM chat_sessions WHERE started_at >= :from_at", {"from_at": 1}, attached(source), shape
+    )
     assert '("pageLoaded" AT TIME ZONE $1::text) AS page_loaded' in statement.sql
     assert '("widgetOpened"::timestamp AT TIME ZONE $1::text) AS widget_opened' in statement.sql
     assert """coalesce("sessionId"::text, '') AS session_id""" in statement.sql

@@ -8,7 +8,16 @@ import msgspec
 import pytest
 
 from app.query.plan import OWN_SHAPE
-from app.query.results import COUNTS, make_daily, make_funnel, make_hourly, make_leads, make_session, make_tables, percent
+from app.query.results import (
+    COUNTS,
+    make_daily,
+    make_funnel,
+    make_hourly,
+    make_leads,
+    make_session,
+    make_tables,
+    percent,
+)
 from app.query.spec import Period
 from tenants.sources import SourceShape
 
@@ -113,7 +122,9 @@ def test_the_outcome_is_how_far_a_session_got(steps: set[str], outcome: str) -> 
 
 def test_tables_that_were_not_counted_have_no_number_of_rows() -> None:
     shape = SourceShape(tables={"UserEvents": {}, "Leads": {}}, remarks={"ChatLog": ("was not found",)})
-    checks = make_tables(shape, [{"table": "Leads", "n": 3, "newest": START}, {"table": "ChatLog", "n": 0, "newest": None}])
+    checks = make_tables(
+        shape, [{"table": "Leads", "n": 3, "newest": START}, {"table": "ChatLog", "n": 0, "newest": None}]
+    )
     assert [(check.name, check.required, check.found, check.rows) for check in checks] == [
         ("UserEvents", True, True, None),
         ("Leads", False, True, 3),

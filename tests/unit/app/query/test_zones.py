@@ -63,7 +63,9 @@ def test_half_an_hour_is_a_shift_too() -> None:
     assert [shift for _, shift in shifts] == [timedelta(hours=11), timedelta(hours=10, minutes=30)]
 
 
-@pytest.mark.parametrize("name", ["", "Mars/Olympus", "../UTC", "Europe", "europe/berlin", "posixrules", "UTC\0", "x" * 999])
+@pytest.mark.parametrize(
+    "name", ["", "Mars/Olympus", "../UTC", "Europe", "europe/berlin", "posixrules", "UTC\0", "x" * 999]
+)
 def test_a_zone_that_nobody_knows_is_refused(name: str) -> None:
     with pytest.raises(InputRefused) as refusal:
         get_zone(name, field="tz")
