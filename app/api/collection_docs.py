@@ -61,10 +61,10 @@ ANSWER_EXAMPLES: dict[str, dict[str, Any]] = {
         ),
     },
 }
-_DESCRIPTION = f"""Send one event, or an array of up to {MAX_EVENTS:,} (at most {MAX_BODY_BYTES // 2**20} MiB, also after
-decompression). **202 means committed.** Every event has exactly one outcome, and a bad one never costs its neighbours:
-what cannot be stored is answered in `rejected` with a code and a JSON pointer. An `event_id` that comes again is a
-duplicate, and one that comes again with another body is listed in `conflicts`.
+_DESCRIPTION = f"""Send one event, or an array of up to {MAX_EVENTS:,}; at most {MAX_BODY_BYTES // 2**20} MiB, also
+after decompression. **202 means committed.** Every event has exactly one outcome, and a bad one never costs its
+neighbours: what cannot be stored is answered in `rejected` with a code and a JSON pointer. An `event_id` that comes
+again is a duplicate, and one that comes again with another body is listed in `conflicts`.
 
 The key needs the scope `write`. Browsers, whose `sendBeacon` sets no headers, may give theirs as `?key=` or as
 `api_key` in the body. A browser's key only works from its allowed origins.

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from app.api.collection_docs import events_path, events_schemas
+from app.api.management_examples import EXAMPLES
 from app.problems import HTTP_KINDS, INTERNAL, KINDS, MEDIA_TYPE, Kind, Problem
 
 PUBLIC_TAG = "Operation"
@@ -53,22 +54,43 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete_item(path: str, item: dict[str, Any]) -> dict[str, Any]:
-    return {key: _complete_operation(path, value) if key in _METHODS else value for key, value in item.items()}
+    return {
+        key: _complete_operation(path, key, _exemplified(path, key, value)) if key in _METHODS else value
+        for key, value in item.items()
+    }
 
 
-def _complete_operation(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
     public = PUBLIC_TAG in operation.get("tags", [])
     # The 400 of Litestar's making describes an error body that Grove never sends.
     own = {status: response for status, response in operation["responses"].items() if status != "400"}
     errors = {
         str(status): {"$ref": f"#/components/responses/{_name(status)}"}
-        for status in sorted(set(_error_statuses(path, operation, public=public)))
+        for status in sorted(set(_error_statuses(path, method, operation, public=public)))
     }
     completed = operation | {"responses": dict(sorted((errors | own).items()))}
     return completed | {"security": []} if public else completed
 
 
-def _error_statuses(path: str, operation: dict[str, Any], *, public: bool) -> Iterator[int]:
+def _exemplified(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
+    """Give an operation the examples that were written for it."""
+    examples = EXAMPLES.get((method, path))
+    if examples is None:
+        return operation
+    responses = dict(operation["responses"])
+    for status, answer in examples.answers.items():
+        responses[status] = _with_example(responses[status], answer)
+    if examples.body is None:
+        return operation | {"responses": responses}
+    return operation | {"responses": responses, "requestBody": _with_example(operation["requestBody"], examples.body)}
+
+
+def _with_example(part: dict[str, Any], example: object) -> dict[str, Any]:
+    content = {kind: media | {"example": msgspec.to_builtins(example)} for kind, media in part["content"].items()}
+    return part | {"content": content}
+
+
+def _error_statuses(path: str, method: str, operation: dict[str, Any], *, public: bool) -> Iterator[int]:
     """List the statuses of the errors that an operation of this shape can answer."""
     tags, parameters = operation.get("tags", []), operation.get("parameters", [])
     yield 500
@@ -79,11 +101,13 @@ def _error_statuses(path: str, operation: dict[str, Any], *, public: bool) -> It
     if "{" in path:
         yield 404
     if "requestBody" in operation:
-        yield from (400, 409, 413, 415)
+        yield from (400, 413, 415)
+    if method != "get":
+        yield 409
     if "Collection" in tags:
         yield 429
     elif any(parameter.get("name") == "Idempotency-Key" for parameter in parameters):
-        yield from (409, 422)
+        yield 422
     if "Chatbot analytics" in tags:
         yield 502
 
