@@ -5,20 +5,47 @@ Called by the routes, the CLI and a daily job. What changes is told to every pro
 """
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from msgspec import UNSET
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.audit import Actor
+from provisioning.audit import GROVE, Actor, record
+from provisioning.onboarding import check_domain_free
+from provisioning.operations import NewOperation, add_finished_operation, add_operation, find_open_operation
+from provisioning.plans import CHECK, CREATE, PLANS, REMOVE
 from provisioning.requests import ClientChange
+from provisioning.validation import check_client_change
+from tenants.errors import NotFound, WrongState
+from tenants.models import Client, Operation
+from tenants.revocations import revoke
 
 
-async def change_client(session: AsyncSession, client_id: str, change: ClientChange, actor: Actor, *, now: datetime) -> None:
-    """Change what is given.
+async def change_client(
+    session: AsyncSession, client_id: str, change: ClientChange, actor: Actor, *, now: datetime
+) -> list[str]:
+    """Change what is given and return the names of what then differs.
 
     Errors: NotFound; InputRefused with a pointer per fault; AlreadyTaken (`/domain`).
     """
-    raise NotImplementedError
+    check_client_change(change)
+    client = await _lock_client(session, client_id)
+    wanted = {
+        "name": change.name, "timezone": change.timezone, "domain": change.domain,
+        "branding": UNSET if change.branding is UNSET else change.branding.stored(),
+    }  # fmt: skip
+    changed = [name for name, value in wanted.items() if value is not UNSET and getattr(client, name) != value]
+    if "domain" in changed and change.domain is not UNSET:
+        await check_domain_free(session, change.domain, client_id)
+    for name in changed:
+        setattr(client, name, wanted[name])
+    if changed:
+        client.updated_at = now
+        revoke(session, "client", client_id)
+        record(session, actor, "client.change", client_id, changed=changed)
+        await session.flush()
+    return changed
 
 
 async def suspend_client(session: AsyncSession, client_id: str, actor: Actor, *, now: datetime) -> uuid.UUID:
@@ -26,12 +53,23 @@ async def suspend_client(session: AsyncSession, client_id: str, actor: Actor, *,
 
     Errors: NotFound; WrongState while it is being made or deleted.
     """
-    raise NotImplementedError
+    client = await _lock_client(session, client_id)
+    if client.status not in {"active", "suspended"}:
+        raise WrongState("Only an active client can be suspended.")
+    client.suspended_at = client.suspended_at or now
+    return await _set_status(session, client, "suspended", "client.suspend", actor, now)
 
 
 async def resume_client(session: AsyncSession, client_id: str, actor: Actor, *, now: datetime) -> uuid.UUID:
-    """Open a suspended client again. Errors: NotFound; WrongState."""
-    raise NotImplementedError
+    """Open a suspended client again; resuming twice is fine.
+
+    Errors: NotFound; WrongState while it is being made or deleted.
+    """
+    client = await _lock_client(session, client_id)
+    if client.status not in {"active", "suspended"}:
+        raise WrongState("Only a suspended client can be resumed.")
+    client.suspended_at = None
+    return await _set_status(session, client, "active", "client.resume", actor, now)
 
 
 async def delete_client(
@@ -43,7 +81,16 @@ async def delete_client(
     client that is still being made is not deleted but its onboarding cancelled, and that operation returned.
     Errors: NotFound.
     """
-    raise NotImplementedError
+    client = await _lock_client(session, client_id)
+    if client.status == "provisioning":
+        return await _cancel_onboarding(session, client, actor)
+    removal = await find_open_operation(session, client_id, REMOVE)
+    if removal is not None:
+        return removal
+    if client.delete_after is None:
+        client.delete_after = now + timedelta(days=grace_days)
+    operation_id = await _set_status(session, client, "deleting", "client.delete", actor, now)
+    return operation_id if grace_days > 0 else await request_removal(session, client_id, actor)
 
 
 async def restore_client(session: AsyncSession, client_id: str, actor: Actor, *, now: datetime) -> uuid.UUID:
@@ -51,17 +98,39 @@ async def restore_client(session: AsyncSession, client_id: str, actor: Actor, *,
 
     Errors: NotFound; WrongState if it is not being deleted or its removal has begun.
     """
-    raise NotImplementedError
+    client = await _lock_client(session, client_id)
+    if client.status != "deleting" or await find_open_operation(session, client_id, REMOVE) is not None:
+        raise WrongState("Only a client that waits for its removal can be restored.")
+    client.delete_after = None
+    status = "active" if client.suspended_at is None else "suspended"
+    return await _set_status(session, client, status, "client.restore", actor, now)
 
 
 async def request_removal(session: AsyncSession, client_id: str, actor: Actor) -> uuid.UUID:
-    """Store the intent to remove a client for good now (operation `client.remove`). Errors: NotFound."""
-    raise NotImplementedError
+    """Store the intent to remove a client for good now (operation `client.remove`).
+
+    Shape: asked twice, the same operation is returned.
+    Errors: NotFound; WrongState unless it was deleted before.
+    """
+    client = await _lock_client(session, client_id)
+    if client.status != "deleting":
+        raise WrongState("Only a deleted client can be removed for good.")
+    found = await find_open_operation(session, client_id, REMOVE)
+    if found is not None:
+        return found
+    operation_id = add_operation(
+        session, NewOperation(kind=REMOVE, client_id=client_id, steps=PLANS[REMOVE].names), actor
+    )
+    record(session, actor, REMOVE, client_id, operation_id=str(operation_id))
+    await session.flush()
+    return operation_id
 
 
 async def unscoped_request_due_removals(session: AsyncSession, *, now: datetime) -> list[uuid.UUID]:
     """Store removals for all clients whose grace is over; return the operations, to be run."""
-    raise NotImplementedError
+    query = select(Client.id).where(Client.status == "deleting", Client.delete_after <= now).order_by(Client.id)
+    due = (await session.execute(query)).scalars().all()
+    return [await request_removal(session, client_id, GROVE) for client_id in due]
 
 
 async def request_isolation_check(session: AsyncSession, client_id: str, actor: Actor) -> uuid.UUID:
@@ -70,4 +139,45 @@ async def request_isolation_check(session: AsyncSession, client_id: str, actor: 
     Shape: the operation's result is `{attempts: [{role, wall, attempt, expected, outcome, detail}], summary:
     {attempts, leaks, unhardened[]}}`. Errors: NotFound; WrongState before the client is active.
     """
-    raise NotImplementedError
+    client = await _lock_client(session, client_id)
+    if client.status not in {"active", "suspended"}:
+        raise WrongState("Only a client that has been made and is not deleted has walls to try.")
+    found = await find_open_operation(session, client_id, CHECK)
+    if found is not None:
+        return found
+    operation_id = add_operation(session, NewOperation(kind=CHECK, client_id=client_id, steps=PLANS[CHECK].names), actor)
+    record(session, actor, CHECK, client_id, operation_id=str(operation_id))
+    await session.flush()
+    return operation_id
+
+
+async def _lock_client(session: AsyncSession, client_id: str) -> Client:
+    client = await session.get(Client, client_id, with_for_update=True, populate_existing=True)
+    if client is None:
+        raise NotFound("No such client.")
+    return client
+
+
+async def _set_status(
+    session: AsyncSession, client: Client, status: str, action: str, actor: Actor, now: datetime
+) -> uuid.UUID:
+    client.status, client.updated_at = status, now
+    revoke(session, "client", client.id)
+    operation_id = add_finished_operation(session, action, client.id, actor, now)
+    record(session, actor, action, client.id, operation_id=str(operation_id))
+    await session.flush()
+    return operation_id
+
+
+async def _cancel_onboarding(session: AsyncSession, client: Client, actor: Actor) -> uuid.UUID:
+    """Have the onboarding undone: a runner sees the error before its next step."""
+    operation_id = await find_open_operation(session, client.id, CREATE)
+    if operation_id is None:
+        raise WrongState("The client is being made, but by no operation.")
+    operation = await session.get_one(Operation, operation_id, with_for_update=True, populate_existing=True)
+    if operation.error is None:
+        operation.error = {"code": "cancelled", "detail": "The onboarding was cancelled."}
+        operation.not_before = None
+        record(session, actor, "client.create.cancelled", client.id, operation_id=str(operation_id))
+        await session.flush()
+    return operation_id

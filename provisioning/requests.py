@@ -73,7 +73,7 @@ class NewClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
     timezone: ZONE = "UTC"
     domain: DOMAIN | None = None
     branding: Branding = Branding()
-    placement: NewPlacement = NewPlacement()
+    placement: NewPlacement = msgspec.field(default_factory=NewPlacement)
     staff: list[NewStaff] = []
     dashboards: Annotated[
         list[str], Meta(description="Dashboard sets to install; empty installs the default.", examples=[["chatbot"]])

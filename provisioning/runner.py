@@ -3,13 +3,33 @@
 Called by the workers, by `Prefer: wait` and by the CLI; what each kind consists of is in `provisioning.plans`.
 """
 
+import asyncio
+import secrets
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
 
-from provisioning.operations import OperationView
+import structlog
+from sqlalchemy import func, select, update
+
+from provisioning.audit import GROVE, Actor, record
+from provisioning.failures import describe, is_passing
+from provisioning.leases import Lease, LeaseLost
+from provisioning.operations import OperationView, get_operation, unscoped_due_operations
+from provisioning.plans import PLANS, Plan
+from provisioning.sealed import open_secrets, without_url
+from provisioning.work import Skipped, Step, Work
 from tenants.clock import Clock
 from tenants.control import ControlPlane
+from tenants.models import Operation, OperationStep
 from tenants.vault import Vault
+
+MAX_BACK_OFF_S = 300
+_FINISHED = ("done", "skipped")
+_UNTOUCHED = ("pending", "skipped", "undone")
+
+log = structlog.get_logger()
 
 
 class OperationRunner:
@@ -28,7 +48,11 @@ class OperationRunner:
         clock: Clock,
         announce: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._control = control
+        self._vault = vault
+        self._main_url = main_url
+        self._clock = clock
+        self._announce = announce
 
     async def run(self, operation_id: uuid.UUID) -> OperationView:
         """Carry an operation as far as it goes now, and return how it then stands.
@@ -37,8 +61,165 @@ class OperationRunner:
         another runner holds is returned as it is.
         Errors: NotFound; StoreUnavailable if the control plane itself is away.
         """
-        raise NotImplementedError
+        lease = Lease(self._control, operation_id, secrets.token_hex(8))
+        if await lease.take():
+            try:
+                await lease.run(_Run(await self._work(operation_id), lease, await self._kind(operation_id)).go())
+            except LeaseLost:
+                log.warning("operation_taken_over", operation_id=str(operation_id))
+            if self._announce is not None:
+                await self._announce()
+        async with self._control.session() as session:
+            return await get_operation(session, operation_id)
 
     async def run_due(self) -> int:
         """Carry out everything that is due, one after the other; return how many were taken up."""
-        raise NotImplementedError
+        async with self._control.session() as session:
+            due = await unscoped_due_operations(session)
+        for operation_id in due:
+            await self.run(operation_id)
+        return len(due)
+
+    async def _kind(self, operation_id: uuid.UUID) -> Plan:
+        async with self._control.session() as session:
+            return PLANS[(await session.get_one(Operation, operation_id)).kind]
+
+    async def _work(self, operation_id: uuid.UUID) -> Work:
+        async with self._control.session() as session:
+            row = await session.get_one(Operation, operation_id)
+        return Work(
+            operation_id=row.id, client_id=row.client_id or "", order=row.input, actor=Actor(row.actor),
+            secrets=open_secrets(row.sealed, self._vault), control=self._control, vault=self._vault, main_url=self._main_url, clock=self._clock, attempts=row.attempts,
+        )  # fmt: skip
+
+
+class _Run:
+    """One run of one operation under a lease; every change of its rows renews the lease or fails."""
+
+    def __init__(self, work: Work, lease: Lease, plan: Plan) -> None:
+        self._work = work
+        self._lease = lease
+        self._plan = plan
+
+    async def go(self) -> None:
+        """Run forward, or go on undoing where that had begun."""
+        try:
+            error = await self._forward()
+        except asyncio.CancelledError:
+            # The process is stopping: let another runner go on at once. A crash is found by its lease running out.
+            await asyncio.shield(self._release())
+            raise
+        if error is not None and await self._undo():
+            await self._finish("failed")
+
+    async def _forward(self) -> dict[str, Any] | None:
+        """Run every step that is not done yet; return why all must be undone, if so."""
+        for position, step in enumerate(self._plan.steps):
+            error, state = await self._begin(position)
+            if error is not None:
+                return error
+            if state in _FINISHED:
+                continue
+            try:
+                values = {"state": "done", "detail": await step.ensure(self._work)}
+            except Skipped as reason:
+                values = {"state": "skipped", "detail": f"skipped: {reason}"}
+            except LeaseLost:
+                raise
+            except Exception as failure:  # noqa: BLE001 - whatever it is, it is recorded, retried or undone
+                return await self._failed(position, step, failure)
+            await self._end(position, values)
+        await self._finish("succeeded")
+        return None
+
+    async def _undo(self) -> bool:
+        """Undo, in reverse, every step that was begun; tell whether all is undone."""
+        for position in reversed(range(len(self._plan.steps))):
+            step = self._plan.steps[position]
+            if await self._state(position) in _UNTOUCHED:
+                continue
+            try:
+                await step.undo(self._work)
+            except LeaseLost:
+                raise
+            except Exception as failure:  # noqa: BLE001 - recorded, and tried again later
+                self._log(step, failure, "operation_undo_delayed")
+                await self._delay(position, failure, state=None)
+                return False
+            await self._end(position, {"state": "undone"})
+        return True
+
+    async def _failed(self, position: int, step: Step, failure: Exception) -> dict[str, Any] | None:
+        """Record a failure: to be tried again, or for good; return the error if all must be undone."""
+        if is_passing(failure) or self._plan.endless:
+            self._log(step, failure, "operation_delayed")
+            await self._delay(position, failure, state="pending")
+            return None
+        self._log(step, failure, "operation_failed")
+        field = getattr(failure, "field", None)
+        error = {"code": _code(failure), "detail": describe(failure), "step": step.name, "pointer": field}
+        async with self._work.control.session() as session:
+            await self._lease.change(session, error=error)
+            await session.execute(self._step(position).values(state="failed", last_error=describe(failure)))
+        return error
+
+    async def _begin(self, position: int) -> tuple[dict[str, Any] | None, str]:
+        """Note that a step starts; return the reason to undo, if there is one by now, and the state it was in."""
+        async with self._work.control.session() as session:
+            await self._lease.change(session)
+            error = await session.scalar(select(Operation.error).where(Operation.id == self._work.operation_id))
+            row = await session.get_one(OperationStep, (self._work.operation_id, position))
+            state = row.state
+            if error is None and state not in _FINISHED:
+                row.state, row.attempts, row.started_at = "running", row.attempts + 1, row.started_at or self._work.clock()
+        return error, state
+
+    async def _end(self, position: int, values: dict[str, Any]) -> None:
+        async with self._work.control.session() as session:
+            kept = {} if self._work.result is None else {"result": self._work.result}
+            await self._lease.change(session, **kept)
+            await session.execute(self._step(position).values(last_error=None, finished_at=self._work.clock(), **values))
+
+    async def _delay(self, position: int, failure: Exception, *, state: str | None) -> None:
+        async with self._work.control.session() as session:
+            await self._lease.change(session)
+            attempts = await session.scalar(select(Operation.attempts).where(Operation.id == self._work.operation_id))
+            wait_s = min(MAX_BACK_OFF_S, 2 ** min(attempts or 1, 10))
+            not_before = func.clock_timestamp() + timedelta(seconds=wait_s)
+            await self._lease.change(session, state="pending", not_before=not_before, lease_until=None)
+            values: dict[str, Any] = {"last_error": describe(failure)} | ({} if state is None else {"state": state})
+            await session.execute(self._step(position).values(**values))
+
+    async def _finish(self, state: str) -> None:
+        async with self._work.control.session() as session:
+            row = await session.get_one(Operation, self._work.operation_id, with_for_update=True)
+            # Keys may have been shown, and so erased, since this run began: what is stored counts.
+            sealed = None if state == "failed" else without_url(row.sealed, self._work.vault)
+            finished_at = self._work.clock()
+            await self._lease.change(session, state=state, finished_at=finished_at, lease_until=None, sealed=sealed)
+            record(session, GROVE, f"{row.kind}.{state}", row.client_id, operation_id=str(row.id))
+
+    async def _release(self) -> None:
+        async with self._work.control.session() as session:
+            await self._lease.change(session, state="pending", lease_until=None)
+
+    async def _state(self, position: int) -> str:
+        async with self._work.control.session() as session:
+            await self._lease.change(session)
+            return (await session.get_one(OperationStep, (self._work.operation_id, position))).state
+
+    def _step(self, position: int) -> Any:
+        return update(OperationStep).where(
+            OperationStep.operation_id == self._work.operation_id, OperationStep.position == position
+        )
+
+    def _log(self, step: Step, failure: Exception, event: str) -> None:
+        log.warning(
+            event, operation_id=str(self._work.operation_id), client=self._work.client_id, step=step.name,
+            error=type(failure).__name__, detail=describe(failure),
+        )  # fmt: skip
+
+
+def _code(failure: Exception) -> str:
+    name = type(failure).__name__
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")

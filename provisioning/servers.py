@@ -3,10 +3,36 @@
 Called by bootstrap (`main`), by the CLI and by onboarding; the serving login owns nothing and can read no client.
 """
 
+import re
+from pathlib import Path
+
+import asyncpg
+from sqlalchemy import inspect
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tenants.control import ControlPlane
+from provisioning.databases_check import look_into
+from provisioning.hardening import find_missing_walls, harden_database, harden_server
+from provisioning.roles import (
+    CATALOG_GROUP,
+    ensure_role,
+    ensure_serving_login,
+    is_superuser,
+    lock_server,
+    may_make_roles,
+)
+from provisioning.work import administrator
+from tenants.control import SERVING_LOGIN, ControlPlane
+from tenants.errors import AlreadyTaken, DatabaseRefused, InputRefused
+from tenants.ids import quote
+from tenants.models import PlacementRow, Server
+from tenants.registry import MAIN_SERVER
 from tenants.vault import Vault
+
+NO_ROLES = "The login of the given URL may make no roles, so it serves the client itself and sees all that it may see."
+
+_SERVER_NAME = re.compile(r"[a-z][a-z0-9-]{0,38}")
+_GRANTS = Path(__file__).parent / "sql" / "serving_grants.sql"
 
 
 async def ensure_main_server(control: ControlPlane, *, vault: Vault) -> list[str]:
@@ -15,12 +41,57 @@ async def ensure_main_server(control: ControlPlane, *, vault: Vault) -> list[str
     Shape: `control` is the administrator's; call it after `upgrade_control_plane`, at every start. Returns what could
     not be hardened, one sentence each.
     """
-    raise NotImplementedError
+    async with administrator(control.url) as connection:
+        walled = await may_make_roles(connection)
+        if walled:
+            missing = await _ensure_serving(connection, vault.password_for(f"serve/{MAIN_SERVER}"), control_plane=True)
+        else:
+            missing = [NO_ROLES, *await find_missing_walls(connection)]
+    login = SERVING_LOGIN if walled else None
+    query = insert(Server).values(name=MAIN_SERVER, admin_url_sealed=None, serve_login=login)
+    async with control.session() as session:
+        await session.execute(query.on_conflict_do_update(index_elements=["name"], set_={"serve_login": login}))
+    return missing
 
 
 async def add_server(session: AsyncSession, name: str, admin_url: str, *, vault: Vault) -> None:
     """Register a further server, on which `placement.server` may then put clients.
 
+    Shape: needs an administrator's session. Its database holds the clients of kind `schema`.
     Errors: InputRefused (`/name`), AlreadyTaken, DatabaseRefused (`/url`).
     """
-    raise NotImplementedError
+    if _SERVER_NAME.fullmatch(name) is None:
+        raise InputRefused("A server's name has lower-case letters, digits and hyphens.", field="/name")
+    if await session.get(Server, name) is not None:
+        raise AlreadyTaken("There is a server of this name.", field="/name")
+    async with look_into(admin_url, field="/url") as connection:
+        if not await may_make_roles(connection):
+            raise DatabaseRefused("A server's login must be allowed to make roles.", field="/url")
+        await _ensure_serving(connection, vault.password_for(f"serve/{name}"), control_plane=False)
+    session.add(Server(name=name, admin_url_sealed=vault.seal(admin_url), serve_login=SERVING_LOGIN))
+    await session.flush()
+
+
+async def _ensure_serving(connection: asyncpg.Connection, password: str, *, control_plane: bool) -> list[str]:
+    async with connection.transaction():
+        await lock_server(connection)
+        await ensure_serving_login(connection, SERVING_LOGIN, password)
+        if await is_superuser(connection):
+            await ensure_role(connection, CATALOG_GROUP)
+        if control_plane:
+            await connection.execute(_serving_grants(SERVING_LOGIN))
+    seeing = [CATALOG_GROUP, SERVING_LOGIN] if await is_superuser(connection) else []
+    missing = await harden_database(connection, connecting=[SERVING_LOGIN], seeing=seeing)
+    return missing + await harden_server(connection)
+
+
+def _serving_grants(login: str) -> str:
+    """Write the rights of the serving login anew, so that what it once had is not kept."""
+    columns = ", ".join(
+        quote(prop.columns[0].name) for prop in inspect(PlacementRow).column_attrs if not prop.deferred
+    )
+    fixed = _GRANTS.read_text(encoding="utf-8").replace("{{login}}", quote(login))
+    return (
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA grove FROM {quote(login)}; "
+        f"GRANT SELECT ({columns}) ON grove.placements TO {quote(login)};\n{fixed}"
+    )

@@ -1,0 +1,7 @@
+-- What serving needs of the control plane: no client is deleted, no place or server changed, no audit entry rewritten.
+GRANT USAGE ON SCHEMA grove TO {{login}};
+GRANT SELECT ON grove.servers, grove.alembic_version TO {{login}};
+GRANT SELECT, INSERT ON grove.revocations, grove.audit_log TO {{login}};
+GRANT SELECT, INSERT, UPDATE ON grove.clients, grove.api_keys, grove.operations, grove.operation_steps TO {{login}};
+GRANT SELECT, INSERT, UPDATE, DELETE ON grove.idempotency TO {{login}};
+GRANT USAGE ON SEQUENCE grove.revocations_seq_seq, grove.audit_log_id_seq TO {{login}};

@@ -1,0 +1,223 @@
+"""Judge what is asked about a client; pure, and lists every fault at once.
+
+Called by `provisioning.onboarding` and `provisioning.lifecycle`; what only a database can tell is asked elsewhere.
+"""
+
+import re
+import zoneinfo
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from msgspec import UNSET
+
+from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff
+from tenants.errors import InputRefused
+from tenants.ids import is_client_id
+from tenants.placement import PlacementKind
+
+Fault = tuple[str, str]
+
+ROLES = ("viewer", "editor", "admin")
+INTERVALS = ("year", "month")
+CHAT_TABLES = {
+    "UserEvents": (
+        "sessionId", "pageLoaded", "widgetOpened", "requestedHuman", "pressedAccept", "pressedCallback",
+        "pressedContinue", "createdAt", "updatedAt",
+    ),
+    "Leads": ("id", "sessionId", "name", "email", "phone", "source", "createdAt"),
+    "ChatLog": (
+        "id", "sessionId", "role", "message", "intent", "confidence", "fallback", "tokensIn", "tokensOut", "cost",
+        "latencyMs", "createdAt",
+    ),
+    "AgentConnection": ("id", "sessionId", "agent", "connectedAt", "disconnectedAt", "csat"),
+}  # fmt: skip
+
+_MAX_NAME = 200
+_MAX_URL = 2048
+_MAX_IDENTIFIER_BYTES = 63
+_MAX_STAFF = 1000
+_MAX_DASHBOARDS = 100
+_COLOUR = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
+_HOST_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9.-]{1,253})")
+_DASHBOARD = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+def check_new_client(new: NewClient, *, reserved: frozenset[str]) -> None:
+    """Judge a new client; `reserved` are the ids that paths of ours begin with.
+
+    Errors: InputRefused with a pointer per fault.
+    """
+    faults = [
+        *_id_faults(new.id, reserved), *_name_faults(new.name), *_zone_faults("/timezone", new.timezone),
+        *_domain_faults(new.domain), *_branding_faults(new.branding), *_placement_faults(new.placement),
+        *_staff_faults(new.staff), *_dashboard_faults(new),
+    ]  # fmt: skip
+    _refuse(faults)
+
+
+def check_client_change(change: ClientChange) -> None:
+    """Judge a change.
+
+    Errors: InputRefused with a pointer per fault.
+    """
+    faults: list[Fault] = []
+    if change.name is not UNSET:
+        faults += _name_faults(change.name)
+    if change.timezone is not UNSET:
+        faults += _zone_faults("/timezone", change.timezone)
+    if change.domain is not UNSET:
+        faults += _domain_faults(change.domain)
+    if change.branding is not UNSET:
+        faults += _branding_faults(change.branding)
+    _refuse(faults)
+
+
+def is_host_name(text: str) -> bool:
+    """Tell whether a text is a lower-case host name with at least two labels, or `localhost`."""
+    labels = text.split(".")
+    named = all(_HOST_LABEL.fullmatch(label) for label in labels)
+    return text == "localhost" or (named and len(text) <= 253 and len(labels) > 1 and not labels[-1].isdigit())  # noqa: PLR2004 - RFC 1035
+
+
+def _refuse(faults: list[Fault]) -> None:
+    if faults:
+        raise InputRefused("The client cannot be made like this." if len(faults) > 1 else faults[0][1], errors=faults)
+
+
+def _id_faults(client_id: str, reserved: frozenset[str]) -> Iterator[Fault]:
+    if not is_client_id(client_id):
+        yield "/id", "An id has 2 to 39 characters: a lower-case letter, then lower-case letters, digits and hyphens."
+    elif client_id in reserved:
+        yield "/id", "This id is reserved, because addresses of Grove itself begin with it."
+
+
+def _name_faults(name: str) -> Iterator[Fault]:
+    if not name.strip() or len(name) > _MAX_NAME or not name.isprintable():
+        yield "/name", f"A name has 1 to {_MAX_NAME} printable characters."
+
+
+def _zone_faults(pointer: str, zone: str) -> Iterator[Fault]:
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        yield pointer, "This is no time zone of the IANA database, such as Europe/Paris."
+
+
+def _domain_faults(domain: str | None) -> Iterator[Fault]:
+    if domain is not None and not is_host_name(domain):
+        yield "/domain", "A domain is a host name in lower case, such as shop.example.com (non-ASCII as xn--…)."
+
+
+def _branding_faults(branding: Branding) -> Iterator[Fault]:
+    colour, logo = branding.primary_color, branding.logo_url
+    if colour is not None and _COLOUR.fullmatch(colour) is None:
+        yield "/branding/primaryColor", "A colour is #rgb or #rrggbb."
+    if logo is not None and not _is_logo_url(logo):
+        yield "/branding/logoUrl", "A logo's URL starts with https:// and holds no user name or password."
+
+
+def _is_logo_url(url: str) -> bool:
+    if len(url) > _MAX_URL or not url.isascii() or not url.isprintable() or set(url) & set(" \\\"'<>`"):
+        return False
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname
+    if not host or parts.username is not None or parts.password is not None:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+
+
+def _placement_faults(placement: NewPlacement) -> Iterator[Fault]:
+    kinds = [kind.value for kind in PlacementKind]
+    if placement.kind not in kinds:
+        yield "/placement/kind", f"The kind is one of {', '.join(kinds)}."
+        return
+    if placement.partition_interval not in {None, *INTERVALS}:
+        yield "/placement/partitionInterval", f"The interval is one of {', '.join(INTERVALS)}."
+    if placement.url is not None:
+        yield from _url_faults(placement.url)
+    if placement.kind == PlacementKind.EXTERNAL:
+        yield from _external_faults(placement)
+        return
+    if placement.kind == PlacementKind.SCHEMA and placement.url is not None:
+        yield "/placement/url", "A schema is made on a registered server; a URL goes with kind database or external."
+    if placement.url is not None and placement.server is not None:
+        yield "/placement/server", "Give either a URL or a server."
+    given = {"sourceTimezone": placement.source_timezone, "schema": placement.schema,
+             "tables": placement.tables or None, "columns": placement.columns or None}  # fmt: skip
+    for name, value in given.items():
+        if value is not None:
+            yield f"/placement/{name}", "This describes the tables of kind external."
+
+
+def _url_faults(url: str) -> Iterator[Fault]:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"postgres", "postgresql"} and bool(parts.hostname) and bool(parts.username)
+        valid = valid and parts.path not in {"", "/"} and parts.port != 0 and url.isprintable() and len(url) <= _MAX_URL
+    except ValueError:
+        valid = False
+    if not valid:
+        yield "/placement/url", "A database's URL looks like postgresql://user:password@host:5432/database."
+
+
+def _external_faults(placement: NewPlacement) -> Iterator[Fault]:
+    if placement.url is None:
+        yield "/placement/url", "Kind external needs the URL of the existing database."
+    if placement.source_timezone is not None:
+        yield from _zone_faults("/placement/sourceTimezone", placement.source_timezone)
+    if placement.schema is not None and not _is_identifier(placement.schema):
+        yield "/placement/schema", "This is no name of a schema."
+    for ours, theirs in placement.tables.items():
+        if ours not in CHAT_TABLES:
+            yield f"/placement/tables/{_pointer(ours)}", f"The tables are {', '.join(CHAT_TABLES)}."
+        elif not _is_identifier(theirs):
+            yield f"/placement/tables/{ours}", "This is no name of a table."
+    for table, columns in placement.columns.items():
+        if table not in CHAT_TABLES:
+            yield f"/placement/columns/{_pointer(table)}", f"The tables are {', '.join(CHAT_TABLES)}."
+            continue
+        for ours, theirs in columns.items():
+            if ours not in CHAT_TABLES[table] or not _is_identifier(theirs):
+                yield f"/placement/columns/{table}/{_pointer(ours)}", f"The columns are {', '.join(CHAT_TABLES[table])}."
+
+
+def _is_identifier(text: str) -> bool:
+    return 0 < len(text.encode(errors="replace")) <= _MAX_IDENTIFIER_BYTES and text.isprintable()
+
+
+def _pointer(text: str) -> str:
+    return text.replace("~", "~0").replace("/", "~1")
+
+
+def _staff_faults(staff: list[NewStaff]) -> Iterator[Fault]:
+    if len(staff) > _MAX_STAFF:
+        yield "/staff", f"At most {_MAX_STAFF} people can be named at once."
+        return
+    seen: set[str] = set()
+    for index, person in enumerate(staff):
+        match = _EMAIL.fullmatch(person.email)
+        if match is None or not is_host_name(match[1].lower()):
+            yield f"/staff/{index}/email", "This is no e-mail address."
+        elif person.email.lower() in seen:
+            yield f"/staff/{index}/email", "This address is named twice."
+        seen.add(person.email.lower())
+        if len(person.name) > _MAX_NAME or not person.name.isprintable():
+            yield f"/staff/{index}/name", f"A name has at most {_MAX_NAME} printable characters."
+        if person.role not in ROLES:
+            yield f"/staff/{index}/role", f"The role is one of {', '.join(ROLES)}."
+
+
+def _dashboard_faults(new: NewClient) -> Iterator[Fault]:
+    if len(new.dashboards) > _MAX_DASHBOARDS:
+        yield "/dashboards", f"At most {_MAX_DASHBOARDS} dashboard sets can be named."
+    for index, name in enumerate(new.dashboards[:_MAX_DASHBOARDS]):
+        if _DASHBOARD.fullmatch(name) is None:
+            yield f"/dashboards/{index}", "A dashboard set's name has lower-case letters, digits and hyphens."
+    if new.grafana_org_id is not None and not 0 < new.grafana_org_id < 2**31:
+        yield "/grafanaOrgId", "This is no number of a Grafana organisation."
