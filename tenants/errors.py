@@ -1,5 +1,7 @@
 """What can go wrong, named for what happened; knows no HTTP (`app.problems` maps each to an answer)."""
 
+import uuid
+
 
 class GroveError(Exception):
     """The root of all expected failures.
@@ -20,7 +22,14 @@ class NotFound(GroveError):
 class InputRefused(GroveError):
     """A value is malformed, reserved or out of range. `errors` lists further (pointer, detail) pairs."""
 
-    def __init__(self, detail: str, *, field: str | None = None, code: str = "invalid", errors: list[tuple[str, str]] | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        field: str | None = None,
+        code: str = "invalid",
+        errors: list[tuple[str, str]] | None = None,
+    ) -> None:
         super().__init__(detail, field=field)
         self.code = code
         self.errors = errors or ([(field, detail)] if field else [])
@@ -96,3 +105,11 @@ class UnsupportedBody(GroveError):
 
 class SourceUnfit(GroveError):
     """A client's chatbot tables are not, or no longer, in a form in which they can be read."""
+
+
+class OperationFailed(GroveError):
+    """Long work that somebody waited for failed for good, through no fault of theirs, and was undone."""
+
+    def __init__(self, detail: str, *, operation_id: uuid.UUID) -> None:
+        super().__init__(detail or "The operation failed and was undone.")
+        self.operation_id = operation_id

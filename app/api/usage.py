@@ -10,14 +10,18 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import get
+from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from app.api.dependencies import DEPENDENCIES
 from tenants.clock import Clock
 from tenants.databases import Databases
 from tenants.errors import InputRefused, WrongState
-from tenants.placement import Purpose, TenantContext
+from tenants.ids import TenantId
+from tenants.models import Client
+from tenants.placement import Purpose
+from tenants.registry import Registry
 
 MAX_RANGE = timedelta(days=31)
 DEFAULT_RANGE = timedelta(hours=24)
@@ -49,7 +53,7 @@ class OutcomeCount(msgspec.Struct, frozen=True):
     count: int
 
 
-class UsageHour(msgspec.Struct, frozen=True, rename="camel"):
+class UsageHour(msgspec.Struct, frozen=True):
     """What one key sent in one hour; `received` is the sum of `outcomes`."""
 
     hour: Annotated[datetime, msgspec.Meta(description="When the hour begins, UTC.")]
@@ -105,18 +109,22 @@ def resolve_range(start: datetime | None, end: datetime | None, now: datetime) -
     "received.",
 )
 async def read_usage(
-    managed_client: NamedDependency[TenantContext],
+    managed: NamedDependency[Client],
+    registry: NamedDependency[Registry],
     databases: NamedDependency[Databases],
     clock: NamedDependency[Clock],
     start: Start = None,
     end: End = None,
 ) -> Usage:
     """Answer with the counts of a range."""
-    if managed_client.status == "provisioning":
+    if managed.status == "provisioning":
         detail = "The client is still being made."
         raise WrongState(detail)
     start, end = resolve_range(start, end, clock())
-    placement = managed_client.placement
+    placement = (await registry.get_client(TenantId(managed.id))).placement
     async with databases.unit(placement, Purpose.READ) as unit:
         rows = await unit.fetch(placement.render(_COUNTS), start, end)
     return usage_of(rows, start, end)
+
+
+handlers = [Router("/", route_handlers=[read_usage], dependencies=DEPENDENCIES)]

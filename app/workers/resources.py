@@ -1,7 +1,7 @@
-"""What every job works with; built once per worker process by `app.workers.worker`.
+"""What jobs and commands work with; built once per process.
 
-Workers use `DATABASE_URL` itself for operations and migrations, and the serving login, under each client's own
-roles, for that client's data.
+Opened by `app.workers.worker` and by the commands. They use `DATABASE_URL` itself for operations and migrations, and
+the serving login, under each client's own roles, for that client's data.
 """
 
 from collections.abc import AsyncIterator
@@ -11,6 +11,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from app.settings import Settings
+from provisioning.runner import OperationRunner
 from tenants.clock import Clock, utc_now
 from tenants.control import ControlPlane
 from tenants.databases import Databases
@@ -18,9 +19,11 @@ from tenants.registry import Registry
 from tenants.revocations import RevocationFeed
 from tenants.vault import Vault
 
+REDIS_TIMEOUT_S = 0.1
+
 
 class WorkerResources(msgspec.Struct, frozen=True, kw_only=True):
-    """Opened at a worker's start, closed at its end."""
+    """What a process that may act as administrator holds open; `feed` only announces."""
 
     settings: Settings
     clock: Clock
@@ -29,15 +32,15 @@ class WorkerResources(msgspec.Struct, frozen=True, kw_only=True):
     registry: Registry
     databases: Databases
     feed: RevocationFeed
+    runner: OperationRunner
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[WorkerResources]:
-    """Open the pools of a process that may act as administrator; nothing connects before its first use."""
-    control = ControlPlane(settings.main_url)
-    vault = Vault(settings.key_material)
-    redis = None if settings.redis_url is None else Redis.from_url(settings.redis_url, socket_timeout=0.1, socket_connect_timeout=0.1)
-    databases = Databases(settings)
+async def open_worker_resources(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[WorkerResources]:
+    """Make the pools, which connect at their first use, and close them in the end."""
+    control, vault, databases = ControlPlane(settings.main_url), Vault(settings.key_material), Databases(settings)
+    redis = _redis(settings.redis_url)
+    feed = RevocationFeed(control, redis)
     try:
         yield WorkerResources(
             settings=settings,
@@ -46,10 +49,19 @@ async def open_resources(settings: Settings, *, clock: Clock = utc_now) -> Async
             vault=vault,
             registry=Registry(control, vault=vault, main_url=settings.main_url),
             databases=databases,
-            feed=RevocationFeed(control, redis),
+            feed=feed,
+            runner=OperationRunner(
+                control, vault=vault, main_url=settings.main_url, clock=clock, announce=feed.announce
+            ),
         )
     finally:
         await databases.close()
         await control.close()
         if redis is not None:
             await redis.aclose()
+
+
+def _redis(url: str | None) -> Redis | None:
+    if url is None:
+        return None
+    return Redis.from_url(url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
