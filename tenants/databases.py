@@ -54,6 +54,12 @@ Observer = Callable[[Placement, Purpose, str, Sequence[Any]], None]
 # Per purpose: how long a statement may run and how long it may wait for a lock, in milliseconds.
 _TIMEOUTS_MS = {Purpose.READ: (10_000, 2_000), Purpose.SOURCE: (10_000, 2_000), Purpose.WRITE: (10_000, 5_000)}
 
+# Element types of the arrays that statements of ours may take or return; text[] the driver knows.
+_ARRAYS = (
+    *("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "bytea", "uuid"),
+    *("date", "timestamp", "timestamptz", "json", "jsonb"),
+)
+
 
 class _PooledConnection(asyncpg.Connection):
     """A connection that needs no reset between uses: everything a unit of work sets is `SET LOCAL`."""
@@ -61,6 +67,14 @@ class _PooledConnection(asyncpg.Connection):
     def get_reset_query(self) -> str:
         """Ask for nothing, which saves a round trip per unit of work."""
         return ""
+
+
+async def _learn_arrays(connection: Any) -> None:
+    """Have the driver look up array types while the connection is still its login's.
+
+    It reads the catalogs for each type it meets first, which a client's role may not.
+    """
+    await connection.fetchrow(f"SELECT {', '.join(f'NULL::{name}[]' for name in _ARRAYS)}")
 
 
 class TenantConnection:
@@ -171,6 +185,7 @@ class Databases:
         return await asyncpg.create_pool(
             url,
             connection_class=_PooledConnection,
+            init=None if purpose is Purpose.SOURCE else _learn_arrays,
             min_size=0,
             max_size=self._limits.ingest_connections if write else self._limits.query_connections,
             max_inactive_connection_lifetime=IDLE_CLOSE_S,
