@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     valkey_server: Path | None = None
     log_level: str = "info"
     log_format: str = "json"
+    metrics_dir: Path | None = None
     delete_grace_days: int = 30
     retention_days: int = 730
     duplicate_window_days: int = 30
@@ -97,7 +98,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         if key in known and text != "":
             values[known[key]] = _parse(key, known[key], text)
         elif key.startswith("GROVE_") and key not in known:
-            message = f"{key} is no setting of Grove; known are {', '.join(sorted(k for k in known if k[:6] == 'GROVE_'))}."
+            message = (
+                f"{key} is no setting of Grove; known are {', '.join(sorted(k for k in known if k[:6] == 'GROVE_'))}."
+            )
             raise SettingsError(message)
     values["client_databases"] = _client_databases(environ)
     settings = Settings(**values)
@@ -118,6 +121,8 @@ def to_environ(settings: Settings) -> dict[str, str]:
 
 
 def _key(name: str) -> str:
+    if name == "metrics_dir":
+        return "PROMETHEUS_MULTIPROC_DIR"
     if name in {"database_url", "redis_url", "port", "grafana_url", "grafana_admin_password"}:
         return name.upper()
     return f"GROVE_{name.upper()}"

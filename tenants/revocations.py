@@ -20,6 +20,7 @@ from tenants.models import Revocation
 
 POLL_S = 0.4
 FRESH_S = 3.0
+ANNOUNCE_TIMEOUT_S = 0.1
 CHANNEL = "grove:revocations"
 # Sequence numbers may commit out of order, so each poll looks this far back for ones it has not seen.
 LOOK_BACK = 500
@@ -103,7 +104,8 @@ class RevocationFeed:
         if self._redis is None:
             return
         try:
-            await self._redis.publish(CHANNEL, b"1")
+            async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):
+                await self._redis.publish(CHANNEL, b"1")
         except (RedisError, OSError, TimeoutError):
             log.warning("redis_unreachable", doing="announce a revocation")
 

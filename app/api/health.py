@@ -1,0 +1,109 @@
+"""Is Grove alive, ready, and what of its dependencies is down; and what Prometheus wants to know."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal
+
+import httpx
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from prometheus_client import CONTENT_TYPE_LATEST
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import text
+
+from app.observability import Metrics
+from app.settings import Settings
+from tenants.control import ControlPlane
+from tenants.errors import StoreUnavailable
+
+CHECK_TIMEOUT_S = 2.0
+
+
+class Dependency(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that Grove needs."""
+
+    status: Literal["up", "down", "not configured"]
+    latency_ms: float | None = None
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """`ok`; `degraded` if something that can be missed is down; `down` without the database."""
+
+    status: Literal["ok", "degraded", "down"]
+    dependencies: Annotated[
+        dict[str, Dependency],
+        msgspec.Meta(examples=[{"database": {"status": "up", "latency_ms": 0.6}}]),
+    ]
+
+
+async def _measure(check: Callable[[], Awaitable[object]]) -> Dependency:
+    started = time.perf_counter()
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            await check()
+    except (StoreUnavailable, RedisError, OSError, TimeoutError, httpx.HTTPError):
+        return Dependency(status="down")
+    return Dependency(status="up", latency_ms=round((time.perf_counter() - started) * 1000, 2))
+
+
+async def _check_database(control: ControlPlane) -> None:
+    async with control.session() as session:
+        await session.execute(text("SELECT 1"))
+
+
+async def _check_grafana(url: str) -> None:
+    async with httpx.AsyncClient(timeout=CHECK_TIMEOUT_S) as client:
+        (await client.get(f"{url.rstrip('/')}/api/health")).raise_for_status()
+
+
+async def _examine(settings: Settings, control: ControlPlane, redis: Redis | None) -> Health:
+    absent = Dependency(status="not configured")
+    grafana = settings.grafana_url
+    database, cache, dashboards = await asyncio.gather(
+        _measure(lambda: _check_database(control)),
+        _measure(redis.ping) if redis is not None else _ready(absent),
+        _measure(lambda: _check_grafana(grafana)) if grafana is not None else _ready(absent),
+    )
+    found = {"database": database, "redis": cache, "grafana": dashboards}
+    if database.status == "down":
+        return Health(status="down", dependencies=found)
+    worst = any(dependency.status == "down" for dependency in found.values())
+    return Health(status="degraded" if worst else "ok", dependencies=found)
+
+
+async def _ready(dependency: Dependency) -> Dependency:
+    return dependency
+
+
+@get("/health", tags=["Operation"], summary="Health of Grove and its dependencies")
+async def health(
+    settings: NamedDependency[Settings], control: NamedDependency[ControlPlane], redis: NamedDependency[Redis | None]
+) -> Response[Health]:
+    """Name each dependency with its latency; 503 without the database, 200 and `degraded` without the others."""
+    found = await _examine(settings, control, redis)
+    return Response(found, status_code=503 if found.status == "down" else 200)
+
+
+@get("/health/live", tags=["Operation"], summary="Is the process alive")
+async def live() -> dict[str, str]:
+    """Answer at once; restart the process if this does not answer."""
+    return {"status": "ok"}
+
+
+@get("/health/ready", tags=["Operation"], summary="Can requests be served")
+async def ready(control: NamedDependency[ControlPlane]) -> Response[dict[str, str]]:
+    """Answer 503 while the control plane's database is away; send no traffic then."""
+    found = await _measure(lambda: _check_database(control))
+    return Response({"status": found.status}, status_code=200 if found.status == "up" else 503)
+
+
+@get("/metrics", tags=["Operation"], summary="Metrics for Prometheus", media_type=CONTENT_TYPE_LATEST)
+async def metrics(metrics_store: NamedDependency[Metrics]) -> bytes:
+    """Render the metrics in Prometheus' text format; they name no client."""
+    return metrics_store.render()
+
+
+handlers = [health, live, ready, metrics]

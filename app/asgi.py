@@ -1,0 +1,82 @@
+"""The composition root: settings → resources → routes. Nothing else builds objects.
+
+`create_app_from_environment` is what the web server loads; `create_app` is what tests load.
+"""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, asgi
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from app.api import analytics, audit, clients, docs, health, keys, operations, problem_pages, usage
+from app.api.reserved import reserved_ids
+from app.auth import guards
+from app.ingest.routes import EVENTS_PATH
+from app.observability import Metrics, Observability, configure_logging
+from app.problems import handle_exception
+from app.resources import Resources, open_resources
+from app.settings import Settings, load
+from tenants.clock import Clock, utc_now
+from tenants.databases import Observer
+
+MODULES = (analytics, audit, clients, docs, health, keys, operations, problem_pages, usage)
+
+
+def create_app_from_environment() -> ASGIApp:
+    """Build the application of a web process."""
+    settings = load(os.environ)  # noqa: TID251 - the web server gives its workers nothing but an environment
+    configure_logging(settings.log_level, settings.log_format)
+    return create_app(settings)
+
+
+def create_app(settings: Settings, *, clock: Clock = utc_now, observe: Observer | None = None) -> ASGIApp:
+    """Build the application: Litestar, within the layer that names, logs and measures every request."""
+    metrics = Metrics(settings.metrics_dir)
+    return Observability(create_litestar(settings, metrics, clock=clock, observe=observe), metrics)
+
+
+def create_litestar(
+    settings: Settings, metrics: Metrics, *, clock: Clock = utc_now, observe: Observer | None = None
+) -> Litestar:
+    """Build the routes and what they depend on; connections are opened in the lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        reserved = reserved_ids(app.routes)
+        async with open_resources(settings, metrics, reserved, clock=clock, observe=observe) as resources:
+            app.state.update({name: getattr(resources, name) for name in Resources.__struct_fields__})
+            yield
+
+    return Litestar(
+        route_handlers=[collect, *(handler for module in MODULES for handler in module.handlers)],
+        lifespan=[lifespan],
+        dependencies={name: Provide(_from_state(name), sync_to_thread=False) for name in Resources.__struct_fields__}
+        | {
+            "principal": Provide(guards.provide_principal),
+            "platform": Provide(guards.provide_platform),
+            "manager": Provide(guards.provide_manager),
+            "client": Provide(guards.provide_client),
+        },
+        exception_handlers={Exception: handle_exception},
+        openapi_config=docs.OPENAPI,
+        logging_config=None,
+        request_max_body_size=1024 * 1024,
+    )
+
+
+@asgi(EVENTS_PATH, copy_scope=False)
+async def collect(scope: Scope, receive: Receive, send: Send) -> None:
+    """Hand collection over to the process's `Collection`."""
+    await scope["litestar_app"].state.collection(scope, receive, send)
+
+
+def _from_state(name: str) -> Callable[[State], Any]:
+    def provide(state: State) -> Any:
+        return state[name]
+
+    return provide

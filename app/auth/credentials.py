@@ -1,0 +1,44 @@
+"""Find the key that a request brings.
+
+`Authorization: Bearer`, else `X-API-Key`; on collection paths also `?key=` or `api_key` in the body, because
+`sendBeacon` sets no headers.
+"""
+
+import re
+from urllib.parse import parse_qs
+
+from litestar.types import Scope
+
+_BODY_KEY = re.compile(rb'"api_key"\s*:\s*"(grv_[0-9A-Za-z_]{1,64})"')
+
+
+def header_key(scope: Scope) -> str | None:
+    """Take the key from the headers."""
+    api_key = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, rest = value.partition(b" ")
+            if scheme.lower() == b"bearer":
+                return rest.strip().decode("latin-1")
+        elif name == b"x-api-key":
+            api_key = value.strip().decode("latin-1")
+    return api_key
+
+
+def query_key(scope: Scope) -> str | None:
+    """Take the key from `?key=`."""
+    query = scope.get("query_string", b"")
+    if b"key=" not in query:
+        return None
+    return parse_qs(query.decode("latin-1")).get("key", [None])[0]
+
+
+def body_key(body: bytes) -> str | None:
+    """Take the key from `api_key` in a JSON body; every event of a request shares it."""
+    match = _BODY_KEY.search(body)
+    return None if match is None else match[1].decode()
+
+
+def header(scope: Scope, wanted: bytes) -> bytes | None:
+    """Return the first header of this lower-case name."""
+    return next((value for name, value in scope["headers"] if name == wanted), None)

@@ -1,0 +1,53 @@
+"""An event between its decoding and its storing, and what all events of a request share."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from asyncpg.pgproto.pgproto import UUID
+
+from app.ingest.wire import AgentProperties, LeadProperties, MessageProperties, WireEvent
+
+EVENT_COLUMNS = (
+    "event_id", "name", "category", "occurred_at", "received_at", "session_id", "visitor_id", "user_id",
+    "page_url", "page_path", "page_title", "referrer", "utm_source", "utm_medium", "utm_campaign",
+    "device", "browser", "os", "country", "amount", "currency", "schema_name", "schema_version",
+    "properties", "key_id",
+)  # fmt: skip
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """What all events of one request share.
+
+    Shape: `key_id` is the asyncpg-ready UUID of the key; `oldest` is the earliest time accepted.
+    """
+
+    key_id: UUID
+    received_at: datetime
+    oldest: datetime
+    accepts_chat: bool
+    idempotency_key: str | None = None
+
+
+class ChatPart(msgspec.Struct, frozen=True, gc=False):
+    """What an event has to say to the chatbot tables: a step, or properties of the kind its name asks for."""
+
+    step: int | None = None
+    properties: LeadProperties | MessageProperties | AgentProperties | None = None
+
+
+class Event(msgspec.Struct, kw_only=True, gc=False):
+    """An event that can be stored.
+
+    Shape: `record` follows EVENT_COLUMNS; `tracked` tells whether its id was given, so that it may come again;
+    `digest` is a 64-bit hash of its body, by which a repeat with another body is recognised.
+    """
+
+    index: int
+    id: UUID
+    tracked: bool
+    digest: int
+    record: tuple[Any, ...]
+    wire: WireEvent
+    occurred_at: datetime
+    chat: ChatPart | None

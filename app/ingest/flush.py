@@ -1,0 +1,130 @@
+"""One flush: the submissions of one client that share a transaction, and what becomes of each event. Pure.
+
+Made by the group commit, written by the sink; the answers are made here so that both ways a flush can end
+(committed now, or found committed after a lost answer) give the same ones.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from asyncpg.pgproto.pgproto import UUID
+
+from app.ingest.event import Arrival, Event
+from app.ingest.outcomes import Code, Conflict, IngestAnswer, Outcome, Rejected
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """An event for quarantine: what is answered, and the event whole, as bytes."""
+
+    answer: Rejected
+    body: bytes
+
+
+class Submission(msgspec.Struct, kw_only=True):
+    """One request's events on their way to the database."""
+
+    arrival: Arrival
+    events: list[Event]
+    refused: list[Refused]
+
+    @property
+    def size(self) -> int:
+        """How many events were received."""
+        return len(self.events) + len(self.refused)
+
+
+class Flush(msgspec.Struct, kw_only=True):
+    """Submissions that are committed together. `id` tells after a lost answer whether that happened."""
+
+    id: int
+    submissions: list[Submission]
+
+    def events(self) -> Iterator[Event]:
+        """Go through all events in the order of their arrival."""
+        for submission in self.submissions:
+            yield from submission.events
+
+    def claims(self) -> dict[UUID, Event]:
+        """Map each id that may come again to the first event that bears it, in id order."""
+        first: dict[UUID, Event] = {}
+        for event in self.events():
+            if event.tracked:
+                first.setdefault(event.id, event)
+        # One order for all flushes, so that two of them never wait for each other.
+        return {event_id: first[event_id] for event_id in sorted(first)} if len(first) > 1 else first
+
+
+class Settled(msgspec.Struct, kw_only=True):
+    """Which of a flush's events were stored, and which ids were known with which digest."""
+
+    stored: list[Event]
+    duplicates: dict[int, list[Event]]
+    digests: Mapping[UUID, int]
+
+
+def settle(flush: Flush, claims: Mapping[UUID, Event], known: Mapping[UUID, int]) -> Settled:
+    """Tell stored from duplicate.
+
+    Shape: `known` maps ids that another flush had stored to their digests.
+    """
+    stored: list[Event] = []
+    duplicates: dict[int, list[Event]] = {}
+    digests = dict(known)
+    for position, submission in enumerate(flush.submissions):
+        for event in submission.events:
+            if not event.tracked or (claims[event.id] is event and event.id not in known):
+                stored.append(event)
+            else:
+                duplicates.setdefault(position, []).append(event)
+                digests.setdefault(event.id, claims[event.id].digest)
+    return Settled(stored=stored, duplicates=duplicates, digests=digests)
+
+
+def answers(flush: Flush, settled: Settled) -> list[IngestAnswer]:
+    """Write each submission's answer, in order."""
+    return [
+        _answer(submission, settled.duplicates.get(position, []), settled.digests)
+        for position, submission in enumerate(flush.submissions)
+    ]
+
+
+def _answer(submission: Submission, duplicates: list[Event], digests: Mapping[UUID, int]) -> IngestAnswer:
+    return IngestAnswer(
+        accepted=len(submission.events) - len(duplicates),
+        duplicates=len(duplicates),
+        conflicts=[
+            Conflict(index=event.index, event_id=event.wire.event_id or str(event.id))
+            for event in duplicates
+            if event.digest != digests[event.id]
+        ],
+        rejected=[refused.answer for refused in submission.refused],
+    )
+
+
+def count_outcomes(flush: Flush, settled: Settled) -> list[tuple[Any, ...]]:
+    """Count a flush's outcomes as rows (hour, key_id, outcome, reason, n) that add up to what was received."""
+    counts: Counter[tuple[datetime, UUID, Outcome, str]] = Counter()
+    for position, submission in enumerate(flush.submissions):
+        hour = submission.arrival.received_at.replace(minute=0, second=0, microsecond=0)
+        key_id = submission.arrival.key_id
+        duplicates = len(settled.duplicates.get(position, []))
+        counts[hour, key_id, Outcome.STORED, ""] += len(submission.events) - duplicates
+        counts[hour, key_id, Outcome.DUPLICATE, ""] += duplicates
+        for refused in submission.refused:
+            counts[hour, key_id, Outcome.QUARANTINED, refused.answer.code.value] += 1
+    return [(hour, key, outcome.value, reason, n) for (hour, key, outcome, reason), n in counts.items() if n]
+
+
+def refuse_stored(flush: Flush, unstorable: set[int]) -> None:
+    """Move events that the database would not take (by identity) from the stored to the refused."""
+    for submission in flush.submissions:
+        for event in [event for event in submission.events if id(event) in unstorable]:
+            submission.events.remove(event)
+            detail = "The database would not store this event."
+            answer = Rejected(
+                index=event.index, event_id=event.wire.event_id, code=Code.UNSTORABLE, pointer="", detail=detail
+            )
+            submission.refused.append(Refused(answer=answer, body=msgspec.json.encode(event.wire)))

@@ -1,0 +1,143 @@
+"""Let concurrent requests of one client share flushes, and keep clients out of each other's way.
+
+Called by the collection routes. Each client has a lane: a bounded queue and a few flushes in flight. While a
+flush is under way the next one gathers; an idle lane dispatches at once.
+"""
+
+import asyncio
+import secrets
+from typing import Protocol
+
+import structlog
+
+from app.ingest.flush import Flush, Submission
+from app.ingest.outcomes import IngestAnswer
+from tenants.errors import QueueFull
+from tenants.ids import TenantId
+from tenants.placement import Placement
+
+MAX_FLUSHES = 2
+MAX_FLUSH_EVENTS = 5_000
+RETRY_AFTER_S = 1
+
+log = structlog.get_logger()
+
+
+class Sink(Protocol):
+    """Where flushes go."""
+
+    async def store(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
+        """Store a flush; return each submission's answer."""
+
+
+class _Waiting:
+    __slots__ = ("answer", "submission")
+
+    def __init__(self, submission: Submission, answer: asyncio.Future[IngestAnswer]) -> None:
+        self.submission = submission
+        self.answer = answer
+
+
+class _Lane:
+    """One client's queue. Emptied by at most MAX_FLUSHES concurrent flushes."""
+
+    def __init__(self, placement: Placement, sink: Sink) -> None:
+        self.placement = placement
+        self.queued_events = 0
+        self._sink = sink
+        self._waiting: list[_Waiting] = []
+        self._flushes: set[asyncio.Task[None]] = set()
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and not self._flushes
+
+    def put(self, submission: Submission) -> asyncio.Future[IngestAnswer]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[IngestAnswer] = loop.create_future()
+        self._waiting.append(_Waiting(submission, answer))
+        self.queued_events += submission.size
+        if len(self._flushes) < MAX_FLUSHES:
+            # Soon rather than now, so that requests read in the same turn of the loop share the flush.
+            loop.call_soon(self._dispatch)
+        return answer
+
+    def _dispatch(self) -> None:
+        while self._waiting and len(self._flushes) < MAX_FLUSHES:
+            task = asyncio.create_task(self._flush(self._take()))
+            self._flushes.add(task)
+            task.add_done_callback(self._finish)
+
+    def _take(self) -> list[_Waiting]:
+        events = 0
+        for count, waiting in enumerate(self._waiting):
+            events += waiting.submission.size
+            if count and events > MAX_FLUSH_EVENTS:
+                taken, self._waiting = self._waiting[:count], self._waiting[count:]
+                return taken
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    async def _flush(self, taken: list[_Waiting]) -> None:
+        flush = Flush(id=secrets.randbits(62) + 1, submissions=[waiting.submission for waiting in taken])
+        try:
+            answers = await self._sink.store(self.placement, flush)
+        except BaseException as error:
+            for waiting in taken:
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(error)
+                    # The one who asked may be gone; then nobody fetches the exception, and that is no fault.
+                    waiting.answer.exception()
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for waiting, answer in zip(taken, answers, strict=True):
+                if not waiting.answer.done():
+                    waiting.answer.set_result(answer)
+        finally:
+            self.queued_events -= sum(waiting.submission.size for waiting in taken)
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self._flushes.discard(task)
+        self._dispatch()
+
+    async def drain(self) -> None:
+        while not self.idle:
+            await asyncio.wait([*self._flushes]) if self._flushes else await asyncio.sleep(0)
+
+
+class GroupCommit:
+    """The lanes of all clients."""
+
+    def __init__(self, sink: Sink, *, max_queued_events: int) -> None:
+        self._sink = sink
+        self._max_queued_events = max_queued_events
+        self._lanes: dict[TenantId, _Lane] = {}
+
+    async def submit(self, placement: Placement, submission: Submission) -> IngestAnswer:
+        """Have a submission committed and return what became of its events.
+
+        Errors: QueueFull at once if the client's queue has no room; StoreUnavailable if it could not be stored.
+        """
+        lane = self._lanes.get(placement.tenant_id)
+        if lane is None or (lane.idle and lane.placement is not placement):
+            lane = self._lanes[placement.tenant_id] = _Lane(placement, self._sink)
+        if lane.queued_events and lane.queued_events + submission.size > self._max_queued_events:
+            raise QueueFull(RETRY_AFTER_S)
+        # A caller that goes away takes only itself out of the flush.
+        return await lane.put(submission)
+
+    @property
+    def queued_events(self) -> int:
+        """How many events of all clients wait or are being written."""
+        return sum(lane.queued_events for lane in self._lanes.values())
+
+    def forget(self, tenant_id: TenantId) -> None:
+        """Drop an idle client's lane."""
+        lane = self._lanes.get(tenant_id)
+        if lane is not None and lane.idle:
+            del self._lanes[tenant_id]
+
+    async def drain(self) -> None:
+        """Wait until all that was accepted is written or refused."""
+        await asyncio.gather(*(lane.drain() for lane in self._lanes.values()))

@@ -1,0 +1,78 @@
+"""What can become of an event: exactly one outcome each, counted and answered.
+
+Shape: the codes here are the stable vocabulary of `rejected[].code`, of quarantine rows and of usage counts.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Outcome(StrEnum):
+    """The one recorded outcome of a received event."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+    FILTERED = "filtered"
+
+
+class Code(StrEnum):
+    """Why an event was quarantined."""
+
+    NOT_AN_OBJECT = "not_an_object"
+    REQUIRED = "required"
+    WRONG_TYPE = "wrong_type"
+    INVALID = "invalid"
+    UNKNOWN_FIELD = "unknown_field"
+    INVALID_TIME = "invalid_time"
+    TOO_OLD = "too_old"
+    IN_THE_FUTURE = "in_the_future"
+    NUL_BYTE = "nul_byte"
+    LONE_SURROGATE = "lone_surrogate"
+    INVALID_UTF8 = "invalid_utf8"
+    NUMBER_OUT_OF_RANGE = "number_out_of_range"
+    TOO_DEEP = "too_deep"
+    TOO_MANY_KEYS = "too_many_keys"
+    STRING_TOO_LONG = "string_too_long"
+    EVENT_TOO_LARGE = "event_too_large"
+    SESSION_REQUIRED = "session_required"
+    CHAT_TABLES_READ_ONLY = "chat_tables_read_only"
+    UNSTORABLE = "unstorable"
+
+
+class Refusal(Exception):  # noqa: N818 - it is an outcome, not an error
+    """One event cannot be stored; raised by the steps, recorded whole in quarantine."""
+
+    def __init__(self, code: Code, pointer: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.pointer = pointer
+        self.detail = detail
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that was put in quarantine."""
+
+    index: int
+    event_id: str | None
+    code: Code
+    pointer: str
+    detail: str
+
+
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """A duplicate whose body is not the one that was stored first."""
+
+    index: int
+    event_id: str
+
+
+class IngestAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a request's events; the counts and the length of `rejected` add up to what was sent."""
+
+    accepted: int
+    duplicates: int
+    filtered: int = 0
+    conflicts: list[Conflict] = []
+    rejected: list[Rejected] = []

@@ -1,0 +1,189 @@
+"""`POST /api/v1/events`: key → client → raw events → steps → group commit → one outcome per event.
+
+An ASGI application rather than a Litestar handler: on this path the framework's own work would cost more
+than ours. `app.api.collection_docs` describes it to OpenAPI.
+"""
+
+from datetime import timedelta
+
+import msgspec
+from asyncpg.pgproto.pgproto import UUID
+from litestar.exceptions import MethodNotAllowedException
+from litestar.types import Receive, Scope, Send
+
+from app.auth.credentials import body_key, header, header_key, query_key
+from app.auth.guards import require_active
+from app.ingest.body import read_body
+from app.ingest.event import Arrival, Event
+from app.ingest.flush import Refused, Submission
+from app.ingest.group_commit import GroupCommit
+from app.ingest.outcomes import Code, IngestAnswer, Outcome, Refusal, Rejected
+from app.ingest.splitting import split_events
+from app.ingest.steps import read_event
+from app.observability import Metrics
+from tenants.clock import Clock
+from tenants.errors import ChatTablesReadOnly, Forbidden, InputRefused, OriginRefused, Unauthenticated, UnsupportedBody
+from tenants.keyring import Keyring, Principal
+from tenants.keys import KeyKind
+from tenants.keys import Scope as KeyScope
+from tenants.placement import PlacementKind, TenantContext
+from tenants.registry import Registry
+
+EVENTS_PATH = "/api/v1/events"
+MAX_IDEMPOTENCY_KEY = 255
+_MEDIA_TYPES = frozenset({b"application/json", b"text/plain", b""})
+_JSON = (b"content-type", b"application/json")
+_PREFLIGHT = [
+    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-headers", b"authorization, content-encoding, content-type, idempotency-key, x-api-key"),
+    (b"access-control-max-age", b"86400"),
+    (b"content-length", b"0"),
+]
+_encode = msgspec.json.Encoder().encode
+_decode_id = msgspec.json.Decoder(type("HasId", (msgspec.Struct,), {"__annotations__": {"event_id": str}}))
+
+
+class Collection:
+    """Takes events in. One per process."""
+
+    def __init__(
+        self, keyring: Keyring, registry: Registry, commit: GroupCommit, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._keyring = keyring
+        self._registry = registry
+        self._commit = commit
+        self._clock = clock
+        self._counters = {outcome: metrics.events.labels(outcome.value) for outcome in Outcome}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one collection request."""
+        state = scope["state"]
+        state["route"], state["quiet"] = EVENTS_PATH, True
+        if scope["method"] == "OPTIONS":
+            await self._answer_preflight(scope, send)
+            return
+        if scope["method"] != "POST":
+            raise MethodNotAllowedException(headers={"Allow": "POST, OPTIONS"})
+        _require_media_type(scope)
+        key = header_key(scope) or query_key(scope)
+        principal = await self._keyring.verify(key) if key is not None else None
+        body = await read_body(scope, receive)
+        principal = principal or await self._verify_body_key(body)
+        cors = check_origin(principal, scope)
+        client = await self._client(principal)
+        state["client_id"] = client.tenant_id
+        answer = await self._commit.submit(client.placement, self._read(body, principal, client, scope))
+        self._count(answer)
+        content = _encode(answer)
+        headers = [_JSON, (b"content-length", b"%d" % len(content)), *cors]
+        await send({"type": "http.response.start", "status": 202, "headers": headers})
+        await send({"type": "http.response.body", "body": content, "more_body": False})
+
+    async def _answer_preflight(self, scope: Scope, send: Send) -> None:
+        # A preflight brings no key but one in the URL; the request that follows is checked in any case.
+        key, origin = query_key(scope), header(scope, b"origin")
+        allowed = []
+        if origin is not None:
+            allowed = [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+            if key is not None:
+                allowed = check_origin(await self._keyring.verify(key), scope)
+        await send({"type": "http.response.start", "status": 204, "headers": [*_PREFLIGHT, *allowed]})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _verify_body_key(self, body: bytes) -> Principal:
+        key = body_key(body)
+        if key is None:
+            raise Unauthenticated("Send a key as `Authorization: Bearer …`, `X-API-Key`, `?key=` or `api_key`.")
+        principal = await self._keyring.verify(key)
+        if principal.kind is not KeyKind.BROWSER:
+            raise Unauthenticated("Only a browser's key may travel in the body.")
+        return principal
+
+    async def _client(self, principal: Principal) -> TenantContext:
+        if principal.client_id is None or KeyScope.WRITE not in principal.scopes:
+            raise Forbidden("This key may not send events.")
+        return require_active(await self._registry.get_client(principal.client_id))
+
+    def _read(self, body: bytes, principal: Principal, client: TenantContext, scope: Scope) -> Submission:
+        now = self._clock()
+        arrival = Arrival(
+            key_id=UUID(principal.key_id.bytes),
+            received_at=now,
+            oldest=now - timedelta(days=client.retention_days),
+            accepts_chat=client.placement.kind is not PlacementKind.EXTERNAL,
+            idempotency_key=_idempotency_key(scope),
+        )
+        submission = read_submission(body, arrival)
+        if not submission.events and all(
+            refused.answer.code is Code.CHAT_TABLES_READ_ONLY for refused in submission.refused
+        ):
+            raise ChatTablesReadOnly(submission.refused[0].answer.detail)
+        return submission
+
+    def _count(self, answer: IngestAnswer) -> None:
+        self._counters[Outcome.STORED].inc(answer.accepted)
+        if answer.duplicates:
+            self._counters[Outcome.DUPLICATE].inc(answer.duplicates)
+        if answer.rejected:
+            self._counters[Outcome.QUARANTINED].inc(len(answer.rejected))
+
+
+def read_submission(body: bytes, arrival: Arrival) -> Submission:
+    """Split a body and take each event through the steps; a bad one never costs its neighbours.
+
+    Errors: InputRefused if the body as a whole is no JSON or has no or too many events.
+    """
+    events: list[Event] = []
+    refused: list[Refused] = []
+    for index, raw in enumerate(split_events(body)):
+        try:
+            events.append(read_event(raw, index, arrival))
+        except Refusal as refusal:
+            refused.append(_refused(bytes(raw), index, refusal))
+    return Submission(arrival=arrival, events=events, refused=refused)
+
+
+def check_origin(principal: Principal, scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Hold a browser's key to its origins and return the CORS headers of the answer.
+
+    Errors: OriginRefused.
+    """
+    if principal.kind is not KeyKind.BROWSER:
+        return []
+    origin = header(scope, b"origin")
+    if not principal.origins:
+        return [] if origin is None else [(b"access-control-allow-origin", b"*")]
+    if origin is None or origin.decode("latin-1").lower() not in principal.origins:
+        raise OriginRefused("This key may only be used from its allowed origins.")
+    return [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+
+
+def _refused(raw: bytes, index: int, refusal: Refusal) -> Refused:
+    answer = Rejected(
+        index=index, event_id=_event_id(raw), code=refusal.code, pointer=refusal.pointer, detail=refusal.detail
+    )
+    return Refused(answer=answer, body=raw)
+
+
+def _event_id(raw: bytes) -> str | None:
+    """Find out a refused event's id, if that much of it can be read and stored."""
+    try:
+        event_id: str = _decode_id.decode(raw).event_id  # type: ignore[attr-defined]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return event_id[:128] if "\0" not in event_id else None
+
+
+def _idempotency_key(scope: Scope) -> str | None:
+    value = header(scope, b"idempotency-key")
+    if value is None:
+        return None
+    if not 1 <= len(value) <= MAX_IDEMPOTENCY_KEY:
+        raise InputRefused("An Idempotency-Key has 1 to 255 characters.", field="Idempotency-Key")
+    return value.decode("latin-1")
+
+
+def _require_media_type(scope: Scope) -> None:
+    media_type = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower()
+    if media_type not in _MEDIA_TYPES:
+        raise UnsupportedBody("Send events as application/json (or text/plain holding JSON).")

@@ -1,0 +1,170 @@
+"""Write a flush into its client's tables in one transaction: ids, `COPY`, folds, counts.
+
+Called by the group commit. A lost connection is tried again; if the commit's answer was lost, the flush id
+tells whether it happened, so that nothing is stored twice and nothing acknowledged is missing.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app.ingest.chat import fold_chat
+from app.ingest.event import EVENT_COLUMNS, Event
+from app.ingest.flush import Flush, Settled, Submission, answers, count_outcomes, refuse_stored, settle
+from app.ingest.outcomes import IngestAnswer
+from app.ingest.steps import uuid7
+from app.ingest.web import fold_web
+from tenants.databases import Databases, TenantConnection
+from tenants.errors import StoreUnavailable
+from tenants.placement import Placement, Purpose
+
+GIVE_UP_S = 8.0
+FIRST_PAUSE_S = 0.05
+LAST_PAUSE_S = 0.5
+QUARANTINE_COLUMNS = (
+    "id", "flush", "received_at", "key_id", "event_id", "code", "pointer", "detail", "body",
+)  # fmt: skip
+_SQL = Path(__file__).parent / "sql"
+
+log = structlog.get_logger()
+
+
+class _Unstorable(Exception):  # noqa: N818 - carries a finding out of a transaction
+    """The database refused the content of a flush."""
+
+
+class PostgresSink:
+    """Stores flushes in the clients' databases."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+
+    async def store(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
+        """Store a flush and return each submission's answer.
+
+        Errors: StoreUnavailable if the database stays away for GIVE_UP_S; then it is not known to be stored.
+        """
+        give_up_at, pause, again = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, False
+        while True:
+            try:
+                return await self._attempt(placement, flush, again=again)
+            except _Unstorable:
+                refuse_stored(flush, await self._find_unstorable(placement, flush))
+            except (StoreUnavailable, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError) as error:
+                # A unique violation can only be this flush's own counts: an earlier attempt committed after all.
+                if time.monotonic() > give_up_at:
+                    raise StoreUnavailable from error
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LAST_PAUSE_S)
+            again = True
+
+    async def _attempt(self, placement: Placement, flush: Flush, *, again: bool) -> list[IngestAnswer]:
+        async with self._databases.unit(placement, Purpose.WRITE) as db:
+            if again and await db.fetchval(_statement(placement, "recall_flush"), flush.id):
+                settled = await _recall(db, flush)
+            else:
+                try:
+                    settled = await _write(db, flush)
+                except (asyncpg.DataError, asyncpg.CheckViolationError, UnicodeError) as error:
+                    raise _Unstorable from error
+        return answers(flush, settled)
+
+    async def _find_unstorable(self, placement: Placement, flush: Flush) -> set[int]:
+        """Try each event alone, each in a transaction that is taken back, and return the ids of those refused."""
+        found = set()
+        for submission in flush.submissions:
+            for event in submission.events:
+                alone = Submission(arrival=submission.arrival, events=[event], refused=[])
+                try:
+                    async with self._databases.unit(placement, Purpose.WRITE) as db:
+                        await _write(db, Flush(id=flush.id, submissions=[alone]))
+                        raise _TakenBack  # noqa: TRY301 - the way to roll a unit of work back
+                except _TakenBack:
+                    continue
+                except (asyncpg.DataError, asyncpg.CheckViolationError, UnicodeError) as error:
+                    log.error("event_unstorable", client=placement.tenant_id, error=type(error).__name__)
+                    found.add(id(event))
+        return found
+
+
+class _TakenBack(Exception):  # noqa: N818 - rolls back on purpose
+    pass
+
+
+async def _write(db: TenantConnection, flush: Flush) -> Settled:
+    claims = flush.claims()
+    known = await _claim(db, flush, claims) if claims else {}
+    settled = settle(flush, claims, known)
+    if settled.stored:
+        await db.copy("events", EVENT_COLUMNS, [event.record for event in settled.stored])
+        await _fold(db, settled.stored)
+    rejected = [
+        (uuid7(submission.arrival.received_at), flush.id, submission.arrival.received_at, submission.arrival.key_id,
+         refused.answer.event_id, refused.answer.code.value, refused.answer.pointer, refused.answer.detail,
+         refused.body)
+        for submission in flush.submissions
+        for refused in submission.refused
+    ]  # fmt: skip
+    if rejected:
+        await db.copy("quarantine", QUARANTINE_COLUMNS, rejected)
+    counts = count_outcomes(flush, settled)
+    await db.execute(_statement(db.placement, "count_outcomes"), flush.id, *_columns(counts))
+    return settled
+
+
+async def _claim(db: TenantConnection, flush: Flush, claims: dict[Any, Event]) -> dict[Any, int]:
+    """Claim ids for this flush; return the ones that another had claimed, with their digests."""
+    day = flush.submissions[0].arrival.received_at.date()
+    digests = [event.digest for event in claims.values()]
+    new = await db.fetchval(_statement(db.placement, "claim_ids"), list(claims), digests, flush.id, day)
+    return {} if new == len(claims) else await _claimed_by_others(db, flush, claims)
+
+
+async def _claimed_by_others(db: TenantConnection, flush: Flush, claims: dict[Any, Event]) -> dict[Any, int]:
+    rows = await db.fetch(_statement(db.placement, "recall_ids"), list(claims))
+    return {row["id"]: row["digest"] for row in rows if row["flush"] != flush.id}
+
+
+async def _recall(db: TenantConnection, flush: Flush) -> Settled:
+    """Find out what an earlier attempt of this flush committed."""
+    claims = flush.claims()
+    return settle(flush, claims, await _claimed_by_others(db, flush, claims))
+
+
+async def _fold(db: TenantConnection, stored: list[Event]) -> None:
+    web = fold_web(stored)
+    if web:
+        await db.execute(_statement(db.placement, "fold_sessions"), *_columns(web))
+    chat = fold_chat(stored)
+    # Sessions first: their row locks order whatever else two flushes do to the same session.
+    for name, rows in (
+        ("fold_chat_sessions", chat.sessions),
+        ("fold_leads", chat.leads),
+        ("fold_messages", chat.messages),
+        ("fold_agent_events", chat.agents),
+    ):
+        if rows:
+            await db.execute(_statement(db.placement, name), *_columns(rows))
+    if chat.agents:
+        sessions = sorted({row[1] for row in chat.agents})
+        await db.execute(_statement(db.placement, "clear_connections"), sessions)
+        await db.execute(_statement(db.placement, "rebuild_connections"), sessions)
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+@cache
+def _template(name: str) -> str:
+    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _statement(placement: Placement, name: str) -> str:
+    return placement.render(_template(name))

@@ -1,0 +1,109 @@
+"""Split a body into raw events, so that each is judged alone.
+
+msgspec does it at once when the whole body is sound. Where it balks, a slower walk finds out whether the
+syntax is broken (the request is refused) or one event holds what no store can keep (that event is refused).
+"""
+
+import json
+import re
+
+import msgspec
+
+from app.ingest.outcomes import Code, Refusal
+from tenants.errors import InputRefused
+
+MAX_EVENTS = 1_000
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_single = msgspec.json.Decoder(msgspec.Raw)
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+_SPACE = b" \t\n\r"
+
+
+def split_events(body: bytes) -> list[bytes | msgspec.Raw]:
+    """Split a body into its events.
+
+    Shape: an array gives its elements in order, anything else itself; elements are sound JSON, or JSON that
+    `diagnose` can tell more about.
+    Errors: InputRefused if the body is no JSON, or holds no or too many events.
+    """
+    text = body.lstrip(_SPACE)
+    is_array = text[:1] == b"["
+    try:
+        events: list[bytes | msgspec.Raw] = [*_array.decode(text)] if is_array else [_single.decode(text)]
+    except (msgspec.DecodeError, RecursionError):
+        events = [*_split_slowly(text)] if is_array else [text.rstrip(_SPACE)]
+        for event in events:
+            _require_syntax(bytes(event))
+    if not 1 <= len(events) <= MAX_EVENTS:
+        message = f"A request holds 1 to {MAX_EVENTS} events, not {len(events)}."
+        raise InputRefused(message, field="", code="event_count")
+    return events
+
+
+def diagnose(raw: bytes) -> Refusal | None:
+    """Say what makes an event undecodable although its syntax is right; None if nothing does."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        return Refusal(Code.INVALID_UTF8, "", f"Not UTF-8 at byte {error.start} of the event.")
+    try:
+        msgspec.json.decode(raw, type=msgspec.Raw)
+    except RecursionError:
+        return Refusal(Code.TOO_DEEP, "", "Nested too deeply.")
+    except msgspec.DecodeError:
+        return Refusal(Code.LONE_SURROGATE, _surrogate_pointer(raw), "A string holds half of a surrogate pair.")
+    return None
+
+
+def _require_syntax(raw: bytes) -> None:
+    try:
+        json.loads(raw.decode(errors="replace"), parse_constant=_refuse_constant)
+    except RecursionError:
+        return
+    except ValueError as error:
+        raise InputRefused("The body is not valid JSON.", field="", code="invalid_json") from error
+
+
+def _refuse_constant(name: str) -> object:
+    message = f"{name} is not JSON"
+    raise ValueError(message)
+
+
+def _split_slowly(text: bytes) -> list[bytes]:
+    parts, depth, start = [], 0, 1
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if token in b"[{" and len(token) == 1:
+            depth += 1
+        elif token in b"]}" and len(token) == 1:
+            depth -= 1
+            if depth == 0:
+                return _finish(text, parts, start, match.start())
+        elif token == b"," and depth == 1:
+            parts.append(text[start : match.start()].strip(_SPACE))
+            start = match.end()
+    raise InputRefused("The body is not valid JSON.", field="", code="invalid_json")
+
+
+def _finish(text: bytes, parts: list[bytes], start: int, end: int) -> list[bytes]:
+    if text[end + 1 :].strip(_SPACE) or text[end : end + 1] != b"]":
+        raise InputRefused("The body is not valid JSON.", field="", code="invalid_json")
+    last = text[start:end].strip(_SPACE)
+    return [*parts, last] if last or parts else []
+
+
+def _surrogate_pointer(raw: bytes) -> str:
+    return _find_surrogate(json.loads(raw), "") or ""
+
+
+def _find_surrogate(value: object, pointer: str) -> str | None:
+    if isinstance(value, str):
+        return pointer if any("\ud800" <= character <= "\udfff" for character in value) else None
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in pairs:
+        if isinstance(key, str) and _find_surrogate(key, "") is not None:
+            return pointer
+        found = _find_surrogate(item, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
+        if found is not None:
+            return found
+    return None

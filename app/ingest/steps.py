@@ -1,0 +1,215 @@
+"""The steps of an event, all pure: decode → check → identify → fill in → row.
+
+Called by the collection routes for each raw event; knows no HTTP and does no I/O. What a step refuses is
+raised as a `Refusal` and ends in quarantine.
+"""
+
+import re
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from asyncpg.pgproto.pgproto import UUID
+
+from app.ingest.chat import CHAT_EVENTS, read_chat
+from app.ingest.event import Arrival, Event
+from app.ingest.limits import check_limits, check_numbers, escape
+from app.ingest.outcomes import Code, Refusal
+from app.ingest.splitting import diagnose
+from app.ingest.wire import Context, Page, SchemaRef, Utm, WireEvent
+
+FUTURE_ALLOWED = timedelta(hours=1)
+MAX_AMOUNT = Decimal(10) ** 14
+_decode = msgspec.json.Decoder(WireEvent).decode
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_NAMED = re.compile(r"^Object (?P<kind>missing required|contains unknown) field `(?P<name>[^`]*)`$")
+_PATH = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_NO_PAGE = Page()
+_NO_UTM = Utm()
+_NO_CONTEXT = Context()
+T = TypeVar("T")
+
+
+def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival) -> Event:
+    """Take one raw event through all steps.
+
+    Errors: Refusal.
+    """
+    body = bytes(raw)
+    wire = decode_event(body)
+    occurred_at = check_time(wire.occurred_at, arrival)
+    amount = check_amount(wire.amount)
+    event_id, tracked = identify(wire.event_id, index, arrival)
+    properties = check_properties(wire.properties)
+    chat = None
+    if wire.name in CHAT_EVENTS:
+        if not arrival.accepts_chat:
+            detail = "This client's chatbot tables are an attached database that Grove only reads."
+            raise Refusal(Code.CHAT_TABLES_READ_ONLY, "/name", detail)
+        if wire.session_id is None:
+            raise Refusal(Code.SESSION_REQUIRED, "/session_id", "A chat event needs the id of its session.")
+        chat = converted(lambda: read_chat(wire), "/properties")
+    page, context = wire.page or _NO_PAGE, wire.context or _NO_CONTEXT
+    if isinstance(page, str):
+        page = Page(url=page)
+    path, utm = read_url(page.url) if page.url is not None else (None, _NO_UTM)
+    utm = context.utm or utm
+    schema = SchemaRef(name=wire.schema) if isinstance(wire.schema, str) else wire.schema
+    record = (
+        event_id,
+        wire.name,
+        wire.category or ("chat" if chat is not None else None),
+        occurred_at,
+        arrival.received_at,
+        wire.session_id,
+        wire.visitor_id,
+        wire.user_id,
+        page.url,
+        page.path or path,
+        page.title,
+        page.referrer or context.referrer,
+        utm.source,
+        utm.medium,
+        utm.campaign,
+        context.device,
+        context.browser,
+        context.os,
+        context.country,
+        amount,
+        wire.currency,
+        None if schema is None else schema.name,
+        None if schema is None else schema.version,
+        properties,
+        arrival.key_id,
+    )
+    return Event(
+        index=index,
+        id=event_id,
+        tracked=tracked,
+        digest=int.from_bytes(blake2b(body, digest_size=8).digest(), "big", signed=True),
+        record=record,
+        wire=wire,
+        occurred_at=occurred_at,
+        chat=chat,
+    )
+
+
+def decode_event(body: bytes) -> WireEvent:
+    """Decode and check one event.
+
+    Errors: Refusal.
+    """
+    try:
+        check_limits(body)
+        return _decode(body)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise diagnose(body) or Refusal(Code.INVALID, "", "The event cannot be decoded.") from error
+    except msgspec.DecodeError as error:
+        found = diagnose(body)
+        if found is not None:
+            raise found from error
+        raise _refusal(error, "") from error
+
+
+def converted(convert: Callable[[], T], pointer: str) -> T:
+    """Run a conversion by msgspec and turn its complaint into a Refusal below `pointer`."""
+    try:
+        return convert()
+    except msgspec.DecodeError as error:
+        raise _refusal(error, pointer) from error
+
+
+def check_time(occurred_at: datetime | None, arrival: Arrival) -> datetime:
+    """Bound the time of an event: from the client's retention ago to one hour ahead."""
+    if occurred_at is None:
+        return arrival.received_at
+    if occurred_at < arrival.oldest:
+        raise Refusal(Code.TOO_OLD, "/occurred_at", f"Events are kept from {arrival.oldest.isoformat()} on.")
+    if occurred_at > arrival.received_at + FUTURE_ALLOWED:
+        raise Refusal(Code.IN_THE_FUTURE, "/occurred_at", "The time is more than an hour ahead.")
+    return occurred_at
+
+
+def check_amount(amount: Decimal | None) -> Decimal | None:
+    """Bound an amount to what numeric(20, 6) holds."""
+    if amount is not None and not (amount.is_finite() and abs(amount) < MAX_AMOUNT):
+        raise Refusal(Code.NUMBER_OUT_OF_RANGE, "/amount", "An amount must be less than 10^14.")
+    return amount
+
+
+def check_properties(raw: msgspec.Raw) -> str:
+    """Require an object, and return it as text for a jsonb column."""
+    text = bytes(raw)
+    if text == b"null":
+        return "{}"
+    if not text.startswith(b"{"):
+        raise Refusal(Code.WRONG_TYPE, "/properties", "Expected `object`.")
+    check_numbers(text, "/properties")
+    return text.decode()
+
+
+def identify(given: str | None, index: int, arrival: Arrival) -> tuple[UUID, bool]:
+    """Give an event its id: a UUID as it is, any other string as uuid5, none as uuid5 of key and request, or uuid7.
+
+    Shape: (id, whether the sender can send it again).
+    """
+    if given is not None:
+        if len(given) == 36:  # noqa: PLR2004 - a UUID's usual form
+            try:
+                return UUID(given), True
+            except ValueError:
+                pass
+        return UUID(str(uuid.uuid5(uuid.NAMESPACE_OID, given))), True
+    if arrival.idempotency_key is not None:
+        name = f"{arrival.key_id}/{arrival.idempotency_key}/{index}"
+        return UUID(str(uuid.uuid5(uuid.NAMESPACE_OID, name))), True
+    return uuid7(arrival.received_at), False
+
+
+def uuid7(at: datetime) -> UUID:
+    """Make a time-ordered UUID (RFC 9562)."""
+    noise = uuid.uuid4().int & ((1 << 80) - 1)
+    value = (int(at.timestamp() * 1000) << 80) | noise
+    value = (value & ~(0xF000 << 64)) | (0x7000 << 64)
+    value = (value & ~(0xC000 << 48)) | (0x8000 << 48)
+    return UUID(value.to_bytes(16, "big"))
+
+
+@lru_cache(maxsize=8192)
+def read_url(url: str) -> tuple[str | None, Utm]:
+    """Take the path and the campaign parameters out of a URL; an odd URL has neither.
+
+    Kept, because a site's pages are few and the parsing is dear.
+    """
+    try:
+        parts = urlsplit(url)
+        query = parse_qs(parts.query, max_num_fields=100) if "utm_" in parts.query else {}
+    except ValueError:
+        return None, _NO_UTM
+    first = {name: query[f"utm_{name}"][0] for name in ("source", "medium", "campaign") if f"utm_{name}" in query}
+    return parts.path or "/", Utm(**{name: value.replace("\0", "") for name, value in first.items()})
+
+
+def _refusal(error: msgspec.DecodeError, base: str) -> Refusal:
+    match = _AT.fullmatch(str(error))
+    what, path = (match["what"], match["path"] or "") if match is not None else (str(error), "")
+    pointer = base + "".join("/" + escape(name or number) for name, number in _PATH.findall(path))
+    named = _NAMED.fullmatch(what)
+    if named is not None:
+        code = Code.REQUIRED if named["kind"].startswith("missing") else Code.UNKNOWN_FIELD
+        detail = "This field is required." if code is Code.REQUIRED else "There is no such field; see `properties`."
+        return Refusal(code, f"{pointer}/{escape(named['name'])}", detail)
+    if "RFC3339" in what or "timezone" in what:
+        return Refusal(Code.INVALID_TIME, pointer, "Expected an RFC 3339 time with an offset.")
+    if what.startswith("Expected `object`, got") and pointer == "":
+        return Refusal(Code.NOT_AN_OBJECT, pointer, "An event is a JSON object.")
+    if "out of range" in what or "Expected `int` <=" in what or "Expected `int` >=" in what:
+        return Refusal(Code.NUMBER_OUT_OF_RANGE, pointer, what + ".")
+    code = Code.WRONG_TYPE if ", got `" in what else Code.INVALID
+    return Refusal(code, pointer, what.removesuffix(".") + ".")

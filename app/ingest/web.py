@@ -1,0 +1,57 @@
+"""Web events: one row per session, the same whatever order they come in. Pure.
+
+What describes the visit is taken from its entry event: the earliest, and of equals the one with the lowest id.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from app.ingest.event import Event
+
+PAGE_VIEW = "page_view"
+SESSION_COLUMNS = (
+    "session_id", "visitor_id", "user_id", "started_at", "ended_at", "events", "page_views",
+    "entry_event", "entry_page", "exit_event", "exit_page", "referrer", "utm_source", "utm_medium", "utm_campaign",
+    "device", "browser", "os", "country",
+)  # fmt: skip
+
+
+def fold_web(events: Iterable[Event]) -> list[tuple[Any, ...]]:
+    """Fold web events into session rows (SESSION_COLUMNS), sorted by session; chat events are passed over."""
+    by_session: dict[str, list[Event]] = {}
+    for event in events:
+        if event.chat is None and event.wire.session_id is not None:
+            by_session.setdefault(event.wire.session_id, []).append(event)
+    return [_session_row(session_id, by_session[session_id]) for session_id in sorted(by_session)]
+
+
+def _order(event: Event) -> tuple[Any, bytes]:
+    return event.occurred_at, event.id.bytes
+
+
+def _session_row(session_id: str, events: list[Event]) -> tuple[Any, ...]:
+    entry, last = (events[0], events[0]) if len(events) == 1 else (min(events, key=_order), max(events, key=_order))
+    users = [event.wire.user_id for event in events if event.wire.user_id is not None]
+    (_, _, _, _, _, _, visitor_id, _, _, entry_page, _, referrer, source, medium, campaign,
+     device, browser, os, country, *_) = entry.record  # fmt: skip
+    return (
+        session_id,
+        visitor_id,
+        max(users) if users else None,
+        entry.occurred_at,
+        last.occurred_at,
+        len(events),
+        sum(event.wire.name == PAGE_VIEW for event in events),
+        entry.id,
+        entry_page,
+        last.id,
+        last.record[9],
+        referrer,
+        source,
+        medium,
+        campaign,
+        device,
+        browser,
+        os,
+        country,
+    )

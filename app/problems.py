@@ -1,0 +1,161 @@
+"""Turn what went wrong into RFC 9457 problem+json: one table, stable types and codes, never driver text.
+
+Called by Litestar's exception handling and by the collection endpoint; `/problems/{slug}` explains each type.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import Scope
+
+from tenants import errors
+
+MEDIA_TYPE = "application/problem+json"
+log = structlog.get_logger()
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of problem: HTTP status, slug of its type (also its code) and title."""
+
+    status: int
+    slug: str
+    title: str
+
+
+KINDS: dict[type[Exception], Kind] = {
+    errors.NotFound: Kind(404, "not-found", "There is no such thing here"),
+    errors.InputRefused: Kind(400, "invalid-input", "The request holds a value that cannot be taken"),
+    errors.AlreadyTaken: Kind(409, "already-taken", "This name is already in use"),
+    errors.WrongState: Kind(409, "wrong-state", "This cannot be done in the present state"),
+    errors.DatabaseRefused: Kind(400, "database-refused", "The database cannot be used"),
+    errors.Unauthenticated: Kind(401, "unauthenticated", "A valid key is needed"),
+    errors.OriginRefused: Kind(403, "origin-not-allowed", "The key is not for this origin"),
+    errors.Forbidden: Kind(403, "forbidden", "The key does not allow this"),
+    errors.ClientSuspended: Kind(403, "client-suspended", "The client is suspended"),
+    errors.ChatTablesReadOnly: Kind(409, "chat-tables-read-only", "The chatbot tables are read-only"),
+    errors.IdempotencyConflict: Kind(422, "idempotency-conflict", "The Idempotency-Key belongs to another request"),
+    errors.QueueFull: Kind(429, "queue-full", "Too much is waiting"),
+    errors.StoreUnavailable: Kind(503, "unavailable", "A service is not available at the moment"),
+    errors.QueryTimedOut: Kind(503, "query-timeout", "The question took too long"),
+    errors.SourceUnfit: Kind(502, "source-unfit", "The attached database cannot be read as it is"),
+    errors.BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),
+    errors.UnsupportedBody: Kind(415, "unsupported-body", "The body's type or encoding is not taken here"),
+}
+HTTP_KINDS: dict[int, Kind] = {
+    400: Kind(400, "invalid-input", "The request holds a value that cannot be taken"),
+    401: KINDS[errors.Unauthenticated],
+    403: KINDS[errors.Forbidden],
+    404: KINDS[errors.NotFound],
+    405: Kind(405, "method-not-allowed", "This path does not take this method"),
+    413: KINDS[errors.BodyTooLarge],
+    415: KINDS[errors.UnsupportedBody],
+    429: Kind(429, "too-many-requests", "Too many requests"),
+}
+INTERNAL = Kind(500, "internal-error", "Something went wrong here; it has been logged")
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One offending value, by JSON pointer or parameter name."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of every error answer (RFC 9457).
+
+    Shape: `type` and `code` are stable; `errors` names each offending value; `request_id` is in the log as well.
+    """
+
+    type: str
+    title: str
+    status: int
+    code: str
+    request_id: str
+    detail: str | None = None
+    errors: list[FieldError] = []
+
+
+def problem_response(error: Exception, scope: Scope) -> Response[bytes]:
+    """Answer an exception; what was not expected is logged with its traceback and says nothing."""
+    kind, headers, problem = describe(error, scope)
+    if kind is INTERNAL:
+        log.error("crash", exc_info=error)
+    return Response(msgspec.json.encode(problem), status_code=kind.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def describe(error: Exception, scope: Scope) -> tuple[Kind, dict[str, str], Problem]:
+    """Find an exception's kind, headers and body."""
+    kind, detail, headers = INTERNAL, None, {}
+    fields: list[FieldError] = []
+    code = None
+    if isinstance(error, errors.GroveError):
+        kind = _kind_of(error)
+        detail = error.detail or None
+        headers = _headers_of(error)
+        if error.field is not None:
+            fields = [FieldError(error.field, error.detail)]
+        if isinstance(error, errors.InputRefused):
+            fields = [FieldError(pointer, text) for pointer, text in error.errors] or fields
+            code = error.code if error.code != "invalid" else None
+    elif isinstance(error, HTTPException):
+        kind = HTTP_KINDS.get(error.status_code, INTERNAL)
+        headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+        if isinstance(error, ValidationException):
+            fields = [FieldError(*_validation_entry(entry)) for entry in _entries(error.extra)]
+            detail = "The request does not fit; see `errors`." if fields else "The body is not valid JSON."
+    problem = Problem(
+        type=f"/problems/{kind.slug}",
+        title=kind.title,
+        status=kind.status,
+        code=code or kind.slug.replace("-", "_"),
+        request_id=str(scope.get("state", {}).get("request_id", "")),
+        detail=detail,
+        errors=fields,
+    )
+    return kind, headers, problem
+
+
+def _kind_of(error: errors.GroveError) -> Kind:
+    for ancestor in type(error).__mro__:
+        if ancestor in KINDS:
+            return KINDS[ancestor]
+    return INTERNAL
+
+
+def _headers_of(error: errors.GroveError) -> dict[str, str]:
+    match error:
+        case errors.QueueFull() | errors.StoreUnavailable():
+            return {"Retry-After": str(error.retry_after_s)}
+        case errors.QueryTimedOut():
+            return {"Retry-After": "5"}
+        case errors.Unauthenticated():
+            return {"WWW-Authenticate": "Bearer"}
+        case _:
+            return {}
+
+
+def _entries(extra: object) -> list[Mapping[str, Any]]:
+    return [entry for entry in extra if isinstance(entry, Mapping)] if isinstance(extra, list) else []
+
+
+def _validation_entry(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """Turn Litestar's {message, key, source} into (pointer, detail)."""
+    key = str(entry.get("key", ""))
+    in_body = entry.get("source") in {None, "body"}
+    pointer = "/" + key.replace(".", "/") if in_body and key else key
+    return pointer, str(entry.get("message", "Invalid value."))
+
+
+def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Litestar's exception handler for everything."""
+    return problem_response(error, request.scope)
+
+
+def problem_page(slug: str) -> Kind | None:
+    """Find the kind that a type URI names."""
+    return next((kind for kind in (*KINDS.values(), *HTTP_KINDS.values(), INTERNAL) if kind.slug == slug), None)

@@ -1,0 +1,201 @@
+"""Everything that a serving process holds open, built once and closed in the opposite order.
+
+Opened by `app.asgi` in the lifespan; handlers get its parts as dependencies by name.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app.ingest.group_commit import GroupCommit
+from app.ingest.routes import Collection
+from app.ingest.sink import PostgresSink
+from app.observability import Metrics
+from app.query.run import Analyst
+from app.settings import Settings
+from app.workers.queue import JobQueue
+from tenants.clock import Clock, utc_now
+from tenants.control import SERVING_LOGIN, ControlPlane
+from tenants.databases import Databases, Observer
+from tenants.errors import StoreUnavailable
+from tenants.ids import TenantId
+from tenants.keyring import Keyring
+from tenants.registry import MAIN_SERVER, Registry, with_login
+from tenants.revocations import RevocationFeed
+from tenants.vault import Vault
+
+REDIS_TIMEOUT_S = 0.1
+SAVE_LAST_USED_S = 5.0
+
+log = structlog.get_logger()
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a serving process, by the names under which handlers ask for them."""
+
+    settings: Settings
+    clock: Clock
+    vault: Vault
+    control: ControlPlane
+    redis: Redis | None
+    feed: RevocationFeed
+    keyring: Keyring
+    registry: Registry
+    databases: Databases
+    analyst: Analyst
+    jobs: JobQueue
+    commit: GroupCommit
+    metrics_store: Metrics
+    collection: Collection
+    reserved: frozenset[str]
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings,
+    metrics: Metrics,
+    reserved: frozenset[str],
+    *,
+    clock: Clock = utc_now,
+    observe: Observer | None = None,
+) -> AsyncIterator[Resources]:
+    """Connect everything; on leaving, finish what was accepted, then close.
+
+    Errors: StoreUnavailable if the control plane cannot be reached.
+    """
+    async with AsyncExitStack() as stack:
+        vault = Vault(settings.key_material)
+        serving_url = await _serving_url(settings, vault)
+        control = ControlPlane(serving_url)
+        stack.push_async_callback(control.close)
+        redis = _redis(settings.redis_url)
+        if redis is not None:
+            stack.push_async_callback(redis.aclose)
+        feed = RevocationFeed(control, redis)
+        keyring = Keyring(control, feed, clock)
+        registry = Registry(control, vault=vault, main_url=settings.main_url)
+        databases = Databases(settings, observe=observe)
+        stack.push_async_callback(databases.close)
+        jobs = JobQueue(serving_url)
+        stack.push_async_callback(jobs.close)
+        commit = GroupCommit(PostgresSink(databases), max_queued_events=settings.ingest_queue_events)
+        feed.listen(_forgetter(keyring, registry, databases, commit))
+        await feed.start()
+        await stack.enter_async_context(_running(feed.run()))
+        await stack.enter_async_context(_running(_save_last_used(keyring)))
+        stack.push_async_callback(_drain, commit, keyring)
+        yield Resources(
+            settings=settings,
+            clock=clock,
+            vault=vault,
+            control=control,
+            redis=redis,
+            feed=feed,
+            keyring=keyring,
+            registry=registry,
+            databases=databases,
+            analyst=Analyst(databases),
+            jobs=jobs,
+            commit=commit,
+            metrics_store=metrics,
+            collection=Collection(keyring, registry, commit, clock, metrics),
+            reserved=reserved,
+        )
+
+
+async def _serving_url(settings: Settings, vault: Vault) -> str:
+    """Prefer the login that can read no client; the given one serves only where no other could be made."""
+    password = vault.password_for(f"serve/{MAIN_SERVER}")
+    url = with_login(settings.main_url, user=SERVING_LOGIN, password=password)
+    control = ControlPlane(url, size=1)
+    try:
+        async with control.session() as session:
+            await session.execute(text("SELECT FROM grove.servers"))
+    except StoreUnavailable as error:
+        if await _may_serve_itself(settings.main_url):
+            log.warning("serving_login_absent", detail="DATABASE_URL may not create roles; see isolation-check")
+            return settings.main_url
+        raise StoreUnavailable("The serving login cannot reach the database.") from error
+    finally:
+        await control.close()
+    return url
+
+
+async def _may_serve_itself(main_url: str) -> bool:
+    control = ControlPlane(main_url, size=1)
+    try:
+        async with control.session() as session:
+            login = await session.execute(
+                text("SELECT serve_login IS NULL FROM grove.servers WHERE name = :name"), {"name": MAIN_SERVER}
+            )
+            return bool(login.scalar_one_or_none())
+    except DBAPIError:
+        return False
+    finally:
+        await control.close()
+
+
+def _redis(url: str | None) -> Redis | None:
+    if url is None:
+        return None
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        socket_timeout=None,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _forgetter(
+    keyring: Keyring, registry: Registry, databases: Databases, commit: GroupCommit
+) -> Callable[[str, str], None]:
+    closing: set[asyncio.Task[None]] = set()
+
+    def forget(kind: str, subject: str) -> None:
+        keyring.forget_all()
+        if kind != "client":
+            return
+        tenant_id = TenantId(subject)
+        commit.forget(tenant_id)
+        known = registry.forget(tenant_id)
+        if known is not None:
+            task = asyncio.ensure_future(databases.forget(known.placement))
+            closing.add(task)
+            task.add_done_callback(closing.discard)
+
+    return forget
+
+
+@asynccontextmanager
+async def _running(coroutine: "asyncio._CoroutineLike[None]") -> AsyncIterator[None]:
+    task = asyncio.ensure_future(coroutine)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _save_last_used(keyring: Keyring) -> None:
+    while True:
+        await asyncio.sleep(SAVE_LAST_USED_S)
+        try:
+            await keyring.save_last_used()
+        except StoreUnavailable:
+            log.warning("last_used_not_saved")
+
+
+async def _drain(commit: GroupCommit, keyring: Keyring) -> None:
+    await commit.drain()
+    try:
+        await keyring.save_last_used()
+    except StoreUnavailable:
+        log.warning("last_used_not_saved")
