@@ -147,8 +147,9 @@ class Supervisor:
         try:
             self._open()
             if self._await_ready():
-                log.info("ready", url=self.url)
                 self._settled.set()
+                if not self._quiet:
+                    log.info("ready", url=self.url)
             while not self._stopping.wait(_TICK_S):
                 self._tend()
         except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits for us
@@ -174,7 +175,7 @@ class Supervisor:
             port=self.settings.port or free_port(self.settings.host),
         )
         self.settings = msgspec.structs.replace(completed, public_url=completed.base_url)
-        self._hand_over_key(asyncio.run(self._prepare(self.settings)).platform_key)
+        self._report(asyncio.run(self._prepare(self.settings)))
         if self._quiet:
             self._output = open_output(self._log_file)
         self._children = [self._web()]
@@ -183,10 +184,12 @@ class Supervisor:
         for child in self._children:
             child.start()
 
-    def _hand_over_key(self, platform_key: str | None) -> None:
-        self.platform_key = platform_key
-        if platform_key is not None and not self._quiet:
-            click.echo(f"\nPlatform key (shown this once, keep it safe): {platform_key}\n")
+    def _report(self, prepared: BootstrapResult) -> None:
+        for sentence in prepared.unhardened:
+            log.warning("not_hardened", reason=sentence)
+        self.platform_key = prepared.platform_key
+        if prepared.platform_key is not None and not self._quiet:
+            click.echo(f"\nPlatform key (shown this once, keep it safe): {prepared.platform_key}\n")
 
     def _web(self) -> Child:
         settings = self.settings

@@ -204,7 +204,7 @@ def test_a_very_long_path_gets_a_short_socket(tmp_path: Path) -> None:
     engine = EmbeddedPostgres(tmp_path / ("deep" * 30) / "postgres", PASSWORD, durable=False)
     engine.start()
     assert ask(engine, "SELECT 1") == 1
-    assert str(engine.socket_dir).startswith("/tmp/grove-")
+    assert engine.folder not in engine.socket_dir.parents
     engine.stop()
     engine.socket_dir.rmdir()
 

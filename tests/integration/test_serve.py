@@ -52,6 +52,7 @@ class Server:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.said: str | None = None
 
     def get(self, path: str) -> str:
         """Ask the application."""
@@ -74,19 +75,20 @@ class Server:
     def end(self, number: signal.Signals = signal.SIGTERM) -> str:
         """Send a signal, wait for the end and return all that was said."""
         self.process.send_signal(number)
-        return self.process.communicate(timeout=TIMEOUT_S)[0]
+        if self.said is None:
+            self.said = self.process.communicate(timeout=TIMEOUT_S)[0]
+        return self.said
 
 
 @pytest.fixture
 def server(settings: Settings) -> Iterator[Server]:
     """A server that is ready."""
     started = Server(settings)
-    started.await_ready()
-    yield started
-    if started.process.poll() is None:
+    try:
+        started.await_ready()
+        yield started
+    finally:
         started.end()
-    assert started.process.stdout is not None
-    started.process.stdout.close()
 
 
 def inherited() -> dict[str, str]:

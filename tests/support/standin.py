@@ -1,7 +1,7 @@
 """The smallest web application that a supervisor can run, for tests of the supervisor alone.
 
-Shape: `/health/ready` answers 200, `/slow` after a second, `/stuck` not in our time, `/pid` tells the worker's process id, `/environ` its
-environment.
+Shape: `/health/ready` answers 200, `/slow` after a second, `/stuck` not in our time, `/pid` tells the worker's
+process id, `/environ` its environment.
 """
 
 import asyncio
