@@ -6,7 +6,7 @@
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar, asgi
 from litestar.datastructures import State
@@ -14,6 +14,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.api import analytics, audit, clients, docs, health, keys, operations, problem_pages, usage
+from app.api.media_types import require_json
 from app.api.reserved import reserved_ids
 from app.auth import guards
 from app.ingest.routes import EVENTS_PATH
@@ -23,6 +24,11 @@ from app.resources import Resources, open_resources
 from app.settings import Settings, load
 from tenants.clock import Clock, utc_now
 from tenants.databases import Observer
+
+if TYPE_CHECKING:
+    from litestar.types import HTTPScope
+
+    from app.ingest.routes import Collection
 
 MODULES = (analytics, audit, clients, docs, health, keys, operations, problem_pages, usage)
 
@@ -62,6 +68,7 @@ def create_litestar(
             "manager": Provide(guards.provide_manager),
             "client": Provide(guards.provide_client),
         },
+        before_request=require_json,
         exception_handlers={Exception: handle_exception},
         openapi_config=docs.OPENAPI,
         logging_config=None,
@@ -72,7 +79,7 @@ def create_litestar(
 @asgi(EVENTS_PATH, copy_scope=False)
 async def collect(scope: Scope, receive: Receive, send: Send) -> None:
     """Hand collection over to the process's `Collection`."""
-    await scope["litestar_app"].state.collection(scope, receive, send)
+    await cast("Collection", scope["litestar_app"].state.collection)(cast("HTTPScope", scope), receive, send)
 
 
 def _from_state(name: str) -> Callable[[State], Any]:

@@ -14,12 +14,14 @@ from typing import Any
 
 import structlog
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 QUIET = frozenset({"/health", "/health/", "/health/live", "/health/ready", "/metrics"})
+# Senders may invent methods; each would be a series of its own.
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 log = structlog.get_logger()
 
 
@@ -69,10 +71,13 @@ class Observability:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request under an id of its own."""
-        if scope["type"] != ScopeType.HTTP:
+        """Pass everything on; answer HTTP requests under an id of their own."""
+        if scope["type"] == ScopeType.HTTP:
+            await self._answer(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         request_id = _request_id(scope)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
@@ -90,18 +95,24 @@ class Observability:
             await self._app(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
-            self._metrics.observe(scope["method"], state.get("route", "other"), status, seconds)
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._metrics.observe(method, _route(scope, state), status, seconds)
             _log_request(scope, state, status, seconds)
 
 
-def _request_id(scope: Scope) -> str:
+def _route(scope: HTTPScope, state: dict[str, Any]) -> str:
+    """Name the matched route by its template, so that no client's id becomes a label."""
+    return str(state.get("route") or scope.get("path_template") or "unmatched")
+
+
+def _request_id(scope: HTTPScope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _SAFE_ID.fullmatch(value):
             return value.decode()
     return uuid.uuid4().hex
 
 
-def _log_request(scope: Scope, state: dict[str, Any], status: int, seconds: float) -> None:
+def _log_request(scope: HTTPScope, state: dict[str, Any], status: int, seconds: float) -> None:
     # Successful collection is counted, not logged: a line per event would cost more than the event.
     routine = status < 400 and (state.get("quiet") or scope["path"] in QUIET)  # noqa: PLR2004
     (log.debug if routine else log.info)(

@@ -3,18 +3,21 @@
 Called by Litestar's exception handling and by the collection endpoint; `/problems/{slug}` explains each type.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.types import Scope
 
 from tenants import errors
 
 MEDIA_TYPE = "application/problem+json"
+_NAMED_FIELD = re.compile(r"Object (?:missing required|contains unknown) field `([^`]*)`")
+_INDEX = re.compile(r"\[(\d+)\]")
 log = structlog.get_logger()
 
 
@@ -107,7 +110,9 @@ def describe(error: Exception, scope: Scope) -> tuple[Kind, dict[str, str], Prob
         headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
         if isinstance(error, ValidationException):
             fields = [FieldError(*_validation_entry(entry)) for entry in _entries(error.extra)]
-            detail = "The request does not fit; see `errors`." if fields else "The body is not valid JSON."
+            detail = "The request does not fit; see `errors`."
+        elif isinstance(error.__cause__, SerializationException):
+            code, detail = "invalid_json", "The body is not valid JSON."
     problem = Problem(
         type=f"/problems/{kind.slug}",
         title=kind.title,
@@ -144,11 +149,20 @@ def _entries(extra: object) -> list[Mapping[str, Any]]:
 
 
 def _validation_entry(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """Turn Litestar's {message, key, source} into (pointer, detail)."""
-    key = str(entry.get("key", ""))
-    in_body = entry.get("source") in {None, "body"}
-    pointer = "/" + key.replace(".", "/") if in_body and key else key
-    return pointer, str(entry.get("message", "Invalid value."))
+    """Turn Litestar's {message, key, source} into (pointer, detail); a parameter's pointer is its name.
+
+    Shape: Litestar calls the body as a whole `data`, and puts the name of a missing or unknown field into the message.
+    """
+    key, message = str(entry.get("key", "")), str(entry.get("message", "Invalid value."))
+    if entry.get("source") not in {None, "body"}:
+        return key, message
+    if message == "'data'":
+        return "", "A JSON body is needed."
+    path = [] if key in {"", "data"} else _INDEX.sub(r".\1", key).split(".")
+    named = _NAMED_FIELD.match(message)
+    if named is not None:
+        path.append(named[1])
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path), message
 
 
 def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

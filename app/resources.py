@@ -4,8 +4,9 @@ Opened by `app.asgi` in the lifespan; handlers get its parts as dependencies by 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import msgspec
 import structlog
@@ -167,7 +168,7 @@ def _forgetter(
         commit.forget(tenant_id)
         known = registry.forget(tenant_id)
         if known is not None:
-            task = asyncio.ensure_future(databases.forget(known.placement))
+            task = asyncio.create_task(databases.forget(known.placement))
             closing.add(task)
             task.add_done_callback(closing.discard)
 
@@ -175,8 +176,8 @@ def _forgetter(
 
 
 @asynccontextmanager
-async def _running(coroutine: "asyncio._CoroutineLike[None]") -> AsyncIterator[None]:
-    task = asyncio.ensure_future(coroutine)
+async def _running(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(coroutine)
     try:
         yield
     finally:

@@ -11,4 +11,4 @@ Clock = Callable[[], datetime]
 
 def utc_now() -> datetime:
     """Return the present as aware UTC."""
-    return datetime.now(UTC)  # noqa: TID251 - the clock itself
+    return datetime.now(UTC)

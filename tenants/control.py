@@ -31,6 +31,7 @@ class ControlPlane:
             max_overflow=0,
             pool_timeout=CONNECT_TIMEOUT_S,
             pool_pre_ping=True,
+            hide_parameters=True,  # they are people's data, and an error's text ends in the log
             connect_args={
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": COMMAND_TIMEOUT_S,

@@ -61,7 +61,7 @@ _ARRAYS = (
 )
 
 
-class _PooledConnection(asyncpg.Connection):
+class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that needs no reset between uses: everything a unit of work sets is `SET LOCAL`."""
 
     def get_reset_query(self) -> str:

@@ -102,8 +102,8 @@ async def restore(
     "/api/v1/clients/{client_id:str}/isolation-check",
     tags=["Clients"],
     summary="Try a client's walls",
-    description="Tries to cross every wall with every role of the client. The operation's result lists each attempt and "
-    "what came of it, and what could not be hardened.",
+    description="Tries to cross every wall with every role of the client. The operation's result lists each attempt "
+    "and its outcome, and what could not be hardened.",
     status_code=202,
 )
 async def check_isolation(

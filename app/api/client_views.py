@@ -94,7 +94,7 @@ class Presenter:
         vault: NamedDependency[Vault],
         clock: NamedDependency[Clock],
     ) -> None:
-        self._control = control
+        self.control = control
         self._settings = settings
         self._vault = vault
         self._clock = clock
@@ -123,7 +123,7 @@ class Presenter:
 
         Shape: `creator` is None in an answer that is repeated, which holds no secrets.
         """
-        async with self._control.session() as session:
+        async with self.control.session() as session:
             client = await self.get(session, view.client_id or "")
             keys = None
             if creator is not None:

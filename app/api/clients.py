@@ -14,6 +14,7 @@ from app.api import client_states
 from app.api.client_views import ListedClient, OnboardedClient, Presenter, ShownClient, list_client
 from app.api.dependencies import DEPENDENCIES
 from app.api.dispatch import Dispatcher
+from app.api.given_databases import with_given_database
 from app.api.idempotency import Idempotency, claim, remember
 from app.api.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from app.settings import Settings
@@ -36,6 +37,7 @@ OWN_FIELDS = frozenset({"branding", "staff"})
 
 
 def provide_onboarding(
+    platform: NamedDependency[Principal],  # noqa: ARG001 - only the platform takes on clients
     vault: NamedDependency[Vault],
     settings: NamedDependency[Settings],
     reserved: NamedDependency[frozenset[str]],
@@ -58,19 +60,20 @@ CREATED = ResponseSpec(OnboardedClient, description="The client is there.", gene
 )
 async def create_client(
     data: JSONBody[NewClient],
-    platform: NamedDependency[Principal],  # noqa: ARG001 - asked for to be checked
     actor: NamedDependency[Actor],
     idempotency: NamedDependency[Idempotency],
     onboarding: NamedDependency[Onboarding],
     dispatcher: NamedDependency[Dispatcher],
     present: NamedDependency[Presenter],
+    settings: NamedDependency[Settings],
 ) -> Response[OperationView | OnboardedClient]:
     """Store the intent, have it carried out, and answer as far as it got."""
     async with dispatcher.control.session() as session:
         record = await claim(session, idempotency)
         operation_id = None if record is None else record.operation_id
         if operation_id is None:
-            operation_id = await onboarding.request(session, data, actor)
+            new = with_given_database(data, settings.client_databases)
+            operation_id = await onboarding.request(session, new, actor)
             await remember(session, idempotency, operation_id=operation_id)
     view = await dispatcher.dispatch(operation_id)
     headers = dispatcher.headers(view)
@@ -142,14 +145,13 @@ async def update_client(
     managed: NamedDependency[Client],
     manager: NamedDependency[Principal],
     actor: NamedDependency[Actor],
-    control: NamedDependency[ControlPlane],
     feed: NamedDependency[RevocationFeed],
     clock: NamedDependency[Clock],
     present: NamedDependency[Presenter],
 ) -> ShownClient:
     """Change what is given and answer with the client as it is then."""
     require_own_fields(manager, data)
-    async with control.session() as session:
+    async with present.control.session() as session:
         await change_client(session, managed.id, data, actor, now=clock())
         shown = await present.get(session, managed.id)
     await feed.announce()

@@ -11,13 +11,14 @@ from litestar.params import FromPath
 
 from app.api.dispatch import provide_dispatcher
 from app.api.idempotency import provide_idempotency
-from app.auth.guards import require_active
 from provisioning.audit import Actor
 from tenants.control import ControlPlane
-from tenants.errors import Forbidden, NotFound
+from tenants.errors import ClientSuspended, Forbidden, NotFound
 from tenants.keyring import Principal
 from tenants.keys import Scope
 from tenants.models import Client
+
+SHUT = frozenset({"suspended", "deleting"})
 
 
 async def provide_actor(request: Request[Any, Any, Any], principal: NamedDependency[Principal]) -> Actor:
@@ -26,7 +27,10 @@ async def provide_actor(request: Request[Any, Any, Any], principal: NamedDepende
 
 
 async def provide_managed(
-    manager: NamedDependency[Principal], client_id: FromPath[str], control: NamedDependency[ControlPlane]
+    request: Request[Any, Any, Any],
+    manager: NamedDependency[Principal],
+    client_id: FromPath[str],
+    control: NamedDependency[ControlPlane],
 ) -> Client:
     """Read the client in the path for someone who may manage it: the platform, or its own admin key.
 
@@ -36,7 +40,10 @@ async def provide_managed(
         client = await session.get(Client, client_id)
     if client is None:
         raise NotFound("No such client.")
-    return client if Scope.PLATFORM in manager.scopes else require_active(client)
+    request.scope["state"]["client_id"] = client.id
+    if client.status in SHUT and Scope.PLATFORM not in manager.scopes:
+        raise ClientSuspended("Access of this client is suspended.")
+    return client
 
 
 async def provide_governed(managed: NamedDependency[Client], manager: NamedDependency[Principal]) -> Client:

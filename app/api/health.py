@@ -20,6 +20,8 @@ from tenants.control import ControlPlane
 from tenants.errors import StoreUnavailable
 
 CHECK_TIMEOUT_S = 2.0
+# Litestar adds the charset to every text.
+METRICS_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
 
 
 class Dependency(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +102,7 @@ async def ready(control: NamedDependency[ControlPlane]) -> Response[dict[str, st
     return Response({"status": found.status}, status_code=200 if found.status == "up" else 503)
 
 
-@get("/metrics", tags=["Operation"], summary="Metrics for Prometheus", media_type=CONTENT_TYPE_LATEST)
+@get("/metrics", tags=["Operation"], summary="Metrics for Prometheus", media_type=METRICS_TYPE)
 async def metrics(metrics_store: NamedDependency[Metrics]) -> bytes:
     """Render the metrics in Prometheus' text format; they name no client."""
     return metrics_store.render()

@@ -32,7 +32,7 @@ class KeyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     kind: Annotated[
         Literal["admin", "server", "browser"],
-        Meta(description="admin manages the client, server writes and reads, browser only writes.", examples=["server"]),
+        Meta(description="admin manages the client, server writes and reads, browser writes.", examples=["server"]),
     ]
     name: Name = ""
     origins: Annotated[

@@ -27,7 +27,8 @@ class OperationAnswer(OperationView, frozen=True, kw_only=True):
     """An operation, with a new client's first keys if this is the first time that their creator sees it finished."""
 
     keys: Annotated[
-        dict[str, str] | None, msgspec.Meta(description="First keys of a new client (admin, server, browser), shown once.")
+        dict[str, str] | None,
+        msgspec.Meta(description="First keys of a new client (admin, server, browser), shown once."),
     ] = None
 
 

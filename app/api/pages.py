@@ -58,4 +58,4 @@ def decode_cursor(cursor: str | None, kind: type[T]) -> T | None:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
-        raise InputRefused("This is no cursor of this list.", field="/cursor", code="bad_cursor") from error
+        raise InputRefused("This is no cursor of this list.", field="cursor", code="bad_cursor") from error

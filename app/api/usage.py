@@ -74,7 +74,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 def usage_of(rows: list[Any], start: datetime, end: datetime) -> Usage:
     """Put rows (hour, key_id, outcome, reason, n; sorted) together."""
-    hours, totals = [], {}
+    hours: list[UsageHour] = []
+    totals: dict[str, int] = {}
     for (hour, key_id), counts in groupby(rows, key=lambda row: (row["hour"], row["key_id"])):
         outcomes = [OutcomeCount(row["outcome"], row["reason"], row["n"]) for row in counts]
         hours.append(UsageHour(hour, key_id, sum(each.count for each in outcomes), outcomes))
@@ -89,7 +90,7 @@ def resolve_range(start: datetime | None, end: datetime | None, now: datetime) -
     Shape: begins on the hour, because counts are kept per hour.
     Errors: InputRefused.
     """
-    for name, given in (("/from", start), ("/to", end)):
+    for name, given in (("from", start), ("to", end)):
         if given is not None and (given.tzinfo is None or not EARLIEST_YEAR <= given.year <= LATEST_YEAR):
             detail = "Give a time with an offset, as in 2026-11-01T00:00:00Z."
             raise InputRefused(detail, field=name, code="invalid_time")
@@ -97,7 +98,7 @@ def resolve_range(start: datetime | None, end: datetime | None, now: datetime) -
     start = (start or end - DEFAULT_RANGE).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     if start >= end or end - start > MAX_RANGE + timedelta(hours=1):
         detail = "`from` must lie before `to`, and 31 days before it at most."
-        raise InputRefused(detail, field="/from", code="bad_range")
+        raise InputRefused(detail, field="from", code="bad_range")
     return start, end
 
 

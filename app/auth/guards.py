@@ -18,7 +18,8 @@ from tenants.keys import Scope
 from tenants.placement import TenantContext
 from tenants.registry import Registry
 
-ACTIVE = "active"
+# A client may send and read while its Grafana is still being made.
+SERVED = frozenset({"active", "provisioning"})
 
 
 async def provide_principal(request: Request[Any, Any, Any], keyring: NamedDependency[Keyring]) -> Principal:
@@ -82,6 +83,6 @@ def require_active(client: TenantContext) -> TenantContext:
 
     Errors: ClientSuspended.
     """
-    if client.status != ACTIVE and client.status != "provisioning":
+    if client.status not in SERVED:
         raise ClientSuspended("Access of this client is suspended.")
     return client

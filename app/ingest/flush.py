@@ -6,7 +6,7 @@ Made by the group commit, written by the sink; the answers are made here so that
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 - beside the others that msgspec reads
 from typing import Any
 
 import msgspec

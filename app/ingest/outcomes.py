@@ -41,7 +41,7 @@ class Code(StrEnum):
     UNSTORABLE = "unstorable"
 
 
-class Refusal(Exception):  # noqa: N818 - it is an outcome, not an error
+class Refusal(Exception):
     """One event cannot be stored; raised by the steps, recorded whole in quarantine."""
 
     def __init__(self, code: Code, pointer: str, detail: str) -> None:

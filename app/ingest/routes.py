@@ -9,7 +9,7 @@ from datetime import timedelta
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
 from litestar.exceptions import MethodNotAllowedException
-from litestar.types import Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Send
 
 from app.auth.credentials import body_key, header, header_key, query_key
 from app.auth.guards import require_active
@@ -40,7 +40,13 @@ _PREFLIGHT = [
     (b"content-length", b"0"),
 ]
 _encode = msgspec.json.Encoder().encode
-_decode_id = msgspec.json.Decoder(type("HasId", (msgspec.Struct,), {"__annotations__": {"event_id": str}}))
+
+
+class _Identified(msgspec.Struct):
+    event_id: str
+
+
+_decode_identified = msgspec.json.Decoder(_Identified).decode
 
 
 class Collection:
@@ -55,7 +61,7 @@ class Collection:
         self._clock = clock
         self._counters = {outcome: metrics.events.labels(outcome.value) for outcome in Outcome}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one collection request."""
         state = scope["state"]
         state["route"], state["quiet"] = EVENTS_PATH, True
@@ -79,7 +85,7 @@ class Collection:
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": content, "more_body": False})
 
-    async def _answer_preflight(self, scope: Scope, send: Send) -> None:
+    async def _answer_preflight(self, scope: HTTPScope, send: Send) -> None:
         # A preflight brings no key but one in the URL; the request that follows is checked in any case.
         key, origin = query_key(scope), header(scope, b"origin")
         allowed = []
@@ -104,7 +110,7 @@ class Collection:
             raise Forbidden("This key may not send events.")
         return require_active(await self._registry.get_client(principal.client_id))
 
-    def _read(self, body: bytes, principal: Principal, client: TenantContext, scope: Scope) -> Submission:
+    def _read(self, body: bytes, principal: Principal, client: TenantContext, scope: HTTPScope) -> Submission:
         now = self._clock()
         arrival = Arrival(
             key_id=UUID(principal.key_id.bytes),
@@ -143,7 +149,7 @@ def read_submission(body: bytes, arrival: Arrival) -> Submission:
     return Submission(arrival=arrival, events=events, refused=refused)
 
 
-def check_origin(principal: Principal, scope: Scope) -> list[tuple[bytes, bytes]]:
+def check_origin(principal: Principal, scope: HTTPScope) -> list[tuple[bytes, bytes]]:
     """Hold a browser's key to its origins and return the CORS headers of the answer.
 
     Errors: OriginRefused.
@@ -168,13 +174,13 @@ def _refused(raw: bytes, index: int, refusal: Refusal) -> Refused:
 def _event_id(raw: bytes) -> str | None:
     """Find out a refused event's id, if that much of it can be read and stored."""
     try:
-        event_id: str = _decode_id.decode(raw).event_id  # type: ignore[attr-defined]
+        event_id = _decode_identified(raw).event_id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return event_id[:128] if "\0" not in event_id else None
 
 
-def _idempotency_key(scope: Scope) -> str | None:
+def _idempotency_key(scope: HTTPScope) -> str | None:
     value = header(scope, b"idempotency-key")
     if value is None:
         return None
@@ -183,7 +189,7 @@ def _idempotency_key(scope: Scope) -> str | None:
     return value.decode("latin-1")
 
 
-def _require_media_type(scope: Scope) -> None:
+def _require_media_type(scope: HTTPScope) -> None:
     media_type = (header(scope, b"content-type") or b"").partition(b";")[0].strip().lower()
     if media_type not in _MEDIA_TYPES:
         raise UnsupportedBody("Send events as application/json (or text/plain holding JSON).")

@@ -35,7 +35,7 @@ _SQL = Path(__file__).parent / "sql"
 log = structlog.get_logger()
 
 
-class _Unstorable(Exception):  # noqa: N818 - carries a finding out of a transaction
+class _Unstorable(Exception):
     """The database refused the content of a flush."""
 
 
@@ -88,12 +88,12 @@ class PostgresSink:
                 except _TakenBack:
                     continue
                 except (asyncpg.DataError, asyncpg.CheckViolationError, UnicodeError) as error:
-                    log.error("event_unstorable", client=placement.tenant_id, error=type(error).__name__)
+                    log.warning("event_unstorable", client_id=placement.tenant_id, error=type(error).__name__)
                     found.add(id(event))
         return found
 
 
-class _TakenBack(Exception):  # noqa: N818 - rolls back on purpose
+class _TakenBack(Exception):
     pass
 
 

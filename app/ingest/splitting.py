@@ -70,7 +70,8 @@ def _refuse_constant(name: str) -> object:
 
 
 def _split_slowly(text: bytes) -> list[bytes]:
-    parts, depth, start = [], 0, 1
+    parts: list[bytes] = []
+    depth, start = 0, 1
     for match in _TOKEN.finditer(text):
         token = match[0]
         if token in b"[{" and len(token) == 1:

@@ -41,20 +41,26 @@ async def _upgrade(connection: asyncpg.Connection) -> None:
         f"CREATE SCHEMA IF NOT EXISTS {JOB_SCHEMA}; CREATE TABLE IF NOT EXISTS {JOB_SCHEMA}.applied "
         "(name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
     )
-    applied = {row["name"] for row in await connection.fetch(f"SELECT name FROM {JOB_SCHEMA}.applied")}
-    migrations = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    applied = {row["name"] for row in await connection.fetch("SELECT name FROM applied")}
+    migrations = _read_migrations()
     if _FULL not in applied:
-        await _run(connection, SchemaManager.get_schema(), [_FULL, *(file.name for file in migrations)])
+        await _run(connection, SchemaManager.get_schema(), [_FULL, *migrations])
         return
-    for file in migrations:
-        if file.name not in applied:
-            await _run(connection, file.read_text(encoding="utf-8"), [file.name])
+    for name, sql in migrations.items():
+        if name not in applied:
+            await _run(connection, sql, [name])
+
+
+def _read_migrations() -> dict[str, str]:
+    """Read the library's migrations, in order."""
+    files = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    return {file.name: file.read_text(encoding="utf-8") for file in files}
 
 
 async def _run(connection: asyncpg.Connection, sql: str, names: list[str]) -> None:
     async with connection.transaction():
         await connection.execute(sql)
-        await connection.execute(f"INSERT INTO {JOB_SCHEMA}.applied (name) SELECT unnest($1::text[])", names)
+        await connection.execute("INSERT INTO applied (name) SELECT unnest($1::text[])", names)
 
 
 def _grants(login: str) -> str:

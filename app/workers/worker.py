@@ -25,7 +25,10 @@ log = structlog.get_logger()
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event | None = None) -> None:
-    """Work until `stop` is set; what is running then has `drain_timeout_s` to finish. Waits for a database that is away."""
+    """Work until `stop` is set (by default by SIGTERM or SIGINT); what runs then has `drain_timeout_s` to finish.
+
+    A database that is away is waited for.
+    """
     stop = stop or _stop_on_signals()
     async with open_worker_resources(settings) as resources:
         jobs = JobQueue(settings.main_url)

@@ -1,0 +1,76 @@
+"""Bodies are split so that each event is judged alone."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ingest.outcomes import Code
+from app.ingest.splitting import MAX_EVENTS, diagnose, split_events
+from tenants.errors import InputRefused
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def test_one_object_is_one_event() -> None:
+    assert [bytes(raw) for raw in split_events(b' {"name": "a"} ')] == [b'{"name": "a"}']
+
+
+@given(st.lists(JSON, min_size=1, max_size=8))
+def test_an_array_gives_its_elements_in_order(values: list[object]) -> None:
+    raws = split_events(json.dumps(values).encode())
+    assert [json.loads(bytes(raw)) for raw in raws] == values
+
+
+@given(st.lists(JSON, max_size=5))
+def test_a_lone_surrogate_costs_nobody_its_neighbours(values: list[object]) -> None:
+    body = json.dumps([*values, {"name": "\ud800"}, *values]).encode()
+    raws = [bytes(raw) for raw in split_events(body)]
+    assert [json.loads(raw) for raw in raws] == [*values, {"name": "\ud800"}, *values]
+    assert [diagnose(raw) is None for raw in raws] == [True] * len(values) + [False] + [True] * len(values)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[", b"[1,", b"[1]x", b"[1,,2]", b"[1,]", b'{"a":01}', b'["\\q"]', b'{"a":NaN}', b"[}", b"nul",
+     b'[{"a":"\\ud800"}, {"b": }]', b'[{"a":"\\ud800"}', b'[{"a":"\\ud800"}]]'],
+)  # fmt: skip
+def test_broken_syntax_refuses_the_request(body: bytes) -> None:
+    with pytest.raises(InputRefused) as refused:
+        split_events(body)
+    assert refused.value.code == "invalid_json"
+
+
+@pytest.mark.parametrize("body", [b"[]", b"[" + b",".join([b"{}"] * (MAX_EVENTS + 1)) + b"]"])
+def test_no_events_or_too_many_refuse_the_request(body: bytes) -> None:
+    with pytest.raises(InputRefused) as refused:
+        split_events(body)
+    assert refused.value.code == "event_count"
+
+
+def test_an_event_nested_beyond_measure_costs_nobody_its_neighbours() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    raws = [bytes(raw) for raw in split_events(b'[{"name":"a"},' + deep + b',{"name":"b"}]')]
+    assert raws == [b'{"name":"a"}', deep, b'{"name":"b"}']
+    found = diagnose(deep)
+    assert found is not None
+    assert found.code is Code.TOO_DEEP
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "pointer"),
+    [
+        (b'{"a":{"b/c":["x","\\ud800"]}}', Code.LONE_SURROGATE, "/a/b~1c/1"),
+        (b'{"\\udfff":1}', Code.LONE_SURROGATE, ""),
+        (b'{"a":"\xff"}', Code.INVALID_UTF8, ""),
+    ],
+)
+def test_what_is_wrong_with_an_event_is_named(raw: bytes, code: Code, pointer: str) -> None:
+    found = diagnose(raw)
+    assert found is not None
+    assert (found.code, found.pointer) == (code, pointer)
