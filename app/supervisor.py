@@ -123,11 +123,11 @@ class Supervisor:
         self._thread.join()
 
     def run(self) -> None:
-        """Start, and return after SIGTERM or SIGINT once all has ended; a second signal cuts the patience short.
+        """Start, and return once all has ended after SIGTERM, SIGINT or SIGHUP; a second one cuts the patience short.
 
         Errors: as `start`.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         self.start()
         self._thread.join()

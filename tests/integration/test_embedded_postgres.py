@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from app.embedded.errors import EngineError, EngineFailed
 from app.embedded.postgres import EmbeddedPostgres
@@ -58,10 +59,12 @@ def test_a_wrong_password_is_refused_on_loopback(engine: EmbeddedPostgres) -> No
 
 def test_the_socket_asks_for_the_password_too(engine: EmbeddedPostgres) -> None:
     port = engine.url.rpartition(":")[2].partition("/")[0]
-    way = {"host": str(engine.socket_dir), "port": port, "user": "grove_admin", "dbname": "grove"}
-    psycopg.connect(**way, password=PASSWORD).close()
+    way = make_conninfo(
+        host=str(engine.socket_dir), port=port, user="grove_admin", dbname="grove", passfile="/dev/null"
+    )
+    psycopg.connect(way, password=PASSWORD).close()
     with pytest.raises(psycopg.OperationalError, match="no password supplied"):
-        psycopg.connect(**way, passfile="/dev/null")
+        psycopg.connect(way)
 
 
 def test_nobody_else_can_open_the_folders(engine: EmbeddedPostgres) -> None:
@@ -230,6 +233,17 @@ def test_a_program_that_is_no_postgres_is_named(tmp_path: Path) -> None:
     (tmp_path / "postgres").symlink_to("/bin/echo")
     with pytest.raises(EngineFailed, match="is no Postgres"):
         EmbeddedPostgres(tmp_path / "data", PASSWORD, bin_dir=tmp_path).start()
+
+
+def test_a_cluster_that_cannot_be_made_says_why_and_leaves_no_half_of_it(tmp_path: Path) -> None:
+    programs = {"postgres": "echo 'postgres (PostgreSQL) 18.6'", "initdb": "echo 'no space left' >&2; exit 1"}
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    engine = EmbeddedPostgres(tmp_path / "pg", PASSWORD, bin_dir=tmp_path)
+    with pytest.raises(EngineFailed, match="initdb failed: no space left"):
+        engine.start()
+    assert not engine.data.exists()
 
 
 def test_a_cluster_of_another_version_is_not_touched(tmp_path: Path) -> None:
