@@ -1,0 +1,44 @@
+"""A client as its export describes it: all its settings, none of its secrets, no name of a role or database.
+
+Called by `grove export`; reads the control plane.
+"""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tenants.errors import NotFound
+from tenants.models import Client, PlacementRow
+
+
+async def describe_client(session: AsyncSession, client_id: str) -> dict[str, Any]:
+    """Read a client's settings.
+
+    Errors: NotFound.
+    """
+    query = select(Client, PlacementRow).join(PlacementRow, PlacementRow.client_id == Client.id)
+    row = (await session.execute(query.where(Client.id == client_id))).tuples().one_or_none()
+    if row is None:
+        raise NotFound("No such client.")
+    client, placement = row
+    return {
+        "id": client.id,
+        "name": client.name,
+        "status": client.status,
+        "timezone": client.timezone,
+        "domain": client.domain,
+        "branding": client.branding,
+        "staff": client.staff,
+        "dashboards": client.dashboards,
+        "grafanaOrgId": client.grafana_org_id,
+        "retentionDays": client.retention_days,
+        "createdAt": client.created_at,
+        "placement": {
+            "kind": placement.kind,
+            "server": placement.server,
+            "partitionInterval": placement.partition_interval,
+            "source": placement.source_map,
+            "revision": placement.revision,
+        },
+    }
