@@ -1,19 +1,18 @@
 """A whole Grove inside the test's process: a database of its own, the application, and a worker where asked for.
 
-    async with open_grove(postgres.url) as grove, grove.worker():
-        await grove.http.get("/clients", headers=grove.platform)
+`async with open_grove(postgres.url) as grove, grove.worker(): await grove.http.get("/clients", headers=grove.platform)`
 """
 
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import httpx
 import msgspec
-from litestar.types import ASGIApp, Message
+from litestar.types import ASGIApp
 
 from app.asgi import create_app
 from app.bootstrap import bootstrap
@@ -77,14 +76,14 @@ async def open_grove(admin_url: str, *, redis_url: str | None = None, **changes:
         prepared = await bootstrap(settings)
         assert prepared.platform_key is not None
         app = create_app(settings)
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
         async with _lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://grove.test") as http:
             yield Grove(settings, http, prepared.platform_key)
 
 
 def grove_settings(database_url: str, **changes: Any) -> Settings:
     """Settings of a server on a given database."""
-    given = {"secret_key": SECRET_KEY, "public_url": "http://grove.test", "drain_timeout_s": 5}
+    given: dict[str, Any] = {"secret_key": SECRET_KEY, "public_url": "http://grove.test", "drain_timeout_s": 5}
     return Settings(database_url=database_url, **(given | changes))
 
 
@@ -115,12 +114,12 @@ async def _execute(url: str, sql: str) -> None:
 @asynccontextmanager
 async def _lifespan(app: ASGIApp) -> AsyncIterator[None]:
     """Start and stop an application as a web server does."""
-    incoming: asyncio.Queue[Message] = asyncio.Queue()
-    outgoing: asyncio.Queue[Message] = asyncio.Queue()
+    incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    outgoing: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     scope: Any = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
-    task = asyncio.create_task(app(scope, incoming.get, outgoing.put))  # type: ignore[arg-type]
+    task = asyncio.ensure_future(cast("Any", app)(scope, incoming.get, outgoing.put))
     for stage in ("startup", "shutdown"):
-        await incoming.put({"type": f"lifespan.{stage}"})  # type: ignore[typeddict-item]
+        await incoming.put({"type": f"lifespan.{stage}"})
         message = await outgoing.get()
         assert message["type"] == f"lifespan.{stage}.complete", message
         if stage == "startup":

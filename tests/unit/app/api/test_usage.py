@@ -27,7 +27,8 @@ def test_counts_add_up_per_key_and_hour_and_in_all() -> None:
         row(later, A, "duplicate", "", 4),
     ]
     usage = usage_of(rows, HOUR, NOW)
-    assert [(each.hour, each.key_id, each.received) for each in usage.data] == [(HOUR, A, 8), (HOUR, B, 7), (later, A, 4)]
+    received = [(each.hour, each.key_id, each.received) for each in usage.data]
+    assert received == [(HOUR, A, 8), (HOUR, B, 7), (later, A, 4)]
     assert usage.outcomes == {"quarantined": 3, "stored": 12, "duplicate": 4}
     assert usage.received == sum(usage.outcomes.values()) == 19
 
