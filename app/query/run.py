@@ -57,7 +57,7 @@ class Analyst:
     async def hourly(self, client: TenantContext, period: Period) -> HourlyAnswer:
         """Count the steps per hour of day."""
         since, shifts = zip(*list_shifts(period.from_at, period.to_at, period.zone), strict=True)
-        values = {"shifts_since": list(since), "shifts": list(shifts)}
+        values = {"shifts_since": list(since), "shifts_s": [int(shift.total_seconds()) for shift in shifts]}
         rows, _ = await self._ask(client.placement, "hourly", _bounds(period) | values)
         return make_hourly(client.tenant_id, period, rows)
 

@@ -1,7 +1,7 @@
 -- The steps per hour of day: the distance to UTC is looked up among the zone's in the period.
 SELECT extract(
          hour FROM started_at AT TIME ZONE 'UTC'
-           + (:shifts::interval[])[width_bucket(started_at, :shifts_since::timestamptz[])]
+           + (:shifts_s::int[])[width_bucket(started_at, :shifts_since::timestamptz[])] * interval '1 second'
        )::int AS hour,
        count(*) AS sessions,
        count(page_loaded) AS page_loads,
