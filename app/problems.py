@@ -87,7 +87,8 @@ def problem_response(error: Exception, scope: Scope) -> Response[bytes]:
     """Answer an exception; what was not expected is logged with its traceback and says nothing."""
     kind, headers, problem = describe(error, scope)
     if kind is INTERNAL:
-        log.error("crash", exc_info=error)
+        client = scope.get("state", {}).get("client_id")
+        log.error("crash", exc_info=error, request_id=problem.request_id, client=client)
     return Response(msgspec.json.encode(problem), status_code=kind.status, media_type=MEDIA_TYPE, headers=headers)
 
 

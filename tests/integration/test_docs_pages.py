@@ -22,8 +22,8 @@ ABSOLUTE = re.compile(r"""(?:https?:)?//[\w.-]+\.\w+""")
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    """A browser without connections behind the application."""
-    transport = httpx.ASGITransport(create_app(SETTINGS))
+    """Ask the application as a browser would; nothing is connected behind it."""
+    transport = httpx.ASGITransport(create_app(SETTINGS))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://grove.test") as client:
         yield client
 

@@ -1,8 +1,9 @@
 """The OpenAPI document: valid, complete, and true of the routes and of the decoders."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import msgspec
@@ -15,11 +16,14 @@ from app.api import collection_docs
 from app.api.document import complete
 from app.api.management_examples import EXAMPLES
 from app.asgi import create_app, create_litestar
+from app.embedded.postgres import EmbeddedPostgres
 from app.ingest.limits import check_limits
 from app.ingest.steps import decode_event
+from app.ingest.wire import WireEvent
 from app.observability import Metrics
 from app.problems import MEDIA_TYPE, Problem
 from app.settings import Settings
+from tests.support.grove import open_grove
 
 SETTINGS = Settings(
     database_url="postgresql://nobody@127.0.0.1:1/none", public_url="http://grove.test", secret_key="s" * 32
@@ -30,14 +34,14 @@ UNDESCRIBED = {"/schema", "/schema/openapi.json", "/schema/{path}", "/docs/{name
 
 @pytest.fixture(scope="module")
 def application() -> Litestar:
-    """The routes, without anything behind them."""
+    """Build the routes, without anything behind them."""
     return create_litestar(SETTINGS, Metrics())
 
 
 @pytest.fixture(scope="module")
 async def document() -> dict[str, Any]:
-    """The document as it is served."""
-    transport = httpx.ASGITransport(create_app(SETTINGS))
+    """Read the document as it is served."""
+    transport = httpx.ASGITransport(create_app(SETTINGS))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://grove.test") as http:
         answer = await http.get("/schema/openapi.json")
     assert answer.status_code == 200
@@ -55,7 +59,7 @@ def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str
 
 def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
-    assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+    assert [str(error) for error in OpenAPIV31SpecValidator(dict[Hashable, Any](document)).iter_errors()] == []
 
 
 def test_every_route_and_method_is_described(application: Litestar, document: dict[str, Any]) -> None:
@@ -140,6 +144,24 @@ def test_everything_but_health_and_documents_asks_for_a_key(document: dict[str, 
     }
 
 
+async def test_what_is_said_to_need_a_key_is_refused_without_one_and_the_rest_is_not(
+    postgres: EmbeddedPostgres, document: dict[str, Any]
+) -> None:
+    refused, documented = set(), set()
+    async with open_grove(postgres.url) as grove:
+        for path, method, operation in operations_of(document):
+            if operation.get("security") != []:
+                documented.add((path, method))
+            filled = re.sub(r"{\w+_id}", str(uuid4()), path).replace("{slug}", "not-found")
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            body = content.get("example", collection_docs.CHAT_EVENT)
+            answer = await grove.http.request(method, filled, **({"json": body} if content else {}))
+            if answer.status_code == 401:
+                refused.add((path, method))
+
+    assert refused == documented
+
+
 def test_every_scheme_that_is_asked_for_is_defined(document: dict[str, Any]) -> None:
     asked = {
         scheme
@@ -164,7 +186,7 @@ def test_the_documented_events_are_taken_by_the_wire_decoder(name: str, document
 
 def test_the_documented_event_has_the_fields_of_the_decoder_and_no_others(document: dict[str, Any]) -> None:
     schema = document["components"]["schemas"]["WireEvent"]
-    fields = msgspec.structs.fields(collection_docs.WireEvent)
+    fields = msgspec.structs.fields(WireEvent)
 
     assert set(schema["properties"]) == {field.encode_name for field in fields}
     assert schema["required"] == [field.encode_name for field in fields if field.required]
