@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from app.commands.administration import administer
+from app.commands.printing import print_table
 from app.transfer.exporter import Exporter
 from app.transfer.manifest import Manifest
 from app.transfer.output import Layout
@@ -67,13 +67,8 @@ class _Counter:
 
 
 def _show(manifest: Manifest, folder: Path) -> None:
-    console = Console()
-    table = Table("file", "rows", "bytes")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for file in manifest.files:
-        table.add_row(file.name, f"{file.rows:,}", f"{file.size_bytes:,}")
-    console.print(table)
+    rows = [(file.name, f"{file.rows:,}", f"{file.size_bytes:,}") for file in manifest.files]
+    print_table(("file", "rows", "bytes"), rows)
     for remark in manifest.remarks:
-        console.print(remark, soft_wrap=True)
-    console.print(f"Written to {folder}", soft_wrap=True)
+        click.echo(remark)
+    click.echo(f"Written to {folder}")

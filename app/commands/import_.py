@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from app.commands.administration import administer
+from app.commands.printing import print_table
 from app.transfer.checkpoint import Checkpoint
 from app.transfer.importer import Importer, require_own_tables
 from app.transfer.reading import Source
@@ -111,14 +111,14 @@ class _Bars:
 
 
 def _show(checkpoint: Checkpoint, not_taken: list[str]) -> None:
-    console = Console()
-    table = Table("table", "read", "imported", "already there", "rejected")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, tally in checkpoint.tallies.items():
-        table.add_row(name, *(f"{count:,}" for count in (tally.read, tally.imported, tally.present, tally.rejected)))
-    console.print(table)
+    print_table(
+        ("table", "read", "imported", "already there", "rejected"),
+        [
+            (name, *(f"{count:,}" for count in (tally.read, tally.imported, tally.present, tally.rejected)))
+            for name, tally in checkpoint.tallies.items()
+        ],
+    )
     if any(tally.rejected for tally in checkpoint.tallies.values()):
-        console.print(f"What was rejected, and why: {checkpoint.rejects}", soft_wrap=True)
+        click.echo(f"What was rejected, and why: {checkpoint.rejects}")
     if not_taken:
-        console.print(f"Not imported: {', '.join(not_taken)}", soft_wrap=True)
+        click.echo(f"Not imported: {', '.join(not_taken)}")

@@ -1,0 +1,81 @@
+"""Ask the running server what it knows, and compare that with what was sent.
+
+Called by `run` after the events were delivered; `make demo ONCE=1` fails on the first thing that does not fit.
+"""
+
+from typing import Any
+
+import msgspec
+
+from app.demo.api import GroveApi
+from app.demo.delivery import Delivered
+from app.demo.errors import DemoFailed
+from app.demo.story import Story
+
+CHATBOT_PATHS = ("funnel", "daily", "hourly", "leads", "sessions", "test")
+
+
+class Walls(msgspec.Struct, frozen=True):
+    """How often it was tried to cross the clients' walls, and how often that succeeded."""
+
+    attempts: int
+    leaks: int
+
+
+async def ask_funnel(api: GroveApi, story: Story) -> dict[str, int]:
+    """Read a client's funnel over its whole story.
+
+    Errors: DemoFailed.
+    """
+    period = {"from": story.since.isoformat(), "to": story.until.isoformat()}
+    answer = await api.get(f"/api/{story.client.id}/funnel", **period)
+    return {step["name"]: step["count"] for step in answer["steps"]}
+
+
+async def check_answers(api: GroveApi, story: Story) -> None:
+    """Call every chatbot path of a client; compare the funnel with the story.
+
+    Errors: DemoFailed.
+    """
+    for path in CHATBOT_PATHS:
+        answer: dict[str, Any] = await api.get(f"/api/{story.client.id}/{path}")
+        if path == "test" and not answer["ok"]:
+            raise DemoFailed(f"The data source of {story.client.id} is not well: {answer['problem']}")
+    funnel = await ask_funnel(api, story)
+    if funnel != story.funnel:
+        raise DemoFailed(f"The funnel of {story.client.id} is {funnel}, and should be {story.funnel}.")
+
+
+async def count_stored(platform: GroveApi, story: Story, delivered: Delivered) -> int:
+    """Read from a client's usage how many events were stored in the last day, and compare with the answers.
+
+    Errors: DemoFailed if an event has no outcome, or another one than was answered.
+    """
+    usage = await platform.get(f"/api/v1/clients/{story.client.id}/usage")
+    outcomes: dict[str, int] = usage["outcomes"]
+    stored = outcomes.get("stored", 0)
+    if (usage["received"], stored, outcomes.get("duplicate", 0)) != (
+        delivered.sent,
+        delivered.accepted,
+        delivered.duplicates,
+    ):
+        raise DemoFailed(f"Of {delivered} of {story.client.id}, usage knows {outcomes}.")
+    if delivered.rejected:
+        raise DemoFailed(f"{delivered.rejected} events of {story.client.id} were rejected.")
+    return stored
+
+
+async def check_walls(platform: GroveApi, client_id: str) -> Walls:
+    """Have the server try to cross every wall of a client.
+
+    Errors: DemoFailed if it did not try, or got through somewhere.
+    """
+    operation = await platform.run(f"/api/v1/clients/{client_id}/isolation-check")
+    summary = operation["result"]["summary"]
+    walls = Walls(summary["attempts"], summary["leaks"])
+    if walls.leaks or not walls.attempts:
+        leaks = [each for each in operation["result"]["attempts"] if each["outcome"] != each["expected"]]
+        raise DemoFailed(
+            f"Of {walls.attempts} attempts to cross the walls of {client_id}, {walls.leaks} succeeded: {leaks}"
+        )
+    return walls

@@ -1,0 +1,78 @@
+"""What the demo tells people: progress while it fills, then where to look, and a funnel.
+
+Progress goes to stderr and only to a terminal; the result goes to stdout.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from app.demo.clients import DemoClient
+from app.demo.delivery import Delivered
+from app.demo.keys import ClientKeys
+from app.demo.story import Story
+
+_LABELS = {
+    "pageLoads": "page loads",
+    "widgetOpens": "widget opened",
+    "humanRequests": "asked for a human",
+    "accepts": "accepted",
+    "callbacks": "call me back",
+    "continues": "went on with the bot",
+}
+_BAR = 40
+
+
+def say(text: str) -> None:
+    """Tell what is going on."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def progress_bars(stories: Iterable[Story]) -> Iterator[tuple[Progress, dict[str, TaskID]]]:
+    """Show a bar per client while the block runs, if somebody watches."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:12}"), BarColumn(_BAR), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield progress, {story.client.id: progress.add_task(story.client.id, total=story.events) for story in stories}
+
+
+def tell_delivery(client: DemoClient, delivered: Delivered) -> None:
+    """Tell what became of a client's events."""
+    known = f", {delivered.duplicates:,} were there already" if delivered.duplicates else ""
+    refused = f", {delivered.rejected:,} were REJECTED" if delivered.rejected else ""
+    say(f"  {client.name:14} {delivered.sent:>7,} events sent, {delivered.accepted:,} stored{known}{refused}")
+
+
+def tell_where(url: str, platform_key: str, clients: Mapping[DemoClient, ClientKeys]) -> None:
+    """Tell the addresses and keys."""
+    lines = ["", f"Grove runs at {url}", f"  API docs      {url}/docs", f"  Health        {url}/health"]
+    lines.append(f"  Platform key  {platform_key}")
+    for client, keys in clients.items():
+        lines += [
+            "",
+            f"{client.name} ({client.id}, {client.timezone}, own {client.placement})",
+            f"  Funnel        {url}/api/{client.id}/funnel",
+            f"  Dashboard     {url}/{client.id}/",
+            f"  Server key    {keys.server}",
+            f"  Admin key     {keys.admin}",
+            f"  Browser key   {keys.browser}",
+        ]
+    click.echo("\n".join(lines))
+
+
+def tell_request(url: str, client: DemoClient, keys: ClientKeys) -> None:
+    """Tell how to ask a first question."""
+    click.echo(f"\nTry it:\n  curl -H 'Authorization: Bearer {keys.server}' {url}/api/{client.id}/funnel")
+
+
+def draw_funnel(client: DemoClient, funnel: Mapping[str, int]) -> None:
+    """Draw a funnel."""
+    click.echo(f"\n{client.name}'s funnel of the last 30 days")
+    widest = max(funnel.values(), default=0) or 1
+    for name, count in funnel.items():
+        bar = "█" * max(round(count / widest * _BAR), 1 if count else 0)
+        click.echo(f"  {_LABELS.get(name, name):21} {bar:{_BAR}} {count:>7,}  {count / widest:>6.1%}")
