@@ -75,9 +75,9 @@ class Collection:
         principal = await self._keyring.verify(key) if key is not None else None
         body = await read_body(scope, receive)
         principal = principal or await self._verify_body_key(body)
+        state["client_id"] = principal.client_id
         cors = check_origin(principal, scope)
         client = await self._client(principal)
-        state["client_id"] = client.tenant_id
         answer = await self._commit.submit(client.placement, self._read(body, principal, client, scope))
         self._count(answer)
         content = _encode(answer)
