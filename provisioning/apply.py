@@ -71,9 +71,7 @@ async def apply_client(
     if client.status == "deleting":
         raise WrongState(f"{wanted.id} is being deleted; restore it first.")
     await _check_stays(session, wanted)
-    change = ClientChange(
-        name=wanted.name, timezone=wanted.timezone, domain=wanted.domain, branding=wanted.branding
-    )
+    change = ClientChange(name=wanted.name, timezone=wanted.timezone, domain=wanted.domain, branding=wanted.branding)
     changed = await change_client(session, wanted.id, change, actor, now=clock())
     return Applied(client_id=wanted.id, did="changed" if changed else "unchanged", changed=changed)
 

@@ -60,7 +60,10 @@ def attempts_of_readers(own: Placement) -> list[Attempt]:
         "delete": f"DELETE FROM {events}",
         "truncate": f"TRUNCATE {events}",
     }
-    return [Attempt("read only", f"{verb} own events after unsetting read-only", unset + sql) for verb, sql in statements.items()]
+    return [
+        Attempt("read only", f"{verb} own events after unsetting read-only", unset + sql)
+        for verb, sql in statements.items()
+    ]
 
 
 def attempts_of_writer(own: Placement) -> list[Attempt]:
@@ -89,7 +92,7 @@ def attempts_of_login(own: Placement, targets: Targets) -> list[Attempt]:
     if targets.neighbour is not None:
         names += [targets.neighbour.reader_role, targets.neighbour.writer_role, targets.neighbour.login_role]
     hidden = [
-        Attempt("own tables", f"read own {table}", f'SELECT count(*) FROM {quote(own.schema)}.{quote(table)}')
+        Attempt("own tables", f"read own {table}", f"SELECT count(*) FROM {quote(own.schema)}.{quote(table)}")
         for table in ("quarantine", "event_ids", "outcome_counts")
     ]
     return [*hidden, *_roles(names)]
@@ -193,7 +196,9 @@ def _making() -> list[Attempt]:
     return [
         Attempt("making", "make a schema", "CREATE SCHEMA grove_probe"),
         Attempt("making", "make a table in schema public", "CREATE TABLE public.grove_probe (x int)"),
-        Attempt("making", "make a function", "CREATE FUNCTION public.grove_probe() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
+        Attempt(
+            "making", "make a function", "CREATE FUNCTION public.grove_probe() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+        ),
         Attempt("making", "run a block of PL/pgSQL", "DO 'BEGIN END'"),
         Attempt("making", "make a role", "CREATE ROLE t_grove_probe"),
         Attempt("making", "raise its own limits", "ALTER ROLE CURRENT_USER CONNECTION LIMIT 1000"),

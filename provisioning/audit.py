@@ -3,8 +3,6 @@
 Called by everything in this package that changes a client; read by `…/{id}/audit`.
 """
 
-from typing import Any
-
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,10 +19,8 @@ class Actor(msgspec.Struct, frozen=True):
 GROVE = Actor("grove")
 
 
-def record(session: AsyncSession, actor: Actor, action: str, client_id: str | None, **detail: Any) -> None:
+def record(session: AsyncSession, actor: Actor, action: str, client_id: str | None, **detail: object) -> None:
     """Add an audit entry; `detail` is JSON and must hold no secrets."""
     session.add(
-        AuditEntry(
-            client_id=client_id, actor=actor.name, action=action, detail=detail, request_id=actor.request_id
-        )
+        AuditEntry(client_id=client_id, actor=actor.name, action=action, detail=detail, request_id=actor.request_id)
     )

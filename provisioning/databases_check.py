@@ -55,9 +55,11 @@ async def look_into(url: str, *, field: str) -> AsyncIterator[asyncpg.Connection
         raise DatabaseRefused("This user may not connect to the database.", field=field) from error
     except asyncpg.PostgresError as error:
         raise DatabaseRefused("The database does not accept connections at the moment.", field=field) from error
-    except (ConnectionResetError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+    except (ConnectionRefusedError, TimeoutError) as error:
+        raise DatabaseRefused("There is no database to be reached at this address.", field=field) from error
+    except (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise DatabaseRefused("What answers at this address is no PostgreSQL server.", field=field) from error
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise DatabaseRefused("There is no database to be reached at this address.", field=field) from error
     try:
         yield connection
@@ -88,7 +90,9 @@ async def _check_empty(connection: asyncpg.Connection) -> None:
     found = await connection.fetchval((_SQL / "contents.sql").read_text(encoding="utf-8"))
     if found is not None:
         raise DatabaseRefused(f"The database must be empty, but it holds {found}.", field=_FIELD)
-    if not await connection.fetchval("SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')"):
+    if not await connection.fetchval(
+        "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')"
+    ):
         raise DatabaseRefused("This user may make nothing in the database.", field=_FIELD)
 
 
@@ -111,9 +115,7 @@ async def _check_source(connection: asyncpg.Connection, source: SourceMap) -> No
         raise DatabaseRefused(detail, field=_FIELD)
 
 
-def _check_columns(
-    table: str, wanted: tuple[str, ...], found: dict[str, asyncpg.Record], source: SourceMap
-) -> None:
+def _check_columns(table: str, wanted: tuple[str, ...], found: dict[str, asyncpg.Record], source: SourceMap) -> None:
     renamed = source.columns.get(table, {})
     missing = [renamed.get(name, name) for name in wanted if renamed.get(name, name) not in found]
     if missing:

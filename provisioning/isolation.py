@@ -55,8 +55,8 @@ async def ensure_probe(work: Work) -> str:
     schema = quote(_probe_name(work))
     async with work.in_database(place) as connection:
         await connection.execute(
-            f"CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE IF NOT EXISTS {schema}.events (name text); "
-            f"INSERT INTO {schema}.events VALUES ('of another client')"
+            f"CREATE SCHEMA IF NOT EXISTS {schema}; "
+            f"CREATE TABLE IF NOT EXISTS {schema}.events AS SELECT 'of another client'::text AS name"
         )
     return "another client's schema, made for this check"
 
@@ -107,7 +107,10 @@ async def _try_roles(work: Work, place: Place, own: Placement, targets: Targets)
 async def _try_other_databases(work: Work, place: Place, own: Placement) -> list[Tried]:
     """Try to connect to the maintenance databases and to those of other clients."""
     others = [name for name in await _other_databases(work, place) if name != own.database]
-    logins = [("serving login", own.serve_url, _MAINTENANCE), ("login reader", _login_url(work, place, own), (*_MAINTENANCE, *others))]
+    logins = [
+        ("serving login", own.serve_url, _MAINTENANCE),
+        ("login reader", _login_url(work, place, own), (*_MAINTENANCE, *others)),
+    ]
     return [
         await _try_to_connect(role, with_database(url, database), _called(database))
         for role, url, databases in logins

@@ -21,7 +21,7 @@ LEASE_S = 10.0
 HEARTBEAT_S = 2.5
 
 
-class LeaseLost(Exception):  # noqa: N818 - an outcome, not an error
+class LeaseLost(Exception):
     """Another runner has taken the operation over."""
 
 
@@ -53,7 +53,7 @@ class Lease:
         async with self._control.session() as session:
             return cast("CursorResult[Any]", await session.execute(query)).rowcount == 1
 
-    async def change(self, session: AsyncSession, **values: Any) -> None:
+    async def change(self, session: AsyncSession, **values: object) -> None:
         """Renew the lease and change the operation, in the caller's transaction.
 
         Errors: LeaseLost, which undoes that transaction.

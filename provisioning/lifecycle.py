@@ -7,6 +7,7 @@ Called by the routes, the CLI and a daily job. What changes is told to every pro
 import uuid
 from datetime import datetime, timedelta
 
+import msgspec
 from msgspec import UNSET
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -34,6 +35,8 @@ async def change_client(
     wanted = {
         "name": change.name, "timezone": change.timezone, "domain": change.domain,
         "branding": UNSET if change.branding is UNSET else change.branding.stored(),
+        "staff": UNSET if change.staff is UNSET else msgspec.to_builtins(change.staff),
+        "dashboards": change.dashboards,
     }  # fmt: skip
     changed = [name for name, value in wanted.items() if value is not UNSET and getattr(client, name) != value]
     if "domain" in changed and change.domain is not UNSET:
@@ -145,7 +148,9 @@ async def request_isolation_check(session: AsyncSession, client_id: str, actor: 
     found = await find_open_operation(session, client_id, CHECK)
     if found is not None:
         return found
-    operation_id = add_operation(session, NewOperation(kind=CHECK, client_id=client_id, steps=PLANS[CHECK].names), actor)
+    operation_id = add_operation(
+        session, NewOperation(kind=CHECK, client_id=client_id, steps=PLANS[CHECK].names), actor
+    )
     record(session, actor, CHECK, client_id, operation_id=str(operation_id))
     await session.flush()
     return operation_id

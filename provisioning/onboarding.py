@@ -72,8 +72,7 @@ class Onboarding:
             branding=new.branding.stored(), staff=msgspec.to_builtins(new.staff), dashboards=new.dashboards,
             grafana_org_id=new.grafana_org_id, retention_days=self._retention_days,
         )  # fmt: skip
-        query = query.on_conflict_do_nothing().returning(Client.id)
-        if (await session.execute(query)).first() is None:
+        if (await session.execute(query.on_conflict_do_nothing().returning(Client.id))).first() is None:
             await self._check_free(session, new)
             raise AlreadyTaken("There is a client of this id.", field="/id")
 

@@ -34,7 +34,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
 class OperationView(msgspec.Struct, frozen=True, kw_only=True):
     """An operation as it is now, without any secret. `state`: pending, running, succeeded, failed.
 
-    Shape: `error` is `{code, detail, step?}`; while it is set and the state is not yet `failed`, steps are being undone.
+    Shape: `error` is `{code, detail, step?}`; while it is set and the state is not `failed`, steps are being undone.
     """
 
     id: uuid.UUID

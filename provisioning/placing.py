@@ -3,9 +3,10 @@
 The first step of onboarding, and the last of removal.
 """
 
+from urllib.parse import unquote, urlsplit
+
 import msgspec
 from sqlalchemy import delete, exists, select
-from urllib.parse import unquote, urlsplit
 
 from provisioning.databases_check import source_map
 from provisioning.requests import NewPlacement

@@ -33,9 +33,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 # A client is switched on before Grafana's turn, so that it can send events while Grafana is away.
 PLANS = {
-    CREATE: Plan(
-        (PLACE, SERVER_ACCESS, ROLES, DATABASE, SCHEMA, WALLS, TABLES, SOURCE, KEYS, ACTIVATION, *GRAFANA)
-    ),
+    CREATE: Plan((PLACE, SERVER_ACCESS, ROLES, DATABASE, SCHEMA, WALLS, TABLES, SOURCE, KEYS, ACTIVATION, *GRAFANA)),
     REMOVE: Plan(REMOVAL, endless=True),
     CHECK: Plan(ISOLATION_CHECK),
 }

@@ -12,7 +12,9 @@ CLIENT_ID = Annotated[
     str, Meta(description="Public name of the client, part of its paths.", examples=["maple"], max_length=200)
 ]
 NAME = Annotated[str, Meta(description="Name shown to people.", examples=["Maple Dental"], max_length=1000)]
-ZONE = Annotated[str, Meta(description="IANA time zone in which days begin.", examples=["Europe/Paris"], max_length=200)]
+ZONE = Annotated[
+    str, Meta(description="IANA time zone in which days begin.", examples=["Europe/Paris"], max_length=200)
+]
 DOMAIN = Annotated[
     str, Meta(description="Host name of the client's site, unique.", examples=["maple.example"], max_length=1000)
 ]
@@ -88,5 +90,9 @@ class ClientChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
 
     name: NAME | UnsetType = UNSET
     timezone: ZONE | UnsetType = UNSET
-    domain: DOMAIN | None | UnsetType = UNSET
+    domain: DOMAIN | UnsetType | None = UNSET
     branding: Branding | UnsetType = UNSET
+    staff: Annotated[list[NewStaff] | UnsetType, Meta(description="All people; those left out are removed.")] = UNSET
+    dashboards: Annotated[
+        list[str] | UnsetType, Meta(description="All dashboard sets; those left out are removed.")
+    ] = UNSET

@@ -64,9 +64,7 @@ async def ensure_role(connection: asyncpg.Connection, name: str) -> None:
 async def ensure_serving_login(connection: asyncpg.Connection, name: str, password: str) -> None:
     """Make the login through which a server's clients are served: it owns nothing and inherits nothing."""
     await ensure_role(connection, name)
-    await connection.execute(
-        f"ALTER ROLE {quote(name)} LOGIN NOINHERIT PASSWORD {literal(scram_verifier(password))}"
-    )
+    await connection.execute(f"ALTER ROLE {quote(name)} LOGIN NOINHERIT PASSWORD {literal(scram_verifier(password))}")
 
 
 async def ensure_owner(connection: asyncpg.Connection, name: str, *, shared: bool) -> None:

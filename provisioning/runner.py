@@ -11,15 +11,15 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import Update, func, select, update
 
-from provisioning.audit import GROVE, Actor, record
+from provisioning.audit import GROVE, record
 from provisioning.failures import describe, is_passing
 from provisioning.leases import Lease, LeaseLost
 from provisioning.operations import OperationView, get_operation, unscoped_due_operations
 from provisioning.plans import PLANS, Plan
-from provisioning.sealed import open_secrets, without_url
-from provisioning.work import Skipped, Step, Work
+from provisioning.sealed import without_url
+from provisioning.work import Means, Skipped, Step, Work
 from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.models import Operation, OperationStep
@@ -27,7 +27,7 @@ from tenants.vault import Vault
 
 MAX_BACK_OFF_S = 300
 _FINISHED = ("done", "skipped")
-_UNTOUCHED = ("pending", "skipped", "undone")
+_NOTHING_LEFT = ("skipped", "undone")
 
 log = structlog.get_logger()
 
@@ -48,10 +48,8 @@ class OperationRunner:
         clock: Clock,
         announce: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._means = Means(control=control, vault=vault, main_url=main_url, clock=clock)
         self._control = control
-        self._vault = vault
-        self._main_url = main_url
-        self._clock = clock
         self._announce = announce
 
     async def run(self, operation_id: uuid.UUID) -> OperationView:
@@ -63,8 +61,10 @@ class OperationRunner:
         """
         lease = Lease(self._control, operation_id, secrets.token_hex(8))
         if await lease.take():
+            async with self._control.session() as session:
+                row = await session.get_one(Operation, operation_id)
             try:
-                await lease.run(_Run(await self._work(operation_id), lease, await self._kind(operation_id)).go())
+                await lease.run(_Run(Work(row, self._means), lease, PLANS[row.kind]).go())
             except LeaseLost:
                 log.warning("operation_taken_over", operation_id=str(operation_id))
             if self._announce is not None:
@@ -80,18 +80,6 @@ class OperationRunner:
             await self.run(operation_id)
         return len(due)
 
-    async def _kind(self, operation_id: uuid.UUID) -> Plan:
-        async with self._control.session() as session:
-            return PLANS[(await session.get_one(Operation, operation_id)).kind]
-
-    async def _work(self, operation_id: uuid.UUID) -> Work:
-        async with self._control.session() as session:
-            row = await session.get_one(Operation, operation_id)
-        return Work(
-            operation_id=row.id, client_id=row.client_id or "", order=row.input, actor=Actor(row.actor),
-            secrets=open_secrets(row.sealed, self._vault), control=self._control, vault=self._vault, main_url=self._main_url, clock=self._clock, attempts=row.attempts,
-        )  # fmt: skip
-
 
 class _Run:
     """One run of one operation under a lease; every change of its rows renews the lease or fails."""
@@ -105,12 +93,12 @@ class _Run:
         """Run forward, or go on undoing where that had begun."""
         try:
             error = await self._forward()
+            if error is not None and await self._undo():
+                await self._finish("failed")
         except asyncio.CancelledError:
             # The process is stopping: let another runner go on at once. A crash is found by its lease running out.
             await asyncio.shield(self._release())
             raise
-        if error is not None and await self._undo():
-            await self._finish("failed")
 
     async def _forward(self) -> dict[str, Any] | None:
         """Run every step that is not done yet; return why all must be undone, if so."""
@@ -136,7 +124,7 @@ class _Run:
         """Undo, in reverse, every step that was begun; tell whether all is undone."""
         for position in reversed(range(len(self._plan.steps))):
             step = self._plan.steps[position]
-            if await self._state(position) in _UNTOUCHED:
+            if not await self._is_begun(position):
                 continue
             try:
                 await step.undo(self._work)
@@ -171,14 +159,20 @@ class _Run:
             row = await session.get_one(OperationStep, (self._work.operation_id, position))
             state = row.state
             if error is None and state not in _FINISHED:
-                row.state, row.attempts, row.started_at = "running", row.attempts + 1, row.started_at or self._work.clock()
+                row.state, row.attempts, row.started_at = (
+                    "running",
+                    row.attempts + 1,
+                    row.started_at or self._work.clock(),
+                )
         return error, state
 
     async def _end(self, position: int, values: dict[str, Any]) -> None:
         async with self._work.control.session() as session:
             kept = {} if self._work.result is None else {"result": self._work.result}
             await self._lease.change(session, **kept)
-            await session.execute(self._step(position).values(last_error=None, finished_at=self._work.clock(), **values))
+            await session.execute(
+                self._step(position).values(last_error=None, finished_at=self._work.clock(), **values)
+            )
 
     async def _delay(self, position: int, failure: Exception, *, state: str | None) -> None:
         async with self._work.control.session() as session:
@@ -203,12 +197,17 @@ class _Run:
         async with self._work.control.session() as session:
             await self._lease.change(session, state="pending", lease_until=None)
 
-    async def _state(self, position: int) -> str:
+    async def _is_begun(self, position: int) -> bool:
+        """Tell whether a step may have left anything: one that waits for another try may, too.
+
+        The first step's undo also takes back what was stored with the intent, such as a reserved id.
+        """
         async with self._work.control.session() as session:
             await self._lease.change(session)
-            return (await session.get_one(OperationStep, (self._work.operation_id, position))).state
+            row = await session.get_one(OperationStep, (self._work.operation_id, position))
+            return (position == 0 or row.attempts > 0) and row.state not in _NOTHING_LEFT
 
-    def _step(self, position: int) -> Any:
+    def _step(self, position: int) -> Update:
         return update(OperationStep).where(
             OperationStep.operation_id == self._work.operation_id, OperationStep.position == position
         )

@@ -87,9 +87,7 @@ async def _ensure_serving(connection: asyncpg.Connection, password: str, *, cont
 
 def _serving_grants(login: str) -> str:
     """Write the rights of the serving login anew, so that what it once had is not kept."""
-    columns = ", ".join(
-        quote(prop.columns[0].name) for prop in inspect(PlacementRow).column_attrs if not prop.deferred
-    )
+    columns = ", ".join(quote(prop.columns[0].name) for prop in inspect(PlacementRow).column_attrs if not prop.deferred)
     fixed = _GRANTS.read_text(encoding="utf-8").replace("{{login}}", quote(login))
     return (
         f"REVOKE ALL ON ALL TABLES IN SCHEMA grove FROM {quote(login)}; "

@@ -83,7 +83,7 @@ async def _harden(connection: asyncpg.Connection, place: Place) -> list[str]:
     missing = await harden_database(connection, connecting=[login, row.login_role], seeing=seeing)
     if not row.server_made:
         return missing + await harden_server(connection)
-    return missing + ["This server's other databases and roles are not Grove's, and are left as they are."]
+    return [*missing, "This server's other databases and roles are not Grove's, and are left as they are."]
 
 
 async def _connection_limit(connection: asyncpg.Connection, place: Place) -> int | None:

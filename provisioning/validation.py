@@ -34,6 +34,7 @@ CHAT_TABLES = {
 
 _MAX_NAME = 200
 _MAX_URL = 2048
+_MAX_HOST = 253
 _MAX_IDENTIFIER_BYTES = 63
 _MAX_STAFF = 1000
 _MAX_DASHBOARDS = 100
@@ -52,7 +53,7 @@ def check_new_client(new: NewClient, *, reserved: frozenset[str]) -> None:
     faults = [
         *_id_faults(new.id, reserved), *_name_faults(new.name), *_zone_faults("/timezone", new.timezone),
         *_domain_faults(new.domain), *_branding_faults(new.branding), *_placement_faults(new.placement),
-        *_staff_faults(new.staff), *_dashboard_faults(new),
+        *_staff_faults(new.staff), *_dashboard_faults(new.dashboards), *_organisation_faults(new.grafana_org_id),
     ]  # fmt: skip
     _refuse(faults)
 
@@ -71,6 +72,10 @@ def check_client_change(change: ClientChange) -> None:
         faults += _domain_faults(change.domain)
     if change.branding is not UNSET:
         faults += _branding_faults(change.branding)
+    if change.staff is not UNSET:
+        faults += _staff_faults(change.staff)
+    if change.dashboards is not UNSET:
+        faults += _dashboard_faults(change.dashboards)
     _refuse(faults)
 
 
@@ -78,7 +83,7 @@ def is_host_name(text: str) -> bool:
     """Tell whether a text is a lower-case host name with at least two labels, or `localhost`."""
     labels = text.split(".")
     named = all(_HOST_LABEL.fullmatch(label) for label in labels)
-    return text == "localhost" or (named and len(text) <= 253 and len(labels) > 1 and not labels[-1].isdigit())  # noqa: PLR2004 - RFC 1035
+    return text == "localhost" or (named and len(text) <= _MAX_HOST and len(labels) > 1 and not labels[-1].isdigit())
 
 
 def _refuse(faults: list[Fault]) -> None:
@@ -173,18 +178,28 @@ def _external_faults(placement: NewPlacement) -> Iterator[Fault]:
         yield from _zone_faults("/placement/sourceTimezone", placement.source_timezone)
     if placement.schema is not None and not _is_identifier(placement.schema):
         yield "/placement/schema", "This is no name of a schema."
-    for ours, theirs in placement.tables.items():
+    yield from _table_faults(placement.tables)
+    for table, columns in placement.columns.items():
+        yield from _column_faults(table, columns)
+
+
+def _table_faults(tables: dict[str, str]) -> Iterator[Fault]:
+    for ours, theirs in tables.items():
         if ours not in CHAT_TABLES:
             yield f"/placement/tables/{_pointer(ours)}", f"The tables are {', '.join(CHAT_TABLES)}."
         elif not _is_identifier(theirs):
             yield f"/placement/tables/{ours}", "This is no name of a table."
-    for table, columns in placement.columns.items():
-        if table not in CHAT_TABLES:
-            yield f"/placement/columns/{_pointer(table)}", f"The tables are {', '.join(CHAT_TABLES)}."
-            continue
-        for ours, theirs in columns.items():
-            if ours not in CHAT_TABLES[table] or not _is_identifier(theirs):
-                yield f"/placement/columns/{table}/{_pointer(ours)}", f"The columns are {', '.join(CHAT_TABLES[table])}."
+
+
+def _column_faults(table: str, columns: dict[str, str]) -> Iterator[Fault]:
+    if table not in CHAT_TABLES:
+        yield f"/placement/columns/{_pointer(table)}", f"The tables are {', '.join(CHAT_TABLES)}."
+        return
+    for ours, theirs in columns.items():
+        if ours not in CHAT_TABLES[table]:
+            yield f"/placement/columns/{table}/{_pointer(ours)}", f"The columns are {', '.join(CHAT_TABLES[table])}."
+        elif not _is_identifier(theirs):
+            yield f"/placement/columns/{table}/{ours}", "This is no name of a column."
 
 
 def _is_identifier(text: str) -> bool:
@@ -213,11 +228,14 @@ def _staff_faults(staff: list[NewStaff]) -> Iterator[Fault]:
             yield f"/staff/{index}/role", f"The role is one of {', '.join(ROLES)}."
 
 
-def _dashboard_faults(new: NewClient) -> Iterator[Fault]:
-    if len(new.dashboards) > _MAX_DASHBOARDS:
+def _dashboard_faults(dashboards: list[str]) -> Iterator[Fault]:
+    if len(dashboards) > _MAX_DASHBOARDS:
         yield "/dashboards", f"At most {_MAX_DASHBOARDS} dashboard sets can be named."
-    for index, name in enumerate(new.dashboards[:_MAX_DASHBOARDS]):
+    for index, name in enumerate(dashboards[:_MAX_DASHBOARDS]):
         if _DASHBOARD.fullmatch(name) is None:
             yield f"/dashboards/{index}", "A dashboard set's name has lower-case letters, digits and hyphens."
-    if new.grafana_org_id is not None and not 0 < new.grafana_org_id < 2**31:
+
+
+def _organisation_faults(number: int | None) -> Iterator[Fault]:
+    if number is not None and not 0 < number < 2**31:
         yield "/grafanaOrgId", "This is no number of a Grafana organisation."

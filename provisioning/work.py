@@ -3,22 +3,20 @@
 Made by the runner for each run; used by every step.
 """
 
-import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import undefer
 
 from migrations.engines import administrator_engine
-from provisioning.audit import Actor
-from provisioning.sealed import Secrets
+from provisioning.sealed import open_secrets
 from tenants.clock import Clock
 from tenants.control import ControlPlane
-from tenants.models import PlacementRow, Server
+from tenants.models import Operation, PlacementRow, Server
 from tenants.placement import Placement
 from tenants.registry import Registry, administrator_url, with_database
 from tenants.vault import Vault
@@ -27,7 +25,7 @@ CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 60
 
 
-class Skipped(Exception):  # noqa: N818 - an outcome, not an error
+class Skipped(Exception):
     """A step has nothing to do; the text says why."""
 
 
@@ -43,24 +41,28 @@ class Place(msgspec.Struct, frozen=True):
         return self.server.serve_login is not None
 
 
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """What a runner works with. `control` and `main_url` are the administrator's."""
+
+    control: ControlPlane
+    vault: Vault
+    main_url: str
+    clock: Clock
+
+
 class Work:
     """One operation being carried out. `result` is stored with the step that sets it; `attempts` counts runs so far."""
 
-    def __init__(
-        self, *, operation_id: uuid.UUID, client_id: str, order: dict[str, Any], actor: Actor, secrets: Secrets,
-        attempts: int,
-        control: ControlPlane, vault: Vault, main_url: str, clock: Clock,
-    ) -> None:  # fmt: skip
-        self.operation_id = operation_id
-        self.client_id = client_id
-        self.order = order
-        self.actor = actor
-        self.secrets = secrets
-        self.attempts = attempts
-        self.control = control
-        self.vault = vault
-        self.main_url = main_url
-        self.clock = clock
+    def __init__(self, row: Operation, means: Means) -> None:
+        self.operation_id = row.id
+        self.client_id = row.client_id or ""
+        self.order = row.input
+        self.attempts = row.attempts
+        self.secrets = open_secrets(row.sealed, means.vault)
+        self.control = means.control
+        self.vault = means.vault
+        self.main_url = means.main_url
+        self.clock = means.clock
         self.result: dict[str, Any] | None = None
 
     async def find_place(self) -> Place | None:
@@ -98,7 +100,7 @@ class Work:
             yield connection
 
     @asynccontextmanager
-    async def engine(self, place: Place) -> AsyncIterator[Any]:
+    async def engine(self, place: Place) -> AsyncIterator[AsyncEngine]:
         """Open an engine as administrator on the client's database, for the migrations."""
         engine = administrator_engine(self.administrator_url(place, database=place.row.database))
         try:
