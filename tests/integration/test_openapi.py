@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Hashable, Iterator
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
@@ -59,7 +59,7 @@ def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str
 
 def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
-    assert [str(error) for error in OpenAPIV31SpecValidator(dict[Hashable, Any](document)).iter_errors()] == []
+    assert [str(error) for error in OpenAPIV31SpecValidator(cast("dict[Hashable, Any]", document)).iter_errors()] == []
 
 
 def test_every_route_and_method_is_described(application: Litestar, document: dict[str, Any]) -> None:
