@@ -25,7 +25,6 @@ from app.settings import Settings, to_environ
 from app.supervisor import PortTaken, StartFailed, Supervisor
 from tests.support.serve_standin import IDLE, TARGET, prepare_nothing
 
-DYING = ("-c", "raise SystemExit(3)")
 TIMEOUT_S = 20
 
 
@@ -65,12 +64,17 @@ class Server:
         await_that(lambda: self.answers() or self.process.poll() is not None)
         assert self.process.poll() is None
 
+    def await_waiting(self, requests: int) -> None:
+        """Wait until so many requests have been accepted that are not answered soon."""
+        await_that(lambda: self.get("/waiting") == str(requests))
+
     def answers(self) -> bool:
         """Whether it is ready."""
         try:
-            return bool(self.get("/health/ready"))
+            self.get("/health/ready")
         except httpx.HTTPError:
             return False
+        return True
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> str:
         """Send a signal, wait for the end and return all that was said."""
@@ -183,10 +187,12 @@ def test_a_failed_preparation_reaches_the_caller_and_leaves_nothing_running(sett
     assert find_running(settings) is None
 
 
-def test_a_worker_that_keeps_dying_does_not_take_the_web_processes_along(settings: Settings) -> None:
-    with Supervisor(settings, quiet=True, web_target=TARGET, worker=DYING, prepare=prepare_nothing) as running:
+def test_a_worker_that_keeps_dying_does_not_take_the_web_processes_along(settings: Settings, tmp_path: Path) -> None:
+    deaths = tmp_path / "deaths"
+    dying = ("-c", f"open({str(deaths)!r}, 'a').write('x'); raise SystemExit(3)")
+    with Supervisor(settings, quiet=True, web_target=TARGET, worker=dying, prepare=prepare_nothing) as running:
         first = httpx.get(f"{running.url}/pid").text
-        time.sleep(1)  # the worker dies a few times meanwhile
+        await_that(lambda: deaths.exists() and len(deaths.read_text()) > 2)
         assert httpx.get(f"{running.url}/pid").text == first
 
 
@@ -199,9 +205,9 @@ def test_a_second_server_on_the_same_data_is_refused(server: Server, tmp_path: P
 def test_sigterm_answers_what_was_accepted_and_ends_everything(server: Server) -> None:
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(server.get, "/slow") for _ in range(8)]
-        time.sleep(0.4)  # all have been accepted and none answered
+        server.await_waiting(8)
         said = server.end()
-        assert all(answer.result() for answer in asked)
+        assert [answer.result() for answer in asked] == ["answered"] * 8
     assert server.process.returncode == 0
     assert said.count("grv_p_standin") == 1
     assert is_free(server.settings.port)
@@ -216,9 +222,9 @@ def test_ctrl_c_ends_the_server_as_sigterm_does(server: Server) -> None:
 def test_a_second_signal_cuts_the_patience_short(server: Server) -> None:
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(server.get, "/stuck")
-        time.sleep(0.4)
+        server.await_waiting(1)
         server.process.terminate()
-        time.sleep(0.4)
+        await_that(lambda: is_free(server.settings.port))
         started = time.monotonic()
         server.end()
         assert time.monotonic() - started < server.settings.drain_timeout_s / 2
@@ -230,7 +236,7 @@ def test_a_second_signal_cuts_the_patience_short(server: Server) -> None:
 def test_a_request_that_never_ends_does_not_hold_the_stop_for_ever(server: Server) -> None:
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(server.get, "/stuck")
-        time.sleep(0.4)
+        server.await_waiting(1)
         server.end()
         with pytest.raises(httpx.HTTPError):
             asked.result()

@@ -1,7 +1,7 @@
 """The smallest web application that a supervisor can run, for tests of the supervisor alone.
 
-Shape: `/health/ready` answers 200, `/slow` after a second, `/stuck` not in our time, `/pid` tells the worker's
-process id, `/environ` its environment.
+Shape: `/health/ready` answers 200, `/slow` after a second, `/stuck` not in our time; `/waiting` tells how many of
+these two were accepted so far, `/pid` the process id, `/environ` the environment.
 """
 
 import asyncio
@@ -11,6 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 _DELAYS_S = {"/slow": 1, "/stuck": 3600}
+_ANSWERS = {
+    "/pid": lambda: str(os.getpid()),
+    "/environ": lambda: json.dumps(dict(os.environ)),  # noqa: TID251 - reported, not read
+    "/waiting": lambda: str(len(_waiting)),
+}
+_waiting: list[str] = []
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -31,8 +37,10 @@ async def _answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _live(receive, send)
         return
-    await asyncio.sleep(_DELAYS_S.get(scope["path"], 0))
-    body = json.dumps(dict(os.environ)) if scope["path"] == "/environ" else str(os.getpid())  # noqa: TID251 - reported
+    if scope["path"] in _DELAYS_S:
+        _waiting.append(scope["path"])
+        await asyncio.sleep(_DELAYS_S[scope["path"]])
+    body = _ANSWERS.get(scope["path"], lambda: "answered")()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body.encode()})
 
