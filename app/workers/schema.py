@@ -67,7 +67,8 @@ def _grants(login: str) -> str:
     """Write what it takes to defer a job: insert it, its event, and read back its id.
 
     The lock is readable because the library finds "already queued" in the error's detail, which Postgres gives
-    only to those who may read the column.
+    only to those who may read the column. A trigger of the library rings with pg_notify, which hardening takes
+    from everybody.
     """
     role = quote(login)
     return (
@@ -75,5 +76,6 @@ def _grants(login: str) -> str:
         f"GRANT INSERT, SELECT (id, queueing_lock) ON {JOB_SCHEMA}.procrastinate_jobs TO {role}; "
         f"GRANT INSERT ON {JOB_SCHEMA}.procrastinate_events TO {role}; "
         f"GRANT USAGE ON SEQUENCE {JOB_SCHEMA}.procrastinate_jobs_id_seq, "
-        f"{JOB_SCHEMA}.procrastinate_events_id_seq TO {role}"
+        f"{JOB_SCHEMA}.procrastinate_events_id_seq TO {role}; "
+        f"GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO {role}"
     )
