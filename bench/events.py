@@ -1,0 +1,56 @@
+"""Page views as sites send them, the same for the same seed: the load generator and the checks make them alike."""
+
+import random
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+EVENTS_PER_SESSION = 10
+_PATHS = ("/", "/pricing", "/blog", "/blog/how-to-start", "/work/lighthouse", "/work/tidal-maps", "/contact", "/about")
+_DEVICES = (
+    {"device": "desktop", "browser": "Chrome", "os": "Windows", "country": "DE"},
+    {"device": "mobile", "browser": "Safari", "os": "iOS", "country": "US"},
+    {"device": "mobile", "browser": "Chrome", "os": "Android", "country": "BR"},
+)
+
+
+def event_ids(seed: int, count: int) -> list[uuid.UUID]:
+    """Make the ids of a seed's events: random ones, as browsers make them."""
+    rng = random.Random(seed)  # noqa: S311 - to be repeatable, not to be secret
+    return [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(count)]
+
+
+def make_events(seed: int, count: int, now: datetime) -> list[bytes]:
+    """Make JSON page views of sessions that lie side by side, the last one just now."""
+    encode = msgspec.json.Encoder().encode
+    return [encode(_page_view(seed, index, event_id, now)) for index, event_id in enumerate(event_ids(seed, count))]
+
+
+def make_bodies(seed: int, requests: int, events_per_request: int, now: datetime) -> list[bytes]:
+    """Make request bodies: an array each, or a lone event."""
+    events = make_events(seed, requests * events_per_request, now)
+    if events_per_request == 1:
+        return events
+    starts = range(0, len(events), events_per_request)
+    return [b"[" + b",".join(events[start : start + events_per_request]) + b"]" for start in starts]
+
+
+def _page_view(seed: int, index: int, event_id: uuid.UUID, now: datetime) -> dict[str, object]:
+    visit, step = divmod(index, EVENTS_PER_SESSION)
+    path = _PATHS[(visit + step) % len(_PATHS)]
+    at = now - timedelta(minutes=5) + timedelta(milliseconds=20 * step)
+    return {
+        "event_id": str(event_id),
+        "name": "page_view",
+        "occurred_at": at.astimezone(UTC).isoformat(timespec="milliseconds"),
+        "session_id": f"s-{seed}-{visit}",
+        "visitor_id": f"v-{visit % 5000}",
+        "page": {
+            "url": f"https://birch.example{path}?utm_source=newsletter&utm_medium=email",
+            "title": "Birch Studio",
+            "referrer": "https://www.google.com/",
+        },
+        "context": _DEVICES[visit % len(_DEVICES)],
+        "properties": {"step": step, "scroll": step * 9, "theme": "dark"},
+    }

@@ -1,0 +1,154 @@
+"""The measurements, in rounds: each round does all of them once, so that a noisy minute hits both sides of a ratio."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+from statistics import median
+
+import msgspec
+
+from bench.bare import ASGI_PATH, HANDLER_PATH
+from bench.events import make_events
+from bench.limits import make_records, measure_copy, measure_inserts
+from bench.load import Job, Result
+from bench.stand import Stand
+
+EVENTS_PATH = "/api/v1/events"
+CONNECTIONS = 32
+BATCH = 100
+Clock = Callable[[], datetime]
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """How much of each is done in a round."""
+
+    rounds: int = 3
+    batches: int = 500
+    singles: int = 15_000
+    bare: int = 30_000
+    handler: int = 10_000
+    lone: int = 2_000
+    crowd: int = 10_000
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run found.
+
+    Units: rates are events, rows or requests per second, medians of the rounds; CPU is seconds per 100,000 events.
+    """
+
+    rates: dict[str, float]
+    ratios: dict[str, float]
+    cpu_s_per_100k: dict[str, dict[str, float]]
+    latency_ms: dict[str, dict[str, float]]
+    stored: dict[str, int]
+    statuses: dict[str, int]
+
+
+class Rounds:
+    """Runs the measurements and remembers every figure."""
+
+    def __init__(self, stand: Stand, sizes: Sizes, clock: Clock, schemas: dict[str, str]) -> None:
+        self._stand = stand
+        self._sizes = sizes
+        self._clock = clock
+        self._schemas = schemas
+        self._seed = 0
+        self._rates: dict[str, list[float]] = defaultdict(list)
+        self._cpu: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self._latency: dict[str, dict[str, float]] = {}
+        self._jobs: list[tuple[Job, Result]] = []
+
+    async def warm_up(self) -> None:
+        """Open pools, fill caches, compile statements."""
+        self._send("warm-up", EVENTS_PATH, 20, BATCH)
+        self._send("warm-up", EVENTS_PATH, 500, 1)
+        self._send("warm-up", ASGI_PATH, 500, 1)
+        self._send("warm-up", HANDLER_PATH, 500, 1)
+
+    async def run_round(self, number: int) -> None:
+        """Measure everything once; which side of a ratio comes first alternates."""
+        steps = [self._batches, self._copy, self._singles, self._inserts, self._bare]
+        for step in steps if number % 2 == 0 else reversed(steps):
+            await step()
+
+    async def measure_latency(self) -> None:
+        """Send single posts from one client, then from many at once."""
+        for name, connections, requests in (("1", 1, self._sizes.lone), ("200", 200, self._sizes.crowd)):
+            result = self._send("latency", EVENTS_PATH, requests, 1, connections)
+            self._latency[name] = result.latency_ms
+
+    async def report(self) -> Report:
+        """Sum up and check the store."""
+        rates = {name: median(values) for name, values in self._rates.items() if name not in {"warm-up", "latency"}}
+        least = min(rates["pgbench"], rates["bare_asgi"])
+        statuses: dict[str, int] = defaultdict(int)
+        for _, result in self._jobs:
+            for status, count in result.statuses.items():
+                statuses[status] += count
+        return Report(
+            rates={name: round(rate) for name, rate in rates.items()},
+            ratios={
+                "batches_to_copy": round(rates["batches"] / rates["copy_100"], 3),
+                "singles_to_least": round(rates["singles"] / least, 3),
+                "singles_to_pgbench": round(rates["singles"] / rates["pgbench"], 3),
+                "singles_to_bare": round(rates["singles"] / rates["bare_asgi"], 3),
+            },
+            cpu_s_per_100k={name: self._cpu_of(name) for name in ("batches", "singles", "bare_asgi", "bare_handler")},
+            latency_ms=self._latency,
+            stored=await self._stand.count_missing(self._schemas["taker"], self._jobs),
+            statuses=dict(statuses),
+        )
+
+    async def _batches(self) -> None:
+        self._send("batches", EVENTS_PATH, self._sizes.batches, BATCH)
+
+    async def _singles(self) -> None:
+        self._send("singles", EVENTS_PATH, self._sizes.singles, 1)
+
+    async def _bare(self) -> None:
+        self._send("bare_asgi", ASGI_PATH, self._sizes.bare, 1)
+        self._send("bare_handler", HANDLER_PATH, self._sizes.handler, 1)
+
+    async def _copy(self) -> None:
+        now = self._clock()
+        records = make_records(make_events(self._next_seed(), self._sizes.batches * BATCH, now), now)
+        for batch in (BATCH, 1_000, len(records)):
+            rate = await measure_copy(self._stand.url, self._schemas["copier"], records, batch)
+            self._rates["copy_all" if batch == len(records) else f"copy_{batch}"].append(rate)
+
+    async def _inserts(self) -> None:
+        rate = measure_inserts(self._stand.pgbench, self._stand.url, self._schemas["inserter"])
+        self._rates["pgbench"].append(rate)
+
+    def _send(
+        self, name: str, path: str, requests: int, events_per_request: int, connections: int = CONNECTIONS
+    ) -> Result:
+        job = Job(
+            port=self._stand.port,
+            path=path,
+            key=self._stand.key,
+            seed=self._next_seed(),
+            requests=requests,
+            events_per_request=events_per_request,
+            connections=connections,
+            now=self._clock(),
+        )
+        self._stand.load.prepare(job)
+        web, postgres = self._stand.cpu()
+        result = self._stand.load.go()
+        web_after, postgres_after = self._stand.cpu()
+        events = requests * events_per_request
+        self._rates[name].append(events / result.seconds)
+        self._cpu[name].append(((web_after - web) / events, (postgres_after - postgres) / events))
+        if path == EVENTS_PATH:
+            self._jobs.append((job, result))
+        return result
+
+    def _cpu_of(self, name: str) -> dict[str, float]:
+        web, postgres = zip(*self._cpu[name], strict=True)
+        return {"server": round(median(web) * 100_000, 2), "postgres": round(median(postgres) * 100_000, 2)}
+
+    def _next_seed(self) -> int:
+        self._seed += 1
+        return self._seed
