@@ -61,8 +61,8 @@ class ControlPlane:
 
 
 def is_unavailable(error: DBAPIError) -> bool:
-    """Tell a server that is away, starting or stopping from a statement that is wrong."""
+    """Tell a server that is away or lets nobody in from a statement that is wrong."""
     if error.connection_invalidated or isinstance(error, InterfaceError | OperationalError):
         return True
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    return sqlstate[:2] in {"08", "53", "57"}
+    return sqlstate[:2] in {"08", "28", "3D", "53", "57"}

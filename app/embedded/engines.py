@@ -33,7 +33,11 @@ class EngineUrls(msgspec.Struct, frozen=True):
 
 
 class Engines:
-    """The embedded engines of one data folder; those that the settings give are left alone."""
+    """The embedded engines of one data folder.
+
+    With DATABASE_URL set nothing embedded starts: Redis can be missed, and replicas with one each would not hear
+    of each other. With REDIS_URL alone Postgres does.
+    """
 
     def __init__(self) -> None:
         self.postgres: EmbeddedPostgres | None = None
@@ -47,7 +51,7 @@ class Engines:
 
         Errors: EngineError; nothing that was started stays behind then.
         """
-        if settings.database_url and settings.redis_url:
+        if settings.database_url is not None:
             return EngineUrls(settings.database_url, settings.redis_url, settings.key_material)
         secrets = ensure_secrets(settings.data_dir)
         self._lock = _take_lock(settings.data_dir)
@@ -104,7 +108,7 @@ def find_running(settings: Settings) -> EngineUrls | None:
     For commands that work on a running embedded server; nothing is started or stopped.
     Errors: EngineError.
     """
-    if settings.database_url and settings.redis_url:
+    if settings.database_url is not None:
         return EngineUrls(settings.database_url, settings.redis_url, settings.key_material)
     if not has_secrets(settings.data_dir):
         return None
@@ -115,22 +119,19 @@ def find_running(settings: Settings) -> EngineUrls | None:
     return _urls(settings, secrets, postgres, valkey)
 
 
-def _embedded(settings: Settings, secrets: Secrets) -> tuple[EmbeddedPostgres | None, EmbeddedValkey | None]:
-    postgres = valkey = None
-    if not settings.database_url:
-        folder = settings.data_dir / "postgres"
-        postgres = EmbeddedPostgres(folder, secrets.postgres_password, bin_dir=settings.postgres_bin)
-    if not settings.redis_url:
-        folder = settings.data_dir / "valkey"
-        valkey = EmbeddedValkey(folder, secrets.valkey_password, server=settings.valkey_server)
-    return postgres, valkey
+def _embedded(settings: Settings, secrets: Secrets) -> tuple[EmbeddedPostgres, EmbeddedValkey | None]:
+    folder = settings.data_dir
+    postgres = EmbeddedPostgres(folder / "postgres", secrets.postgres_password, bin_dir=settings.postgres_bin)
+    if settings.redis_url is not None:
+        return postgres, None
+    return postgres, EmbeddedValkey(folder / "valkey", secrets.valkey_password, server=settings.valkey_server)
 
 
 def _urls(
-    settings: Settings, secrets: Secrets, postgres: EmbeddedPostgres | None, valkey: EmbeddedValkey | None
+    settings: Settings, secrets: Secrets, postgres: EmbeddedPostgres, valkey: EmbeddedValkey | None
 ) -> EngineUrls:
     return EngineUrls(
-        database_url=settings.main_url if postgres is None else postgres.url,
+        database_url=postgres.url,
         redis_url=settings.redis_url if valkey is None else valkey.url,
         secret_key=settings.secret_key or secrets.secret_key,
     )

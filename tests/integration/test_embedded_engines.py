@@ -56,11 +56,10 @@ def test_nothing_starts_when_both_servers_are_given(engines: Engines, settings: 
     assert not settings.data_dir.exists()
 
 
-def test_a_given_database_leaves_only_valkey_to_start(engines: Engines, settings: Settings) -> None:
+def test_a_given_database_leaves_nothing_to_start_without_redis_either(engines: Engines, settings: Settings) -> None:
     urls = engines.start(msgspec.structs.replace(settings, **GIVEN | {"redis_url": None}))
-    assert (urls.database_url, urls.secret_key) == (GIVEN["database_url"], GIVEN["secret_key"])
-    assert (engines.postgres, engines.valkey is not None) == (None, True)
-    assert not (settings.data_dir / "postgres").exists()
+    assert urls == EngineUrls(**GIVEN | {"redis_url": None})
+    assert not settings.data_dir.exists()
 
 
 def test_a_given_valkey_leaves_only_postgres_to_start(engines: Engines, settings: Settings) -> None:
