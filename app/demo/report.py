@@ -3,12 +3,13 @@
 Progress goes to stderr and only to a terminal; the result goes to stdout.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.demo.clients import DemoClient
 from app.demo.delivery import Delivered
@@ -32,12 +33,15 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress_bars(stories: Iterable[Story]) -> Iterator[tuple[Progress, dict[str, TaskID]]]:
-    """Show a bar per client while the block runs, if somebody watches."""
+def progress_bars(stories: Iterable[Story]) -> Iterator[dict[str, Callable[[int], None]]]:
+    """Show a bar per client while the block runs, if somebody watches; yield what moves each of them on."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description:12}"), BarColumn(_BAR), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress, {story.client.id: progress.add_task(story.client.id, total=story.events) for story in stories}
+        yield {
+            story.client.id: partial(progress.advance, progress.add_task(story.client.id, total=story.events))
+            for story in stories
+        }
 
 
 def tell_delivery(client: DemoClient, delivered: Delivered) -> None:
@@ -47,11 +51,11 @@ def tell_delivery(client: DemoClient, delivered: Delivered) -> None:
     say(f"  {client.name:14} {delivered.sent:>7,} events sent, {delivered.accepted:,} stored{known}{refused}")
 
 
-def tell_where(url: str, platform_key: str, clients: Mapping[DemoClient, ClientKeys]) -> None:
+def tell_where(url: str, platform_key: str, clients: Iterable[tuple[DemoClient, ClientKeys]]) -> None:
     """Tell the addresses and keys."""
     lines = ["", f"Grove runs at {url}", f"  API docs      {url}/docs", f"  Health        {url}/health"]
     lines.append(f"  Platform key  {platform_key}")
-    for client, keys in clients.items():
+    for client, keys in clients:
         lines += [
             "",
             f"{client.name} ({client.id}, {client.timezone}, own {client.placement})",

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import threading
 import time
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
@@ -104,7 +103,7 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 async def _show(running: Supervisor) -> None:
     async with open_api(running.url) as api:
         keys, filled = await _fill(running, api, scale=1.0)
-        report.tell_where(running.url, str(keys.platform), {each.client: each.keys for each in filled})
+        report.tell_where(running.url, str(keys.platform), [(each.client, each.keys) for each in filled])
         for each in filled:
             if each.client is MAPLE:
                 report.draw_funnel(MAPLE, await ask_funnel(api.with_key(each.keys.server), each.story))
@@ -133,34 +132,35 @@ async def _check(running: Supervisor) -> Summary:
 
 
 async def _fill(running: Supervisor, api: GroveApi, *, scale: float) -> tuple[DemoKeys, list[Filled]]:
-    """Onboard the clients and send their stories, all side by side."""
+    """Onboard the clients and send their stories."""
+    keys = await _onboard(running, api)
+    report.say("Sending a month of events, each client with its own key …")
+    now = utc_now()
+    stories = [tell_month(client, now, scale=scale) for client in CLIENTS]
+    with report.progress_bars(stories) as bars:
+        delivered = await asyncio.gather(
+            *(
+                deliver(api.with_key(keys.clients[story.client.id].server), story, bars[story.client.id])
+                for story in stories
+            )
+        )
+    filled = [
+        Filled(keys.clients[story.client.id], story, done) for story, done in zip(stories, delivered, strict=True)
+    ]
+    for each in filled:
+        report.tell_delivery(each.client, each.delivered)
+    return keys, filled
+
+
+async def _onboard(running: Supervisor, api: GroveApi) -> DemoKeys:
+    """Make or find the clients; every key is kept as soon as it is known."""
     folder = running.settings.data_dir
     keys = load_keys(folder)
     keys.platform = await ensure_platform_key(api, running.settings, running.platform_key or keys.platform)
     save_keys(folder, keys)
-    platform = api.with_key(keys.platform)
     report.say("Onboarding the clients …")
     for client in CLIENTS:
-        keys.clients[client.id] = await ensure_client(platform, client, keys.clients.get(client.id))
+        known = keys.clients.get(client.id)
+        keys.clients[client.id] = await ensure_client(api.with_key(keys.platform), client, known)
         save_keys(folder, keys)
-    report.say("Sending a month of events, each client with its own key …")
-    stories = _tell_all(utc_now(), scale)
-    with report.progress_bars(stories) as (progress, tasks):
-        delivered = await asyncio.gather(
-            *(
-                deliver(
-                    api.with_key(keys.clients[story.client.id].server),
-                    story,
-                    lambda events, task=tasks[story.client.id]: progress.advance(task, events),
-                )
-                for story in stories
-            )
-        )
-    for story, done in zip(stories, delivered, strict=True):
-        report.tell_delivery(story.client, done)
-    filled = zip(stories, delivered, strict=True)
-    return keys, [Filled(keys.clients[story.client.id], story, done) for story, done in filled]
-
-
-def _tell_all(now: datetime, scale: float) -> list[Story]:
-    return [tell_month(client, now, scale=scale) for client in CLIENTS]
+    return keys

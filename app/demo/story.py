@@ -63,7 +63,7 @@ def tell_month(client: DemoClient, now: datetime, *, scale: float = 1.0) -> Stor
     days = [today - timedelta(days=ago) for ago in reversed(range(DAYS + 1))]
     events = [event for day in days for event in tell_day(client, day, scale=scale)]
     latest = now.astimezone(UTC).isoformat(timespec="milliseconds")
-    events = [event for event in events if event["occurred_at"] <= latest]
+    events = [event for event in events if event["occurred_at"] < latest]
     return Story(
         client=client,
         since=datetime.combine(days[0], time(), client.zone).astimezone(UTC),
