@@ -1,4 +1,4 @@
-"""Words that no client may have as its id, because a path of ours starts with them.
+"""Words that no client may have as its id, because a path of ours has them where clients stand.
 
 Made from the route table by `app.asgi` and handed to onboarding; paths that come later are listed by hand.
 """
@@ -10,15 +10,18 @@ from litestar.routes import BaseRoute
 # First segments of paths that are promised but not routed yet, or that are routed by something in front of us.
 PROMISED = frozenset(
     {
+        "adaptors",
         "analytics-sdk.js",
         "api",
         "clients",
         "docs",
+        "events",
         "health",
         "login",
         "metrics",
         "problems",
         "schema",
+        "schemas",
         "sdk.js",
         "static",
         "tag",
@@ -29,6 +32,7 @@ PROMISED = frozenset(
 
 
 def reserved_ids(routes: Iterable[BaseRoute]) -> frozenset[str]:
-    """List the first segments of all routes, and of those to come."""
-    segments = (route.path.strip("/").partition("/")[0] for route in routes)
+    """List the first segments of all routes, what follows `/api/`, and those of routes to come."""
+    paths = [route.path.strip("/").split("/") for route in routes]
+    segments = {path[0] for path in paths} | {path[1] for path in paths if path[0] == "api" and len(path) > 1}
     return PROMISED | {segment for segment in segments if segment and not segment.startswith("{")}
