@@ -32,6 +32,7 @@ _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_WRITTEN = "written_openapi_document"
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 _DESCRIPTION = """Each client of the agency has a walled-off analytics product of its own.
 
@@ -49,8 +50,12 @@ class Document(JsonRenderPlugin):
     """Serves the completed document, and what is not there as every other path does."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """Write the document."""
-        return self.render_json(request, complete(openapi_schema))
+        """Write the document; it is the same for as long as the process runs, and takes long to make."""
+        state = request.app.state
+        if _WRITTEN not in state:
+            state[_WRITTEN] = self.render_json(request, complete(openapi_schema))
+        written: bytes = state[_WRITTEN]
+        return written
 
     def receive_router(self, router: Router) -> None:
         """Keep Litestar's own page for unknown documents from being sent."""

@@ -4,6 +4,7 @@ Called by `app.api.docs` for each reading of the document. The errors are those 
 """
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -73,13 +74,15 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> di
 
 
 def _exemplified(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
-    """Give an operation the examples that were written for it."""
+    """Give an operation the examples that were written for it, and the statuses that its handler does not declare."""
     examples = EXAMPLES.get((method, path))
     if examples is None:
         return operation
     responses = dict(operation["responses"])
+    declared = next(iter(responses.values()))
     for status, answer in examples.answers.items():
-        responses[status] = _with_example(responses[status], answer)
+        undeclared = declared | {"description": HTTPStatus(int(status)).description}
+        responses[status] = _with_example(responses.get(status, undeclared), answer)
     if examples.body is None:
         return operation | {"responses": responses}
     return operation | {"responses": responses, "requestBody": _with_example(operation["requestBody"], examples.body)}

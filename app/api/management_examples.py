@@ -16,6 +16,7 @@ from app.api.keys import KeyRequest, PlatformKeyRequest, Rotation
 from app.api.operations import OperationAnswer
 from app.api.pages import Page, PageMeta
 from app.api.usage import OutcomeCount, Usage, UsageHour
+from provisioning.isolation import Tried
 from provisioning.keys import KeyView
 from provisioning.operations import OperationView, StepView
 from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff
@@ -115,6 +116,19 @@ _HEALTH = Health(
         "grafana": Dependency(status="not configured"),
     },
 )
+_DOWN = Health(status="down", dependencies=_HEALTH.dependencies | {"database": Dependency(status="down")})
+_CHECKED = {
+    "attempts": [
+        Tried(
+            role="writer",
+            wall="append only",
+            attempt="delete own events",
+            outcome="denied",
+            detail="permission denied for table events",
+        )
+    ],
+    "summary": {"attempts": 1, "leaks": 0, "unhardened": []},
+}
 
 
 def _operation(kind: str, state: str, *steps: StepView, result: dict[str, Any] | None = None) -> OperationView:
@@ -155,19 +169,26 @@ EXAMPLES: dict[tuple[str, str], Examples] = {
     ("get", "/clients"): Examples({"200": [_LISTED]}),
     ("get", _ONE): Examples({"200": _CLIENT}),
     ("patch", _ONE): Examples({"200": _CLIENT}, body=ClientChange(timezone="Europe/Paris", branding=_BRANDING)),
-    ("delete", _ONE): Examples({"202": _operation("client.delete", "succeeded")}),
+    ("delete", _ONE): Examples(
+        {"200": _operation("client.delete", "succeeded"), "202": _operation("client.remove", "pending")}
+    ),
     ("post", f"{_ONE}/suspend"): Examples({"200": _operation("client.suspend", "succeeded")}),
     ("post", f"{_ONE}/resume"): Examples({"200": _operation("client.resume", "succeeded")}),
     ("post", f"{_ONE}/restore"): Examples({"200": _operation("client.restore", "succeeded")}),
-    ("post", f"{_ONE}/isolation-check"): Examples({"202": _operation("client.isolation_check", "pending")}),
+    ("post", f"{_ONE}/isolation-check"): Examples(
+        {
+            "200": _operation("client.isolation_check", "succeeded", result=_CHECKED),
+            "202": _operation("client.isolation_check", "pending"),
+        }
+    ),
     ("get", f"{_ONE}/usage"): Examples({"200": _USAGE}),
     ("get", f"{_ONE}/audit"): Examples({"200": _page(_AUDITED)}),
     ("get", "/api/v1/operations/{operation_id}"): Examples(
         {"200": OperationAnswer(**msgspec.structs.asdict(_CREATED), keys=_ONBOARDED.keys)}
     ),
-    ("get", "/health"): Examples({"200": _HEALTH}),
+    ("get", "/health"): Examples({"200": _HEALTH, "503": _DOWN}),
     ("get", "/health/live"): Examples({"200": {"status": "ok"}}),
-    ("get", "/health/ready"): Examples({"200": {"status": "up"}}),
+    ("get", "/health/ready"): Examples({"200": {"status": "up"}, "503": {"status": "down"}}),
     ("get", "/metrics"): Examples({"200": 'grove_events_total{outcome="stored"} 117.0\n'}),
     ("get", "/problems/{slug}"): Examples(
         {"200": {"type": "/problems/not-found", "status": 404, "title": "There is no such thing here"}}
