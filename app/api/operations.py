@@ -66,7 +66,9 @@ async def read_operation(
     """Answer with an operation."""
     async with control.session() as session:
         view = await get_visible_operation(session, principal, operation_id)
-        keys = await reveal_keys(session, operation_id, actor, vault=vault, clock=clock)
+        # Not earlier, because whoever waits for the end may not look at what comes before.
+        done = view.state == "succeeded"
+        keys = await reveal_keys(session, operation_id, actor, vault=vault, clock=clock) if done else None
     answer = OperationAnswer(**msgspec.structs.asdict(view), keys=keys)
     headers = {"Cache-Control": "no-store"} | ({} if view.finished else {"Retry-After": str(RETRY_AFTER_S)})
     return Response(answer, headers=headers)

@@ -4,12 +4,10 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import click
-import msgspec
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.commands.administration import CLI, administer
+from app.commands.printing import as_json, print_json, print_table
 from app.workers.resources import WorkerResources
 from provisioning.keys import KeyView, NewKey, create_key, list_keys, revoke_key, rotate_key
 from tenants.errors import NotFound
@@ -18,7 +16,6 @@ from tenants.models import ApiKey, Client
 
 ALL = 10_000
 owner = click.option("--client", "client_id", help="Whose key; left out: the platform's.")
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 
 
 @click.group("key")
@@ -67,15 +64,9 @@ def list_(client_id: str | None, *, as_json: bool) -> None:
 
     keys = administer(work)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(keys)).decode())
+        print_json(keys)
         return
-    table = Table("id", "kind", "name", "key", "created", "last used", "ends")
-    for key in keys:
-        ends = key.revoked_at or key.expires_at
-        table.add_row(
-            str(key.id), key.kind, key.name, key.hint, _short(key.created_at), _short(key.last_used_at), _short(ends)
-        )
-    Console().print(table)
+    print_table(("id", "kind", "name", "key", "created", "last used", "ends"), [_row_of(key) for key in keys])
 
 
 @command.command("rotate")
@@ -123,6 +114,11 @@ async def _owner_of(session: AsyncSession, key_id: UUID) -> str | None:
 
 def _print_new(made: KeyView) -> None:
     click.echo(f"{made.key}\n  id {made.id}; shown this once, keep it safe.")
+
+
+def _row_of(key: KeyView) -> tuple[str, ...]:
+    times = (key.created_at, key.last_used_at, key.revoked_at or key.expires_at)
+    return str(key.id), key.kind, key.name, key.hint, *(_short(time) for time in times)
 
 
 def _short(time: datetime | None) -> str:

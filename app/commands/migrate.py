@@ -4,11 +4,10 @@ import sys
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from app.bootstrap import bootstrap
 from app.commands.administration import administer
+from app.commands.printing import print_table
 from app.workers.resources import WorkerResources
 from migrations.control_plane import control_plane_drift
 from migrations.fanout import FanoutReport, migrate_clients
@@ -68,7 +67,5 @@ def _show(findings: Findings) -> None:
         f"{len(report.laggards)} behind."
     )
     if report.laggards:
-        table = Table("client", "revision", "why")
-        for laggard in report.laggards:
-            table.add_row(laggard.client_id, laggard.revision or "none", laggard.error or "not migrated yet")
-        Console().print(table)
+        rows = [(each.client_id, each.revision or "none", each.error or "not migrated yet") for each in report.laggards]
+        print_table(("client", "revision", "why"), rows)

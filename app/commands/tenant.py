@@ -1,13 +1,11 @@
 """`grove tenant`: list and show clients; making them and changing their state is in the modules beside."""
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from app.api.client_views import ShownClient
 from app.commands import tenant_making, tenant_states
 from app.commands.administration import administer
-from app.commands.printing import as_json, presenter, print_client, print_json
+from app.commands.printing import as_json, presenter, print_client, print_json, print_table
 from app.workers.resources import WorkerResources
 
 
@@ -29,12 +27,14 @@ def list_(*, as_json: bool) -> None:
     if as_json:
         print_json(clients)
         return
-    table = Table("id", "name", "status", "domain", "zone", "place", "revision")
-    for client in clients:
-        place, revision = ("", "") if client.placement is None else (
-            f"{client.placement.kind} on {client.placement.server}", client.placement.revision or "")  # fmt: skip
-        table.add_row(client.id, client.name, client.status, client.domain or "", client.timezone, place, revision)
-    Console().print(table)
+    headers = ("id", "name", "status", "domain", "zone", "place", "revision")
+    print_table(headers, [_row_of(client) for client in clients])
+
+
+def _row_of(client: ShownClient) -> tuple[str, ...]:
+    at = client.placement
+    place = () if at is None else (f"{at.kind} on {at.server}", at.revision or "")
+    return client.id, client.name, client.status, client.domain or "", client.timezone, *place
 
 
 @command.command("show")

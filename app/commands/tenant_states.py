@@ -9,13 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import click
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.commands.administration import CLI, administer
 from app.commands.carrying_out import carry_out
-from app.commands.printing import as_json, print_json
+from app.commands.printing import as_json, print_json, print_table
 from app.workers.resources import WorkerResources
 from provisioning.lifecycle import (
     delete_client,
@@ -96,10 +94,8 @@ def isolation_check(client_id: str, *, as_json: bool) -> None:
 
 
 def _print_attempts(result: dict[str, Any]) -> None:
-    table = Table("role", "wall", "attempt", "outcome")
-    for attempt in result["attempts"]:
-        table.add_row(attempt["role"], attempt["wall"], attempt["attempt"], attempt["outcome"])
-    Console().print(table)
+    headers = ("role", "wall", "attempt", "outcome")
+    print_table(headers, [[attempt[header] for header in headers] for attempt in result["attempts"]])
     summary = result["summary"]
     click.echo(f"{summary['attempts']} attempts, {summary['leaks']} leaks.")
     for sentence in summary["unhardened"]:

@@ -18,6 +18,8 @@ from app.workers.schedule import register_jobs
 
 CONCURRENCY = 4
 RESTART_PAUSE_S = 1.0
+# New jobs are heard of at once by NOTIFY; this is for those that came while nobody listened.
+POLL_S = 2.0
 # A regular job that fell due while nothing ran is made up for at the next start, if that is not later than this.
 MAX_DELAY_S = 2 * 24 * 3600
 
@@ -64,6 +66,7 @@ async def _run(app: App, settings: Settings) -> None:
         async with app.open_async():
             await app.run_worker_async(
                 concurrency=CONCURRENCY,
+                fetch_job_polling_interval=POLL_S,
                 delete_jobs="always",
                 install_signal_handlers=False,
                 shutdown_graceful_timeout=settings.drain_timeout_s,

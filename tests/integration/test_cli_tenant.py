@@ -1,0 +1,171 @@
+"""Clients and keys from the command line."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from app.bootstrap import bootstrap
+from app.commands import key, migrate, tenant
+from app.embedded.postgres import EmbeddedPostgres
+from app.settings import Settings, to_environ
+from tests.support.grove import grove_settings, own_database
+
+Grove = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def database(postgres: EmbeddedPostgres) -> Iterator[Settings]:
+    """A database that Grove was started on once."""
+    with asyncio.Runner() as runner:
+        context = own_database(postgres.url)
+        settings = grove_settings(runner.run(context.__aenter__()), delete_grace_days=3)
+        runner.run(bootstrap(settings))
+        yield settings
+        runner.run(context.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def grove(database: Settings) -> Grove:
+    """Runs a command as an operator does."""
+    group = click.Group("grove", commands=[tenant.command, key.command, migrate.command])
+    environ = to_environ(database)
+
+    def run(*words: str, text: str | None = None, **more: str) -> Result:
+        return CliRunner().invoke(group, words, env=environ | more, input=text)
+
+    return run
+
+
+def test_a_client_is_made_with_keys_and_then_listed_and_shown(grove: Grove) -> None:
+    made = grove("tenant", "create", "maple", "--name", "Maple Dental", "--timezone", "Europe/Paris", "--json")
+    assert made.exit_code == 0, made.output
+    printed = json.loads(made.stdout)
+    assert set(printed["keys"]) == {"admin", "server", "browser"}
+    assert printed["client"]["status"] == "active"
+    assert [client["id"] for client in json.loads(grove("tenant", "list", "--json").stdout)] == ["maple"]
+    assert json.loads(grove("tenant", "show", "maple", "--json").stdout) == printed["client"]
+    assert "Maple Dental" in grove("tenant", "list").stdout
+    assert "Europe/Paris" in grove("tenant", "show", "maple").stdout
+
+
+def test_what_is_wrong_with_a_new_client_is_said_line_by_line_and_nothing_is_made(grove: Grove) -> None:
+    refused = grove("tenant", "create", "api", "--timezone", "Mars/Base", "--primary-color", "red")
+    assert refused.exit_code == 2
+    assert {"/id", "/timezone", "/branding/primaryColor"} <= {
+        line.split(": ")[1] for line in refused.stderr.splitlines()
+    }
+    assert grove("tenant", "show", "api").exit_code == 2
+
+
+def test_an_id_that_is_taken_is_refused(grove: Grove) -> None:
+    grove("tenant", "create", "taken")
+    refused = grove("tenant", "create", "taken")
+    assert refused.exit_code == 2
+    assert "There is a client of this id." in refused.stderr
+
+
+def test_a_client_is_suspended_resumed_deleted_restored_and_removed(grove: Grove) -> None:
+    grove("tenant", "create", "birch")
+
+    def status() -> str:
+        return str(json.loads(grove("tenant", "show", "birch", "--json").stdout)["status"])
+
+    for words, then in (
+        (("suspend", "birch"), "suspended"),
+        (("resume", "birch"), "active"),
+        (("delete", "birch", "--yes"), "deleting"),
+        (("restore", "birch"), "active"),
+    ):
+        assert grove("tenant", *words).exit_code == 0
+        assert status() == then
+    assert grove("tenant", "remove", "birch", text="beech\n").exit_code == 1
+    assert status() == "active"
+    assert grove("tenant", "remove", "birch", text="birch\n").exit_code == 0
+    assert "No such client" in grove("tenant", "show", "birch").stderr
+
+
+def test_deleting_asks_first(grove: Grove) -> None:
+    grove("tenant", "create", "cedar")
+    assert grove("tenant", "delete", "cedar", text="n\n").exit_code == 1
+    assert json.loads(grove("tenant", "show", "cedar", "--json").stdout)["status"] == "active"
+
+
+def test_the_walls_of_a_client_are_tried_and_hold(grove: Grove) -> None:
+    grove("tenant", "create", "walled")
+    tried = grove("tenant", "isolation-check", "walled", "--json")
+    assert tried.exit_code == 0, tried.output
+    result = json.loads(tried.stdout)
+    assert result["summary"]["attempts"] == len(result["attempts"]) > 10
+    assert result["summary"]["leaks"] == 0
+    assert " 0 leaks." in grove("tenant", "isolation-check", "walled").stdout
+
+
+def test_a_file_of_clients_is_applied_and_applied_again_without_change(grove: Grove, tmp_path: Path) -> None:
+    file = tmp_path / "clients.json"
+    file.write_text(json.dumps({"clients": [{"id": "oak", "name": "Oak"}, {"id": "elm", "name": "Elm"}]}))
+    assert "oak: created" in grove("tenant", "apply", str(file)).stdout
+    again = grove("tenant", "apply", str(file))
+    assert again.exit_code == 0
+    assert again.stdout.splitlines() == ["oak: unchanged", "elm: unchanged"]
+    file.write_text(json.dumps({"clients": [{"id": "oak", "name": "Oak & Co"}]}))
+    assert grove("tenant", "apply", str(file)).stdout.splitlines() == ["oak: changed name"]
+
+
+def test_a_database_that_the_environment_gives_is_used_for_its_client_alone(
+    grove: Grove, postgres: EmbeddedPostgres
+) -> None:
+    with asyncio.Runner() as runner:
+        context = own_database(postgres.url)
+        url = runner.run(context.__aenter__())
+        made = grove("tenant", "create", "larch", "--kind", "database", "--json", LARCH_DB_URL=url)
+        assert made.exit_code == 0, made.output
+        assert [client["id"] for client in json.loads(grove("tenant", "list", "--json", PINE_DB_URL=url).stdout)].count(
+            "pine"
+        ) == 0
+        assert grove("tenant", "remove", "larch", "--yes").exit_code == 0
+        runner.run(context.__aexit__(None, None, None))
+
+
+def test_keys_are_made_listed_rotated_and_revoked(grove: Grove) -> None:
+    grove("tenant", "create", "fir")
+    made = grove("key", "create", "--client", "fir", "--kind", "browser", "--origin", "https://fir.example")
+    assert made.stdout.startswith("grv_w_")
+
+    def keys() -> list[dict[str, object]]:
+        return list(json.loads(grove("key", "list", "--client", "fir", "--json").stdout))
+
+    key_id = str(keys()[-1]["id"])
+    assert grove("key", "rotate", key_id, "--overlap", "0").stdout.startswith("grv_w_")
+    assert grove("key", "revoke", str(keys()[-1]["id"])).exit_code == 0
+    assert keys()[-1]["revoked_at"] is not None
+    assert {each["kind"] for each in json.loads(grove("key", "list", "--json").stdout)} == {"platform"}
+
+
+def test_a_platform_key_is_made_without_a_client(grove: Grove) -> None:
+    assert grove("key", "create", "--name", "second").stdout.startswith("grv_p_")
+    assert "second" in grove("key", "list").stdout
+    assert grove("key", "create", "--kind", "admin").exit_code == 2
+    assert grove("key", "create", "--client", "nobody", "--kind", "admin").exit_code == 2
+
+
+def test_migrating_what_is_current_changes_nothing_and_says_so(grove: Grove) -> None:
+    for options in ((), ("--dry-run",), ("--verify",)):
+        run = grove("migrate", *options)
+        assert run.exit_code == 0, run.output
+        assert "0 migrated, 0 behind" in run.stdout
+
+
+def test_an_unprepared_database_is_told_apart_from_one_that_is_away(grove: Grove, postgres: EmbeddedPostgres) -> None:
+    empty = grove("tenant", "list", DATABASE_URL=postgres.url)
+    assert (empty.exit_code, empty.stderr) == (2, "grove: This database has not been prepared; run `grove migrate`.\n")
+    verified = grove("migrate", "--verify", DATABASE_URL=postgres.url)
+    assert verified.exit_code == 1
+    assert "run `grove migrate`" in verified.stdout
+    away = grove("tenant", "list", DATABASE_URL="postgresql://a:b@127.0.0.1:1/x")
+    assert away.exit_code == 2
+    assert away.stderr.count("\n") == 1
