@@ -144,20 +144,23 @@ def _control_plane() -> list[Attempt]:
 
 def _catalogs(targets: Targets) -> list[Attempt]:
     oid = targets.probe_oid
-    calls = {
-        "size of a foreign table": f"pg_relation_size({oid})",
-        "rows of a foreign table": f"pg_stat_get_live_tuples({oid})",
+    catalogs = {
         "definition by number": f"pg_get_indexdef({oid})",
         "description of a foreign table": f"pg_describe_object('pg_catalog.pg_class'::regclass, {oid}, 0)",
         "file of a foreign table": f"pg_relation_filepath({oid})",
+    }
+    statistics = {
+        "size of a foreign table": f"pg_relation_size({oid})",
+        "rows of a foreign table": f"pg_stat_get_live_tuples({oid})",
         "sessions by function": "count(*) FROM pg_stat_get_activity(NULL)",
         "locks by function": "count(*) FROM pg_lock_status()",
         "size of the database": "pg_database_size(pg_catalog.current_database())",
     }
     return [
         *(Attempt("catalogs", f"read {name}", f"SELECT count(*) FROM pg_catalog.{name}") for name in _CATALOGS),
+        *(Attempt("catalogs", f"ask for the {title}", f"SELECT {call}") for title, call in catalogs.items()),
         *(Attempt("statistics", f"read {name}", f"SELECT count(*) FROM pg_catalog.{name}") for name in _STATISTICS),
-        *(Attempt("catalogs", f"ask for the {title}", f"SELECT {call}") for title, call in calls.items()),
+        *(Attempt("statistics", f"ask for the {title}", f"SELECT {call}") for title, call in statistics.items()),
     ]
 
 

@@ -34,8 +34,10 @@ RESERVED = frozenset({"api", "health"})
 
 # Everything that says who is a client, by name; sizes, numbers and times are left out.
 _CATALOGS = {
-    "namespaces": "SELECT nspname, nspowner::regrole::text, nspacl::text FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'",
-    "relations": "SELECT relname, relnamespace::regnamespace::text, relacl::text FROM pg_class WHERE relnamespace <> 'pg_toast'::regnamespace",
+    "namespaces": "SELECT nspname, nspowner::regrole::text, nspacl::text FROM pg_namespace "
+    "WHERE nspname !~ '^pg_(toast_)?temp'",
+    "relations": "SELECT relname, relnamespace::regnamespace::text, relacl::text FROM pg_class "
+    "WHERE relnamespace <> 'pg_toast'::regnamespace",
     "functions": "SELECT oid::regprocedure::text, proacl::text FROM pg_proc",
     "default rights": "SELECT defaclrole::regrole::text, defaclacl::text FROM pg_default_acl",
     "roles": "SELECT rolname, rolcanlogin, rolinherit FROM pg_roles",
@@ -137,15 +139,21 @@ def _plain(row: asyncpg.Record) -> str:
 @asynccontextmanager
 async def open_provisioner(admin_url: str) -> AsyncIterator[Provisioner]:
     """Make a database with a control plane in it; it is dropped afterwards."""
-    async with own_database(admin_url) as url:
-        grove = Provisioner(url, Vault(SECRET_KEY))
-        try:
-            await upgrade_control_plane(grove.control)
-            await ensure_main_server(grove.control, vault=grove.vault)
-            yield grove
-        finally:
-            await grove.serving.close()
-            await grove.control.close()
+    async with own_database(admin_url) as url, prepared(url) as grove:
+        yield grove
+
+
+@asynccontextmanager
+async def prepared(url: str) -> AsyncIterator[Provisioner]:
+    """Put a control plane into a database, which is left so."""
+    grove = Provisioner(url, Vault(SECRET_KEY))
+    try:
+        await upgrade_control_plane(grove.control)
+        await ensure_main_server(grove.control, vault=grove.vault)
+        yield grove
+    finally:
+        await grove.serving.close()
+        await grove.control.close()
 
 
 async def execute(url: str, sql: str, *args: Any) -> None:

@@ -1,0 +1,217 @@
+"""A runner that dies at any point of any step leaves what the next one finishes, or takes back, completely."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.embedded.postgres import EmbeddedPostgres
+from provisioning import runner as running
+from provisioning.lifecycle import delete_client
+from provisioning.operations import OperationView
+from provisioning.plans import CREATE, PLANS, REMOVE
+from provisioning.work import Step, Work
+from tests.support.engines import throwaway_postgres
+from tests.support.provisioner import ACTOR, Provisioner, open_provisioner
+
+STEPS = PLANS[CREATE].names
+DATABASE = {"kind": "database"}
+SCHEMA = {"kind": "schema"}
+
+
+class Crash(BaseException):
+    """The process dies: nothing catches it, nothing is cleaned up."""
+
+
+class Broken(Exception):
+    """Something that no retry will mend."""
+
+
+Act = Callable[[Work], Coroutine[Any, Any, Any]]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[EmbeddedPostgres]:
+    with throwaway_postgres() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+async def grove(cluster: EmbeddedPostgres) -> AsyncIterator[Provisioner]:
+    async with open_provisioner(cluster.url) as opened:
+        yield opened
+
+
+def raising(error: type[BaseException], act: Act, *moments: str) -> Act:
+    """Make an act that fails once `before` and once `after` what it does, as asked, and then works."""
+    left = list(moments)
+
+    async def broken(work: Work) -> Any:
+        if "before" in left:
+            left.remove("before")
+            raise error
+        try:
+            return await act(work)
+        finally:
+            if "after" in left:
+                left.remove("after")
+                raise error
+
+    return broken
+
+
+def with_ensure(error: type[BaseException], *moments: str) -> Callable[[Step], Step]:
+    return lambda step: msgspec.structs.replace(step, ensure=raising(error, step.ensure, *moments))
+
+
+def with_undo(error: type[BaseException], *moments: str) -> Callable[[Step], Step]:
+    return lambda step: msgspec.structs.replace(step, undo=raising(error, step.undo, *moments))
+
+
+def replaced(monkeypatch: pytest.MonkeyPatch, kind: str, name: str, change: Callable[[Step], Step]) -> None:
+    """Put another step in place of one of a plan's, for the runner."""
+    plan = running.PLANS[kind]
+    steps = tuple(change(step) if step.name == name else step for step in plan.steps)
+    monkeypatch.setitem(running.PLANS, kind, msgspec.structs.replace(plan, steps=steps))
+
+
+async def run_to_the_end(grove: Provisioner, operation_id: Any) -> tuple[OperationView, int]:
+    """Run, and run again after each crash, as a worker that finds a lost lease; count the crashes."""
+    crashes = 0
+    while True:
+        try:
+            view = await grove.runner().run(operation_id)
+        except Crash:
+            crashes += 1
+        else:
+            return view, crashes
+        await grove.make_due(operation_id)
+
+
+def shape(catalogs: dict[str, list[str]]) -> dict[str, int]:
+    return {name: len(rows) for name, rows in catalogs.items()}
+
+
+@pytest.mark.parametrize("placement", [SCHEMA, DATABASE], ids=["schema", "database"])
+async def test_a_crash_before_and_after_every_step_of_onboarding_and_removal_converges(
+    grove: Provisioner, monkeypatch: pytest.MonkeyPatch, placement: dict[str, str]
+) -> None:
+    before = await grove.catalogs()
+    await grove.create("whole", placement=placement)
+    expected = shape(await grove.catalogs())
+    await grove.remove("whole")
+
+    for kind in (CREATE, REMOVE):
+        for name in PLANS[kind].names:
+            replaced(monkeypatch, kind, name, with_ensure(Crash, "before", "after"))
+    view, crashes = await run_to_the_end(grove, await grove.request("whole", placement=placement))
+
+    assert (view.state, crashes) == ("succeeded", 2 * len(STEPS))
+    assert {step.attempts for step in view.steps} == {3}
+    assert shape(await grove.catalogs()) == expected
+    assert await grove.keys(view.id) is not None
+
+    async with grove.serving.session() as session:
+        operation_id = await delete_client(session, "whole", ACTOR, now=grove.now, grace_days=0)
+    view, crashes = await run_to_the_end(grove, operation_id)
+    assert (view.state, crashes) == ("succeeded", 2 * len(PLANS[REMOVE].names))
+    assert await grove.catalogs() == before
+
+
+@pytest.mark.parametrize("placement", [SCHEMA, DATABASE], ids=["schema", "database"])
+@pytest.mark.parametrize("name", [*STEPS[:-4], STEPS[-1]])
+async def test_a_failure_for_good_at_any_step_leaves_no_trace(
+    grove: Provisioner, monkeypatch: pytest.MonkeyPatch, name: str, placement: dict[str, str]
+) -> None:
+    before = await grove.catalogs()
+    replaced(monkeypatch, CREATE, name, with_ensure(Broken, "after"))
+
+    view = await grove.create("doomed", placement=placement)
+
+    assert view.state == "failed"
+    assert view.error == {"code": "broken", "detail": "Unexpected Broken.", "step": name, "pointer": None}
+    assert {step.state for step in view.steps} <= {"undone", "skipped", "pending"}
+    assert await grove.catalogs() == before
+    assert await grove.keys(view.id) is None
+    actions = await grove.fetch("SELECT action FROM grove.audit_log WHERE detail->>'operation_id' = $1", str(view.id))
+    assert {row["action"] for row in actions} == {"client.create", "client.create.failed"}
+
+
+async def test_a_crash_before_and_after_every_step_of_undoing_converges_to_nothing(
+    grove: Provisioner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await grove.catalogs()
+    for name in STEPS:
+        replaced(monkeypatch, CREATE, name, with_undo(Crash, "before", "after"))
+    replaced(monkeypatch, CREATE, STEPS[-1], with_ensure(Broken, "after"))
+
+    view, crashes = await run_to_the_end(grove, await grove.request("doomed", placement=DATABASE))
+
+    undone = [step for step in view.steps if step.state == "undone"]
+    assert view.state == "failed"
+    assert len(undone) == len(STEPS) - 5, "what was skipped has nothing to undo"
+    assert crashes == 2 * len(undone)
+    assert await grove.catalogs() == before
+
+
+async def test_a_database_whose_dropping_was_cut_off_is_made_anew(
+    grove: Provisioner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced(monkeypatch, CREATE, "database", with_ensure(Crash, "after"))
+    operation_id = await grove.request("half", placement=DATABASE)
+    with pytest.raises(Crash):
+        await grove.runner().run(operation_id)
+    await grove.execute(
+        "UPDATE pg_database SET datconnlimit = -2 WHERE datname = "
+        "(SELECT database FROM grove.placements WHERE client_id = 'half')"
+    )
+    await grove.make_due(operation_id)
+    assert (await grove.runner().run(operation_id)).state == "succeeded"
+    assert (await grove.remove("half")).state == "succeeded"
+
+
+async def test_a_runner_that_lost_its_lease_stops_and_records_nothing_more(
+    grove: Provisioner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def stall(_work: Work) -> str:
+        reached.set()
+        await go_on.wait()
+        return "too late"
+
+    operation_id = await grove.request("stalled")
+    with monkeypatch.context() as patch:
+        replaced(patch, CREATE, "schema", lambda step: msgspec.structs.replace(step, ensure=stall))
+        lost = asyncio.create_task(grove.runner().run(operation_id))
+        await reached.wait()
+    await grove.make_due(operation_id)
+    assert (await grove.runner().run(operation_id)).state == "succeeded"
+    go_on.set()
+    view = await lost
+    assert view.state == "succeeded"
+    assert "too late" not in {step.detail for step in view.steps}
+    await grove.remove("stalled")
+
+
+async def test_a_stopping_process_hands_its_operation_on_at_once(
+    grove: Provisioner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = asyncio.Event()
+
+    async def stall(_work: Work) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    operation_id = await grove.request("handed")
+    with monkeypatch.context() as patch:
+        replaced(patch, CREATE, "schema", lambda step: msgspec.structs.replace(step, ensure=stall))
+        stopping = asyncio.create_task(grove.runner().run(operation_id))
+        await reached.wait()
+        stopping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stopping
+    assert (await grove.runner().run(operation_id)).state == "succeeded"
+    await grove.remove("handed")
