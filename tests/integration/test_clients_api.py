@@ -1,6 +1,5 @@
 """Onboarding, reading, changing and removing clients over HTTP."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from tests.support.grove import Grove, MadeClient, bearer, open_grove, own_database
+from tests.support.waiting import until
 
 WAIT = {"Prefer": "wait=30"}
 
@@ -67,12 +67,14 @@ async def test_onboarding_answers_at_once_with_an_operation_that_shows_the_keys_
 
 async def finished(grove: Grove, place: str) -> dict[str, Any]:
     """Read an operation until it has ended."""
-    async with asyncio.timeout(30):
-        while True:
-            operation: dict[str, Any] = (await grove.http.get(place, headers=grove.platform)).json()
-            if operation["state"] in {"succeeded", "failed"}:
-                return operation
-            await asyncio.sleep(0.05)
+    operation: dict[str, Any] = {}
+
+    async def has_ended() -> bool:
+        operation.update((await grove.http.get(place, headers=grove.platform)).json())
+        return operation["state"] in {"succeeded", "failed"}
+
+    await until(has_ended, within_s=30)
+    return operation
 
 
 async def test_a_wait_that_is_too_short_is_answered_with_the_operation(grove: Grove) -> None:
