@@ -24,8 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration.
 
     Shape: `database_url`, `redis_url` and `secret_key` are None in embedded mode until the engines have started;
-    `client_databases` maps a client id to the URL that `<CLIENT>_DB_URL` gave; `trusted_proxies` counts the
-    reverse proxies whose `X-Forwarded-For` entries are believed.
+    `client_databases` maps a client id to the URL that `<CLIENT>_DB_URL` gave.
     Units: names end in `_s` for seconds, `_days` for days.
     """
 
@@ -51,7 +50,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     query_connections: int = 8
     ingest_queue_events: int = 50_000
     drain_timeout_s: int = 30
-    trusted_proxies: int = 0
     client_databases: Mapping[str, str] = {}
 
     @property
@@ -208,7 +206,6 @@ _RANGES = {
     "PORT": (0, 65_535),
     "GROVE_WEB_PROCESSES": (1, 64),
     "GROVE_DELETE_GRACE_DAYS": (0, 3650),
-    "GROVE_TRUSTED_PROXIES": (0, 10),
     "GROVE_INGEST_CONNECTIONS": (1, 100),
     "GROVE_QUERY_CONNECTIONS": (1, 100),
 }

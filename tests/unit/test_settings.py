@@ -66,7 +66,7 @@ def test_an_unknown_key_of_ours_stops_the_start_and_names_itself() -> None:
         ("GROVE_WEB_PROCESSES", "0"),
         ("GROVE_WEB_PROCESSES", "65"),
         ("GROVE_RETENTION_DAYS", "0"),
-        ("GROVE_TRUSTED_PROXIES", "11"),
+        ("GROVE_DELETE_GRACE_DAYS", "3651"),
         ("GROVE_LOG_LEVEL", "verbose"),
         ("GROVE_LOG_FORMAT", "xml"),
         ("GROVE_SECRET_KEY", "too short"),
