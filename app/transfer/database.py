@@ -38,7 +38,7 @@ class RowTable:
     async def count(self) -> None:
         """Find out how many rows there are; of a very large table, about how many."""
         sql = (
-            f"SELECT greatest((SELECT count(*) FROM (SELECT FROM {self._from} LIMIT {COUNT_LIMIT}) AS some), "  # noqa: S608 - quoted names
+            f"SELECT greatest((SELECT count(*) FROM (SELECT FROM {self._from} LIMIT {COUNT_LIMIT}) AS first), "  # noqa: S608 - quoted names
             "(SELECT reltuples::bigint FROM pg_catalog.pg_class WHERE oid = $1::text::regclass))"
         )
         self.total = await self._connection.fetchval(sql, self._from)
