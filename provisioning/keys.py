@@ -151,7 +151,7 @@ def new_key_row(new: NewKey, *, now: datetime, key_id: uuid.UUID | None = None) 
 
 
 def check_origin(origin: str) -> bool:
-    """Tell whether a text is an origin exactly as browsers send it: scheme, host, and a port only if not the default."""
+    """Tell whether a text is an origin exactly as browsers send it: scheme, host, and any port but the default."""
     match = _ORIGIN.fullmatch(origin)
     if match is None:
         return False

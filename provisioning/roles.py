@@ -74,7 +74,7 @@ async def ensure_owner(connection: asyncpg.Connection, name: str, *, shared: boo
     into a row of `pg_class`.
     """
     await ensure_role(connection, name)
-    if shared and await role_exists(connection, CATALOG_GROUP):
+    if shared and await is_superuser(connection) and await role_exists(connection, CATALOG_GROUP):
         await connection.execute(f"ALTER ROLE {quote(name)} INHERIT; GRANT {quote(CATALOG_GROUP)} TO {quote(name)}")
     await ensure_administrable(connection, name)
 

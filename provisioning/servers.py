@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.databases_check import look_into
-from provisioning.hardening import find_missing_walls, harden_database, harden_server
+from provisioning.hardening import harden_database, harden_server
 from provisioning.roles import (
     CATALOG_GROUP,
     ensure_role,
@@ -40,17 +40,19 @@ async def ensure_main_server(control: ControlPlane, *, vault: Vault) -> list[str
 
     Shape: `control` is the administrator's; call it after `upgrade_control_plane`, at every start. Returns what could
     not be hardened, one sentence each.
+    Errors: DatabaseRefused where another administrator's serving login is in the way.
     """
     async with administrator(control.url) as connection:
         walled = await may_make_roles(connection)
         if walled:
             missing = await _ensure_serving(connection, vault.password_for(f"serve/{MAIN_SERVER}"), control_plane=True)
         else:
-            missing = [NO_ROLES, *await find_missing_walls(connection)]
-    login = SERVING_LOGIN if walled else None
-    query = insert(Server).values(name=MAIN_SERVER, admin_url_sealed=None, serve_login=login)
+            login = await connection.fetchval("SELECT current_user")
+            missing = [NO_ROLES, *await harden_database(connection, connecting=[login], seeing=[])]
+    serve_login = SERVING_LOGIN if walled else None
+    query = insert(Server).values(name=MAIN_SERVER, admin_url_sealed=None, serve_login=serve_login)
     async with control.session() as session:
-        await session.execute(query.on_conflict_do_update(index_elements=["name"], set_={"serve_login": login}))
+        await session.execute(query.on_conflict_do_update(index_elements=["name"], set_={"serve_login": serve_login}))
     return missing
 
 
@@ -75,7 +77,11 @@ async def add_server(session: AsyncSession, name: str, admin_url: str, *, vault:
 async def _ensure_serving(connection: asyncpg.Connection, password: str, *, control_plane: bool) -> list[str]:
     async with connection.transaction():
         await lock_server(connection)
-        await ensure_serving_login(connection, SERVING_LOGIN, password)
+        try:
+            await ensure_serving_login(connection, SERVING_LOGIN, password)
+        except asyncpg.InsufficientPrivilegeError as error:
+            detail = f"There is a login {SERVING_LOGIN} on this server already, which the given login may not change."
+            raise DatabaseRefused(detail) from error
         if await is_superuser(connection):
             await ensure_role(connection, CATALOG_GROUP)
         if control_plane:

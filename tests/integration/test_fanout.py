@@ -11,7 +11,7 @@ from sqlalchemy import event
 from app.embedded.postgres import EmbeddedPostgres
 from migrations import fanout
 from migrations.fanout import FanoutReport, migrate_clients
-from migrations.tenant_plane import head_revision
+from migrations.tenant_plane import head_revision, upgrade_tenant
 from tests.support.provisioner import Provisioner, open_provisioner
 
 MANY = 1_000
@@ -109,7 +109,7 @@ async def test_a_run_killed_in_the_middle_is_resumed(grove: Provisioner, monkeyp
     for client_id in names:
         await grove.create(client_id)
     await set_back(grove, *names)
-    upgrade = fanout.upgrade_tenant
+    upgrade = upgrade_tenant
     reached = 0
 
     async def killed_at_the_second(*args: object) -> str:

@@ -77,7 +77,8 @@ async def test_a_given_database_is_left_empty_and_open_as_it_was(grove: Provisio
         query = (
             "SELECT nspname FROM pg_namespace UNION ALL SELECT rolname FROM pg_roles UNION ALL "
             "SELECT relname FROM pg_class WHERE has_table_privilege('public', oid, 'SELECT') UNION ALL "
-            "SELECT oid::regprocedure::text FROM pg_proc WHERE has_function_privilege('public', oid, 'EXECUTE') UNION ALL "
+            "SELECT oid::regprocedure::text FROM pg_proc WHERE has_function_privilege('public', oid, 'EXECUTE') "
+            "UNION ALL "
             "SELECT 'connect' WHERE has_database_privilege('public', current_database(), 'CONNECT, TEMP') ORDER BY 1"
         )
         before = await there.fetch(query)

@@ -18,11 +18,13 @@ from tenants.errors import AlreadyTaken, DatabaseRefused, InputRefused
 from tenants.keys import KeyKind, hash_key, kind_of
 from tenants.placement import Purpose
 from tests.support.grove import own_database
-from tests.support.proxy import proxy_to
+from tests.support.line import line_to
 from tests.support.provisioner import ACTOR, Provisioner, execute, fetch, open_provisioner
 
 
 class Pools:
+    """Few connections."""
+
     ingest_connections = 2
     query_connections = 2
 
@@ -188,9 +190,9 @@ async def test_a_given_login_that_may_make_no_roles_serves_and_is_listed_as_unha
 
 
 async def test_what_is_away_is_tried_again_later(grove: Provisioner) -> None:
-    async with own_database(grove.url) as url, proxy_to(url) as proxy:
-        operation_id = await grove.request("away", placement={"kind": "database", "url": proxy.url})
-        await proxy.stop()
+    async with own_database(grove.url) as url, line_to(url) as line:
+        operation_id = await grove.request("away", placement={"kind": "database", "url": line.url})
+        await line.stop()
         waiting = await grove.runner().run(operation_id)
         assert waiting.state == "pending"
         assert waiting.not_before is not None
@@ -198,7 +200,7 @@ async def test_what_is_away_is_tried_again_later(grove: Provisioner) -> None:
         assert waiting.steps[0].last_error == "The database cannot be reached (ConnectionRefusedError)."
         assert (await grove.runner().run(operation_id)).steps[0].attempts == 1, "its back-off is not over"
 
-        await proxy.start()
+        await line.start()
         await grove.make_due(operation_id)
         done = await grove.runner().run(operation_id)
         assert done.state == "succeeded"
