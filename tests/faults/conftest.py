@@ -1,0 +1,33 @@
+"""Servers that fault tests may hurt: real processes on fully durable engines."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from app.embedded.postgres import EmbeddedPostgres
+from app.settings import Settings
+from app.supervisor import Supervisor
+from tests.support.engines import throwaway_postgres
+from tests.support.servers import Client, Server
+
+
+@pytest.fixture(scope="session")
+def durable_postgres() -> Iterator[EmbeddedPostgres]:
+    """A Postgres that keeps its promises; nobody starts it again but the test."""
+    with throwaway_postgres(durable=True) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`grove serve` with embedded engines; it brings back what a test kills."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("faults") / "data", port=0, log_level="warning")
+    with Supervisor(settings, quiet=True) as supervisor:
+        yield Server(supervisor)
+
+
+@pytest_asyncio.fixture
+async def client(server: Server) -> AsyncIterator[Client]:
+    """A client of the server, new for each test."""
+    yield await server.make_client()

@@ -1,0 +1,50 @@
+"""The web process ends under load, asked to or not: what it acknowledged is stored."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from app.embedded.postgres import EmbeddedPostgres
+from tests.support.grove import own_database
+from tests.support.load import Load
+from tests.support.servers import Client, Server, run_program
+
+
+async def test_sigterm_under_load_answers_every_request_that_was_taken(
+    durable_postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    async with own_database(durable_postgres.url) as url, run_program(url, tmp_path / "data") as program:
+        client = await program.make_client()
+        async with client.load(connections=32) as load:
+            await load.await_acked(300)
+            program.process.terminate()
+            async with asyncio.timeout(20):
+                assert await program.process.wait() == 0
+        assert load.cut_answers == []
+        assert {outcome.status for outcome in load.outcomes} <= {202, 503, 0}
+        assert await client.judge(load.history) == []
+        stored = {row["event_id"] for row in await client.fetch("SELECT event_id FROM {schema}.events")}
+        assert stored == load.history.acked, "something was stored of which nobody was told"
+
+
+@pytest.mark.parametrize("which", ["worker", "all"])
+async def test_a_killed_web_process_costs_no_acknowledged_event(server: Server, client: Client, which: str) -> None:
+    async with client.load(connections=16) as load:
+        await load.await_acked(100)
+        killed = server.web_pids
+        for pid in killed if which == "all" else killed[1:]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await back_from_the_dead(load)
+    assert not set(server.web_pids[1:]) & set(killed)
+    assert await client.judge(load.history) == []
+
+
+async def back_from_the_dead(load: Load) -> None:
+    """Wait until connections have broken and requests are acknowledged again."""
+    await load.await_that(lambda: any(outcome.status == 0 for outcome in load.outcomes))
+    await load.await_acked(50)
