@@ -12,7 +12,7 @@ import structlog
 
 from app.ingest.flush import Flush, Submission
 from app.ingest.outcomes import IngestAnswer
-from tenants.errors import QueueFull
+from tenants.errors import QueueFull, StoreUnavailable
 from tenants.ids import TenantId
 from tenants.placement import Placement
 
@@ -83,6 +83,9 @@ class _Lane:
         try:
             answers = await self._sink.store(self.placement, flush)
         except BaseException as error:
+            if isinstance(error, StoreUnavailable):
+                # Those behind it would only wait as long once more to be told the same.
+                taken, self._waiting = taken + self._waiting, []
             for waiting in taken:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
