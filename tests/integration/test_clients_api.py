@@ -135,7 +135,8 @@ async def test_an_onboarding_that_fails_while_it_is_waited_for_answers_with_the_
 
 async def test_clients_are_listed_in_short_and_in_pages(grove: Grove, cedar: MadeClient) -> None:
     short = (await grove.http.get("/clients", headers=grove.platform)).json()
-    assert {"id": "cedar", "name": "Cedar", "domain": "cedar.example", "dashboardUrl": "http://grove.test/cedar/"} in short
+    url = "http://grove.test/cedar/"
+    assert {"id": "cedar", "name": "Cedar", "domain": "cedar.example", "dashboardUrl": url} in short
     seen, cursor = [], None
     while True:
         params = {"limit": 1} | ({} if cursor is None else {"cursor": cursor})

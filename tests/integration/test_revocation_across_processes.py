@@ -1,0 +1,94 @@
+"""A revoked key is out within a second in every process, with and without Redis between them."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import pytest
+
+from app.bootstrap import bootstrap
+from app.embedded.ports import free_port
+from app.embedded.postgres import EmbeddedPostgres
+from app.embedded.valkey import EmbeddedValkey
+from app.settings import Settings, to_environ
+from tests.support.grove import bearer, grove_settings, own_database
+from tests.support.waiting import until
+
+LIMIT_S = 1.0
+
+
+@contextmanager
+def web_process(settings: Settings) -> Iterator[str]:
+    """Run a web server as `grove serve` does, and yield its address."""
+    port = free_port("127.0.0.1")
+    command = ["-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--log-level", "warning", "--factory", "app.asgi:create_app_from_environment"]
+    process = subprocess.Popen([sys.executable, *command], env=to_environ(settings))
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+@pytest.fixture(params=["with Redis", "without Redis"])
+async def processes(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, valkey: EmbeddedValkey
+) -> AsyncIterator[tuple[list[httpx.AsyncClient], str]]:
+    """Two web processes on one database, and the platform's key."""
+    redis_url = valkey.url if request.param == "with Redis" else None
+    async with own_database(postgres.url) as url:
+        settings = grove_settings(url, redis_url=redis_url, log_level="warning")
+        platform_key = (await bootstrap(settings)).platform_key
+        assert platform_key is not None
+        with ExitStack() as stack:
+            addresses = [stack.enter_context(web_process(settings)) for _ in range(2)]
+            clients = [httpx.AsyncClient(base_url=address) for address in addresses]
+            for client in clients:
+                await until(lambda client=client: is_ready(client), within_s=30)  # type: ignore[misc]
+            yield clients, platform_key
+            for client in clients:
+                await client.aclose()
+
+
+async def is_ready(client: httpx.AsyncClient) -> bool:
+    """Ask whether a process is ready."""
+    try:
+        return (await client.get("/health/ready")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def is_let_in(client: httpx.AsyncClient, key: str) -> bool:
+    """Tell whether a process takes a key."""
+    status = (await client.get("/clients", headers=bearer(key))).status_code
+    assert status in {200, 401}
+    return status == 200
+
+
+async def test_a_revoked_key_is_out_in_every_process_within_a_second(
+    processes: tuple[list[httpx.AsyncClient], str],
+) -> None:
+    (first, second), platform_key = processes
+    for _ in range(3):
+        made = (await first.post("/api/v1/keys", json={}, headers=bearer(platform_key))).json()
+        # Both have it in their caches.
+        assert [await is_let_in(each, made["key"]) for each in (first, second, first, second)] == [True] * 4
+        revoked_at = time.monotonic()
+        answer = await first.delete(f"/api/v1/keys/{made['id']}", headers=bearer(platform_key))
+        assert answer.status_code == 204
+        await asyncio.gather(*(out_by(each, made["key"], revoked_at + LIMIT_S) for each in (first, second)))
+
+
+async def out_by(client: httpx.AsyncClient, key: str, deadline: float) -> None:
+    """Wait until a process refuses a key; it must by the deadline, and for good."""
+
+    async def is_out() -> bool:
+        return not await is_let_in(client, key)
+
+    await until(is_out, within_s=max(deadline - time.monotonic(), 0))
+    assert [await is_let_in(client, key) for _ in range(5)] == [False] * 5
