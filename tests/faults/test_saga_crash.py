@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
-from provisioning import runner as running
 from provisioning.lifecycle import delete_client
 from provisioning.operations import OperationView
 from provisioning.plans import CREATE, PLANS, REMOVE
@@ -72,9 +71,9 @@ def with_undo(error: type[BaseException], *moments: str) -> Callable[[Step], Ste
 
 def replaced(monkeypatch: pytest.MonkeyPatch, kind: str, name: str, change: Callable[[Step], Step]) -> None:
     """Put another step in place of one of a plan's, for the runner."""
-    plan = running.PLANS[kind]
+    plan = PLANS[kind]
     steps = tuple(change(step) if step.name == name else step for step in plan.steps)
-    monkeypatch.setitem(running.PLANS, kind, msgspec.structs.replace(plan, steps=steps))
+    monkeypatch.setitem(PLANS, kind, msgspec.structs.replace(plan, steps=steps))
 
 
 async def run_to_the_end(grove: Provisioner, operation_id: Any) -> tuple[OperationView, int]:
