@@ -1,0 +1,161 @@
+"""Every route, asked with every kind of another client's keys about everything that a client has.
+
+The answer must be the one that is given about what does not exist, to the letter. A route that is added has to be
+told to this walk, or it fails.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from app.asgi import create_litestar
+from app.embedded.postgres import EmbeddedPostgres
+from app.observability import Metrics
+from tests.support.grove import Grove, MadeClient, grove_settings, open_grove
+
+# Which objects a path names, by its parameters.
+OF_CLIENTS = {"client_id", "key_id", "operation_id"}
+# Paths that name nothing of a client's: public pages, lists whose owner is the key, and what only the platform has.
+PUBLIC = {
+    "/docs", "/api/docs", "/docs/{name}", "/health", "/health/live", "/health/ready", "/metrics", "/problems/{slug}",
+    "/schema", "/schema/openapi.json", "/schema/{path}",
+}  # fmt: skip
+BY_KEY_ALONE = {"/api/v1/events"}
+OF_PLATFORM = {
+    "/clients", "/api/v1/clients", "/api/v1/keys", "/api/v1/keys/{key_id}", "/api/v1/keys/{key_id}/rotate",
+}  # fmt: skip
+BODIES: dict[str, Any] = {
+    "/api/v1/clients": {"id": "another", "name": "Another"},
+    "/api/v1/clients/{client_id}": {"branding": {"primaryColor": "#000000"}},
+    "/api/v1/clients/{client_id}/keys": {"kind": "admin"},
+}
+NONE = {"client_id": "nobody", "key_id": str(uuid.UUID(int=7)), "operation_id": str(uuid.UUID(int=8))}
+
+
+class Route(NamedTuple):
+    """One method of one path."""
+
+    method: str
+    path: str
+
+    @property
+    def names(self) -> set[str]:
+        """Its parameters."""
+        return {part.split("}")[0] for part in self.path.split("{")[1:]}
+
+
+def every_route() -> Iterator[Route]:
+    """List what the application answers to."""
+    app = create_litestar(grove_settings("postgresql://a:b@127.0.0.1:1/x"), Metrics())
+    for route in app.routes:
+        for method in sorted(getattr(route, "methods", None) or {"POST"}):
+            if method not in {"OPTIONS", "HEAD"}:
+                yield Route(method, route.path_format)
+
+
+ROUTES = list(every_route())
+OBJECTS = [route for route in ROUTES if route.path not in PUBLIC | BY_KEY_ALONE | OF_PLATFORM]
+
+
+@pytest.fixture(scope="module")
+async def grove(postgres: EmbeddedPostgres) -> AsyncIterator[Grove]:
+    """An application with a worker."""
+    async with open_grove(postgres.url) as running, running.worker():
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def victim(grove: Grove) -> MadeClient:
+    """The client whose things are asked about."""
+    return await grove.make_client("maple", domain="maple.example")
+
+
+@pytest.fixture(scope="module")
+async def intruder(grove: Grove) -> MadeClient:
+    """The client whose keys are used."""
+    return await grove.make_client("birch")
+
+
+@pytest.fixture(scope="module")
+async def things(grove: Grove, victim: MadeClient) -> dict[str, str]:
+    """One of each thing that the victim has."""
+    keys = (await grove.http.get(f"{victim.path}/keys", headers=victim.admin)).json()["data"]
+    return {"client_id": victim.id, "key_id": keys[0]["id"], "operation_id": victim.body["operationId"]}
+
+
+async def ask(grove: Grove, route: Route, named: Mapping[str, str], headers: dict[str, str]) -> httpx.Response:
+    """Send a request of a route about the things named."""
+    body = None if route.method in {"GET", "DELETE"} else BODIES.get(route.path, {})
+    path = route.path.format(**{name: named[name] for name in route.names})
+    return await grove.http.request(route.method, path, headers=headers, json=body)
+
+
+def told(answer: httpx.Response) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Take from an answer what may differ between any two requests."""
+    headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
+    body = {name: value for name, value in answer.json().items() if name not in {"request_id", "instance"}}
+    return answer.status_code, headers, body
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
+def test_the_walk_knows_how_to_fill_in_the_route(route: Route) -> None:
+    if route in OBJECTS:
+        assert route.names, f"{route.path} names nothing: is it public, the platform's, or by the key alone?"
+        assert route.names <= OF_CLIENTS, f"teach this walk what {route.names - OF_CLIENTS} of a client are"
+
+
+@pytest.mark.parametrize("kind", ["admin", "server", "browser"])
+@pytest.mark.parametrize("route", OBJECTS, ids=" ".join)
+async def test_anothers_things_and_none_at_all_are_answered_alike(
+    grove: Grove, intruder: MadeClient, things: dict[str, str], route: Route, kind: str
+) -> None:
+    headers: dict[str, str] = getattr(intruder, kind)
+    foreign = told(await ask(grove, route, things, headers))
+    assert foreign[0] == 404
+    assert foreign == told(await ask(grove, route, NONE, headers))
+    assert not any(thing in str(foreign) for thing in things.values())
+
+
+@pytest.mark.parametrize("kind", ["admin", "server", "browser"])
+@pytest.mark.parametrize("route", [route for route in OBJECTS if len(route.names) > 1], ids=" ".join)
+async def test_anothers_things_below_the_own_path_and_none_at_all_are_answered_alike(
+    grove: Grove, intruder: MadeClient, things: dict[str, str], route: Route, kind: str
+) -> None:
+    headers, own = getattr(intruder, kind), {"client_id": intruder.id}
+    foreign = told(await ask(grove, route, things | own, headers))
+    assert foreign[0] == (404 if kind == "admin" else 403)
+    assert foreign == told(await ask(grove, route, NONE | own, headers))
+
+
+@pytest.mark.parametrize("kind", ["admin", "server", "browser"])
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.path in OF_PLATFORM], ids=" ".join)
+async def test_what_is_the_platforms_tells_a_clients_key_nothing(
+    grove: Grove, intruder: MadeClient, things: dict[str, str], route: Route, kind: str
+) -> None:
+    headers: dict[str, str] = getattr(intruder, kind)
+    foreign = told(await ask(grove, route, things, headers))
+    assert foreign[0] == 403
+    assert foreign == told(await ask(grove, route, NONE, headers))
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.path not in PUBLIC], ids=" ".join)
+async def test_nothing_is_told_without_a_key(grove: Grove, things: dict[str, str], route: Route) -> None:
+    answers = [told(await ask(grove, route, named, {})) for named in (things, NONE)]
+    assert answers[0][0] == 401
+    assert answers[0] == answers[1]
+
+
+async def test_the_things_that_were_asked_about_are_really_there_and_untouched(
+    grove: Grove, victim: MadeClient, things: dict[str, str]
+) -> None:
+    for route in OBJECTS:
+        if route.method == "GET" and not route.path.startswith("/api/{client_id}/"):
+            assert (await ask(grove, route, things, victim.admin)).status_code == 200, route
+    shown = (await grove.http.get(victim.path, headers=grove.platform)).json()
+    assert shown == {name: value for name, value in victim.body.items() if name not in {"keys", "operationId"}}
+    keys = (await grove.http.get(f"{victim.path}/keys", headers=grove.platform)).json()["data"]
+    assert len(keys) == 3
+    assert {key["revoked_at"] or key["replaced_by"] for key in keys} == {None}
