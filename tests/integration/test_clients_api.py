@@ -181,7 +181,8 @@ async def test_a_clients_own_admin_changes_its_branding_and_nothing_the_agency_d
 ) -> None:
     change = {"branding": {"primaryColor": "#123456"}}
     assert (await grove.http.patch(cedar.path, headers=cedar.admin, json=change)).status_code == 200
-    for refused in ({"name": "x"}, {"timezone": "UTC"}, {"domain": None}, {"dashboards": []}):
+    agencys: list[dict[str, Any]] = [{"name": "x"}, {"timezone": "UTC"}, {"domain": None}, {"dashboards": []}]
+    for refused in agencys:
         answer = await grove.http.patch(cedar.path, headers=cedar.admin, json=refused)
         assert answer.status_code == 403, refused
     for action in ("suspend", "resume", "restore", "isolation-check"):

@@ -74,7 +74,7 @@ async def wait_done(grove: Grove, path: str, *, within_s: float = 15) -> dict[st
 
     async def is_done() -> bool:
         seen.update((await grove.http.get(path, headers=grove.platform)).json())
-        return seen["state"] == "succeeded"
+        return bool(seen["state"] == "succeeded")
 
     await until(is_done, within_s=within_s)
     return seen
