@@ -5,7 +5,6 @@ Called by `grove demo`. `stay` keeps it up on a data folder that lasts; `check` 
 
 import asyncio
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -97,7 +96,7 @@ def check(settings: Settings) -> Summary:
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
+    raise KeyboardInterrupt
 
 
 async def _show(running: Supervisor) -> None:
@@ -108,7 +107,7 @@ async def _show(running: Supervisor) -> None:
             if each.client is MAPLE:
                 report.draw_funnel(MAPLE, await ask_funnel(api.with_key(each.keys.server), each.story))
                 report.tell_request(running.url, MAPLE, each.keys)
-    report.say("\nPress Ctrl-C to stop; the data stays for the next start.")
+    report.say(f"\nPress Ctrl-C to stop; the data stays in {running.settings.data_dir} for the next start.")
 
 
 async def _check(running: Supervisor) -> Summary:

@@ -159,7 +159,8 @@ def test_a_second_start_finds_clients_keys_and_events_again(tmp_path: Path) -> N
     assert processes_of(tmp_path) == []
 
 
-def test_ctrl_c_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_check_that_is_stopped_in_the_middle_leaves_nothing_behind(tmp_path: Path, how: signal.Signals) -> None:
     tmp_path.chmod(0o755)
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "app", "demo", "--once"],
@@ -174,7 +175,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
         if "Sending" in line:
             break
     started = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     rest = process.stderr.read()
     process.wait(START_LIMIT_S)
     process.stderr.close()

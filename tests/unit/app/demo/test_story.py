@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,11 @@ from app.ingest.routes import read_submission
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 MONDAY = date(2026, 11, 2)
 each_client = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.id)
+
+
+@cache
+def month(client_id: str) -> Story:
+    return tell_month(next(client for client in CLIENTS if client.id == client_id), NOW)
 
 
 def told(story: Story) -> list[Event]:
@@ -42,7 +48,7 @@ def test_no_two_days_are_alike(client: DemoClient) -> None:
 
 @each_client
 def test_tomorrow_the_same_month_is_told_on(client: DemoClient) -> None:
-    today = {event["event_id"]: event for event in told(tell_month(client, NOW))}
+    today = {event["event_id"]: event for event in told(month(client.id))}
     tomorrow = {event["event_id"]: event for event in told(tell_month(client, NOW + timedelta(days=1)))}
 
     shared = today.keys() & tomorrow.keys()
@@ -53,7 +59,7 @@ def test_tomorrow_the_same_month_is_told_on(client: DemoClient) -> None:
 
 @each_client
 def test_every_day_of_the_month_has_events_and_none_is_in_the_future(client: DemoClient) -> None:
-    story = tell_month(client, NOW)
+    story = month(client.id)
     times = [datetime.fromisoformat(event["occurred_at"]) for event in told(story)]
     days = {at.astimezone(client.zone).date() for at in times}
     today = NOW.astimezone(client.zone).date()
@@ -65,14 +71,14 @@ def test_every_day_of_the_month_has_events_and_none_is_in_the_future(client: Dem
 
 @each_client
 def test_ids_never_repeat(client: DemoClient) -> None:
-    ids = [event["event_id"] for event in told(tell_month(client, NOW))]
+    ids = [event["event_id"] for event in told(month(client.id))]
 
     assert len(ids) == len(set(ids))
 
 
 @each_client
 def test_batches_hold_all_events_and_fit_into_requests(client: DemoClient) -> None:
-    story = tell_month(client, NOW)
+    story = month(client.id)
 
     assert sum(batch.events for batch in story.batches) == story.events == len(told(story))
     assert all(batch.events == BATCH_EVENTS for batch in story.batches[:-1])
@@ -130,7 +136,7 @@ def test_days_on_which_clocks_change_are_days_like_others() -> None:
 
 
 def test_the_funnel_narrows_as_funnels_do() -> None:
-    funnel = tell_month(MAPLE, NOW).funnel
+    funnel = month(MAPLE.id).funnel
 
     assert 0.28 < funnel["widgetOpens"] / funnel["pageLoads"] < 0.4
     assert 0.3 < funnel["humanRequests"] / funnel["widgetOpens"] < 0.55
@@ -145,7 +151,7 @@ def test_the_funnel_counts_sessions_and_not_events() -> None:
 
 
 def test_the_chatbot_tells_all_of_its_events() -> None:
-    names = {event["name"] for event in told(tell_month(MAPLE, NOW))}
+    names = {event["name"] for event in told(month(MAPLE.id))}
 
     assert names == {
         "page_loaded", "widget_opened", "requested_human", "pressed_accept", "pressed_callback", "pressed_continue",
@@ -154,7 +160,7 @@ def test_the_chatbot_tells_all_of_its_events() -> None:
 
 
 def test_some_of_the_shop_s_visitors_buy() -> None:
-    events = told(tell_month(CEDAR, NOW))
+    events = told(month(CEDAR.id))
     sessions = {event["session_id"] for event in events}
     orders = [event for event in events if event["name"] == "purchase"]
 
@@ -163,7 +169,7 @@ def test_some_of_the_shop_s_visitors_buy() -> None:
 
 
 def test_the_portfolio_s_visitors_look_at_projects_and_follow_links() -> None:
-    names = Counter(event["name"] for event in told(tell_month(BIRCH, NOW)))
+    names = Counter(event["name"] for event in told(month(BIRCH.id)))
 
     assert names["page_view"] > names["project_click"] > names["external_link_click"] > names["form_submit"] > 0
 
@@ -171,5 +177,5 @@ def test_the_portfolio_s_visitors_look_at_projects_and_follow_links() -> None:
 def test_less_is_told_on_request_but_of_every_day() -> None:
     story = tell_month(MAPLE, NOW, scale=0.1)
 
-    assert story.events < 0.2 * tell_month(MAPLE, NOW).events
+    assert story.events < 0.2 * month(MAPLE.id).events
     assert len({event["occurred_at"][:10] for event in told(story)}) >= DAYS
