@@ -41,6 +41,7 @@ KINDS: dict[type[Exception], Kind] = {
     errors.ClientSuspended: Kind(403, "client-suspended", "The client is suspended"),
     errors.ChatTablesReadOnly: Kind(409, "chat-tables-read-only", "The chatbot tables are read-only"),
     errors.IdempotencyConflict: Kind(422, "idempotency-conflict", "The Idempotency-Key belongs to another request"),
+    errors.OperationFailed: Kind(500, "operation-failed", "The operation failed and was undone"),
     errors.QueueFull: Kind(429, "queue-full", "Too much is waiting"),
     errors.StoreUnavailable: Kind(503, "unavailable", "A service is not available at the moment"),
     errors.QueryTimedOut: Kind(503, "query-timeout", "The question took too long"),
