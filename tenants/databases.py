@@ -121,10 +121,12 @@ class TenantConnection:
             table, schema_name=self.placement.schema, columns=list(columns), records=rows
         )
 
-    async def cursor(self, sql: str, *args: Any, prefetch: int = 1000) -> AsyncIterator[asyncpg.Record]:
-        """Stream a query's rows, `prefetch` at a time."""
+    async def cursor(
+        self, sql: str, *args: Any, prefetch: int = 1000, timeout_s: float | None = None
+    ) -> AsyncIterator[asyncpg.Record]:
+        """Stream a query's rows, `prefetch` at a time; each time may take `timeout_s`, else what the pool allows."""
         self._note(sql, args)
-        async for row in self._raw.cursor(sql, *args, prefetch=prefetch):
+        async for row in self._raw.cursor(sql, *args, prefetch=prefetch, timeout=timeout_s):
             yield row
 
     def _note(self, sql: str, args: Sequence[Any]) -> None:

@@ -6,7 +6,7 @@ text, so that one that Python could not hold costs its own row alone.
 
 from collections.abc import AsyncGenerator, Mapping
 
-from app.transfer.reading import Mark, SourceRow
+from app.transfer.reading import STATEMENT_TIMEOUT_S, Mark, SourceRow
 from app.transfer.tables import TABLES, key_column
 from tenants.databases import TenantConnection
 from tenants.ids import quote
@@ -49,7 +49,8 @@ class RowTable:
         key_type = self._columns[key].type if key in self._columns else None
         arguments = [str(after)] if after is not None and key_type is not None else []
         done = 0
-        async for record in self._connection.cursor(self._query(key, key_type, resume=bool(arguments)), *arguments):
+        query = self._query(key, key_type, resume=bool(arguments))
+        async for record in self._connection.cursor(query, *arguments, timeout_s=STATEMENT_TIMEOUT_S):
             done += 1
             values = {name: value for name, value in record.items() if value is not None}
             mark = values.get(key)

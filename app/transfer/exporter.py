@@ -18,6 +18,7 @@ from app.transfer.database import find_tables
 from app.transfer.errors import ExportRefused, RowRefused
 from app.transfer.manifest import MANIFEST, ExportedFile, Manifest
 from app.transfer.output import Layout, open_output
+from app.transfer.reading import STATEMENT_TIMEOUT_S
 from app.transfer.rows import read_row
 from app.transfer.sources import zone_of
 from app.transfer.tables import TABLES
@@ -25,7 +26,6 @@ from tenants.databases import Databases, TenantConnection
 from tenants.ids import quote
 from tenants.placement import Placement, Purpose, SourceMap
 
-STATEMENT_TIMEOUT_MS = 600_000
 _QUARANTINE = ("id", "received_at", "key_id", "event_id", "code", "pointer", "detail", "body")
 _USAGE = ("hour", "key_id", "outcome", "reason", "count")
 
@@ -72,13 +72,13 @@ class Exporter:
         remarks: list[str] = []
         attached = self._placement.source_url is not None
         async with self._databases.unit(
-            self._placement, Purpose.READ, statement_timeout_ms=STATEMENT_TIMEOUT_MS, snapshot=True
+            self._placement, Purpose.READ, statement_timeout_ms=STATEMENT_TIMEOUT_S * 1000, snapshot=True
         ) as unit:
             for table, columns, sql in own_tables(with_chat=not attached):
                 await self._write(draft, files, table, columns, _own_rows(unit, columns, sql))
         if attached:
             async with self._databases.unit(
-                self._placement, Purpose.SOURCE, statement_timeout_ms=STATEMENT_TIMEOUT_MS, snapshot=True
+                self._placement, Purpose.SOURCE, statement_timeout_ms=STATEMENT_TIMEOUT_S * 1000, snapshot=True
             ) as unit:
                 names = self._placement.source or SourceMap()
                 for found in await find_tables(unit, names):
@@ -125,7 +125,7 @@ def _select(table: str, columns: Sequence[str]) -> str:
 
 async def _own_rows(unit: TenantConnection, columns: Sequence[str], sql: str) -> Rows:
     json_at = columns.index("properties") if "properties" in columns else None
-    async for record in unit.cursor(unit.placement.render(sql)):
+    async for record in unit.cursor(unit.placement.render(sql), timeout_s=STATEMENT_TIMEOUT_S):
         row = list(record)
         if json_at is not None:
             row[json_at] = msgspec.Raw(row[json_at].encode())

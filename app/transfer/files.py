@@ -14,9 +14,9 @@ from typing import IO, Any
 from app.transfer.errors import ImportRefused
 from app.transfer.formulas import bare
 from app.transfer.reading import Mark, SourceRow
-from app.transfer.tables import TABLES, find_table, key_column
+from app.transfer.tables import TABLES, find_table
 from tenants.placement import SourceMap
-from tenants.sources import source_name
+from tenants.sources import SESSIONS, source_name
 
 SUFFIXES = (".csv", ".ndjson", ".jsonl")
 TABLE_COLUMN = "table"
@@ -80,7 +80,7 @@ class RowFile:
         return {name: bare(value) for name, value in found.items()} if self._defended else found
 
     def check(self) -> None:
-        """Refuse a CSV file that has no column for what tells its rows apart.
+        """Refuse a CSV file that cannot hold a single row of ours.
 
         Errors: ImportRefused.
         """
@@ -88,8 +88,10 @@ class RowFile:
             return
         with self.path.open("rb") as raw, self._inflated(raw) as stream:
             header, _ = _read_header(stream)
-        wanted = TABLE_COLUMN if self._table is None else source_name(self._names, self._table, key_column(self._table))
-        if wanted not in header and (self._table is None or key_column(self._table) == "sessionId"):
+        if self._table is None and TABLE_COLUMN not in header:
+            raise ImportRefused(f"Name {self.path} after its table, or give --table, or a column `{TABLE_COLUMN}`.")
+        wanted = source_name(self._names, self._table or SESSIONS, "sessionId")
+        if wanted not in header:
             raise ImportRefused(f"{self.path} has no column `{wanted}` in its first line.")
 
 

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import msgspec
 
 Mark = int | str
+# A large table may have to be sorted before its first row comes.
+STATEMENT_TIMEOUT_S = 600
 
 
 class SourceRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,13 +16,11 @@ from app.transfer.database import RowTable, find_tables
 from app.transfer.errors import ImportRefused
 from app.transfer.files import SUFFIXES, RowFile, is_csv, kind_of
 from app.transfer.manifest import MANIFEST, find_manifest
-from app.transfer.reading import Source
+from app.transfer.reading import STATEMENT_TIMEOUT_S, Source
 from app.transfer.tables import TABLES, find_table
 from tenants.databases import Databases, TenantConnection
 from tenants.errors import StoreUnavailable
 from tenants.placement import Placement, PlacementKind, Purpose, SourceMap
-
-STATEMENT_TIMEOUT_MS = 600_000
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +101,7 @@ async def open_sources(order: Order, databases: Databases, placement: Placement)
         there = msgspec.structs.replace(
             placement, kind=PlacementKind.EXTERNAL, source_url=order.origin, source=order.names
         )
-        unit = databases.unit(there, Purpose.SOURCE, statement_timeout_ms=STATEMENT_TIMEOUT_MS, snapshot=True)
+        unit = databases.unit(there, Purpose.SOURCE, statement_timeout_ms=STATEMENT_TIMEOUT_S * 1000, snapshot=True)
         try:
             connection = await stack.enter_async_context(unit)
         except StoreUnavailable as error:

@@ -107,6 +107,13 @@ def test_a_file_of_sessions_without_their_ids_is_refused(tmp_path: Path, header:
         RowFile(path, SESSIONS, NAMES).check()
 
 
+def test_a_file_that_does_not_say_whose_rows_it_holds_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "export.csv", "id,sessionId\n1,s1\n")
+
+    with pytest.raises(ImportRefused, match="give --table"):
+        RowFile(path, None, NAMES).check()
+
+
 async def test_a_gzip_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     whole = gzip.compress(b'{"id":1,"sessionId":"s1"}\n' * 1000)
     path = write(tmp_path, "Leads.ndjson.gz", whole[:-20])
