@@ -42,7 +42,6 @@ class Output:
 
     def __init__(self, stream: IO[bytes], line: Line) -> None:
         self.rows = 0
-        self.size_bytes = 0
         self._stream = stream
         self._line = line
 
