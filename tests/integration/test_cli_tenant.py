@@ -13,7 +13,7 @@ from app.bootstrap import bootstrap
 from app.commands import key, migrate, tenant
 from app.embedded.postgres import EmbeddedPostgres
 from app.settings import Settings, to_environ
-from tests.support.grove import grove_settings, own_database
+from tests.support.grove import execute, grove_settings, own_database
 
 Grove = Callable[..., Result]
 
@@ -158,6 +158,17 @@ def test_migrating_what_is_current_changes_nothing_and_says_so(grove: Grove) -> 
         run = grove("migrate", *options)
         assert run.exit_code == 0, run.output
         assert "0 migrated, 0 behind" in run.stdout
+
+
+def test_a_client_that_lags_behind_is_reported_and_then_brought_along(grove: Grove, database: Settings) -> None:
+    grove("tenant", "create", "behind")
+    with asyncio.Runner() as runner:
+        runner.run(execute(database.main_url, "UPDATE grove.placements SET revision = '0' WHERE client_id = 'behind'"))
+    looked = grove("migrate", "--dry-run")
+    assert (looked.exit_code, "1 behind" in looked.stdout, "behind" in looked.stdout.split()) == (0, True, True)
+    assert grove("migrate", "--verify").exit_code == 1
+    assert "1 migrated, 0 behind" in grove("migrate").stdout
+    assert grove("migrate", "--verify").exit_code == 0
 
 
 def test_an_unprepared_database_is_told_apart_from_one_that_is_away(grove: Grove, postgres: EmbeddedPostgres) -> None:

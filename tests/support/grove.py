@@ -91,11 +91,11 @@ def grove_settings(database_url: str, **changes: Any) -> Settings:
 async def own_database(admin_url: str) -> AsyncIterator[str]:
     """Make an empty database and drop it afterwards."""
     name = f"grove_{secrets.token_hex(4)}"
-    await _execute(admin_url, f"CREATE DATABASE {name}")
+    await execute(admin_url, f"CREATE DATABASE {name}")
     try:
         yield with_database(admin_url, name)
     finally:
-        await _execute(admin_url, f"DROP DATABASE {name} WITH (FORCE)")
+        await execute(admin_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -103,7 +103,8 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-async def _execute(url: str, sql: str) -> None:
+async def execute(url: str, sql: str) -> None:
+    """Run a statement on a database."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(sql)
