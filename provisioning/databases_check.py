@@ -33,7 +33,7 @@ async def check_database_url(url: str, placement: NewPlacement) -> None:
         if placement.kind == PlacementKind.EXTERNAL:
             await _check_source(connection, source_map(placement))
         else:
-            await _check_empty(connection)
+            await require_empty(connection)
 
 
 @asynccontextmanager
@@ -86,7 +86,11 @@ async def may_write(connection: asyncpg.Connection) -> bool:
     return bool(await connection.fetchval((_SQL / "writable.sql").read_text(encoding="utf-8")))
 
 
-async def _check_empty(connection: asyncpg.Connection) -> None:
+async def require_empty(connection: asyncpg.Connection) -> None:
+    """Refuse a database that holds anything, or in which nothing can be made.
+
+    Errors: DatabaseRefused.
+    """
     found = await connection.fetchval((_SQL / "contents.sql").read_text(encoding="utf-8"))
     if found is not None:
         raise DatabaseRefused(f"The database must be empty, but it holds {found}.", field=_FIELD)

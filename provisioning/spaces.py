@@ -3,7 +3,9 @@
 import asyncpg
 from sqlalchemy import update
 
+from provisioning.databases_check import require_empty
 from provisioning.hardening import harden_database, harden_server, soften_database
+from provisioning.roles import lock_server
 from provisioning.servers import NO_ROLES
 from provisioning.work import Place, Skipped, Step, Work
 from tenants.ids import quote
@@ -38,9 +40,16 @@ async def drop_database(work: Work) -> None:
 
 
 async def ensure_schema(work: Work) -> str | None:
-    """Make the client's schema, owned by its owner role."""
+    """Make the client's schema, owned by its owner role.
+
+    A given database is looked into once more: another client may have been given the same one in the meantime.
+    """
     place = await work.get_place()
-    async with work.in_database(place) as connection:
+    async with work.in_database(place) as connection, connection.transaction():
+        await lock_server(connection)
+        made = await connection.fetchval("SELECT pg_catalog.to_regnamespace($1) IS NOT NULL", quote(place.row.schema))
+        if place.row.server_made and not made:
+            await require_empty(connection)
         await connection.execute(
             f"CREATE SCHEMA IF NOT EXISTS {quote(place.row.schema)} AUTHORIZATION {quote(place.row.owner_role)}"
         )

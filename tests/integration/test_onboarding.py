@@ -168,6 +168,22 @@ async def test_an_empty_database_given_as_url_becomes_the_clients(grove: Provisi
         await grove.remove("given")
 
 
+async def test_of_two_clients_with_the_same_given_database_one_is_undone_without_touching_the_other(
+    grove: Provisioner,
+) -> None:
+    async with own_database(grove.url) as url:
+        wanted = {"kind": "database", "url": url}
+        first, second = await grove.request("twin-a", placement=wanted), await grove.request("twin-b", placement=wanted)
+        views = await asyncio.gather(grove.runner().run(first), grove.runner().run(second))
+        won, lost = sorted(views, key=lambda view: view.state, reverse=True)
+        assert (won.state, lost.state) == ("succeeded", "failed")
+        assert lost.error is not None
+        assert (lost.error["code"], lost.error["pointer"]) == ("database_refused", "/placement/url")
+        assert len(await fetch(url, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 't\\_%'")) == 1
+        assert str(won.client_id) in {row["id"] for row in await fetch(grove.url, "SELECT id FROM grove.clients")}
+        await grove.remove(str(won.client_id))
+
+
 async def test_a_given_login_that_may_make_no_roles_serves_and_is_listed_as_unhardened(grove: Provisioner) -> None:
     async with own_database(grove.url) as url:
         name = url.rpartition("/")[2]
