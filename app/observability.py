@@ -5,10 +5,10 @@ data travel there.
 """
 
 import logging
+import random
 import re
 import sys
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +109,14 @@ def _request_id(scope: HTTPScope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _SAFE_ID.fullmatch(value):
             return value.decode()
-    return uuid.uuid4().hex
+    return f"{random.getrandbits(128):032x}"
 
 
 def _log_request(scope: HTTPScope, state: dict[str, Any], status: int, seconds: float) -> None:
     # Successful collection is counted, not logged: a line per event would cost more than the event.
-    routine = status < 400 and (state.get("quiet") or scope["path"] in QUIET)  # noqa: PLR2004
-    (log.debug if routine else log.info)(
+    if status < 400 and (state.get("quiet") or scope["path"] in QUIET):  # noqa: PLR2004
+        return
+    log.info(
         "request",
         request_id=state["request_id"],
         method=scope["method"],

@@ -53,12 +53,12 @@ class Keyring:
 
         Errors: Unauthenticated, whatever the reason; StoreUnavailable if it must be looked up and cannot be.
         """
-        if kind_of(key) is None:
-            raise Unauthenticated(_REFUSED)
         digest = hash_key(key)
         # A cache that can hear of no revocations is no longer believed.
         if self._feed.fresh and digest in self._cache:
             principal = self._cache[digest]
+        elif kind_of(key) is None:
+            raise Unauthenticated(_REFUSED)
         else:
             principal = await self._look_up(digest)
         now = self._clock()

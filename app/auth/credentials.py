@@ -41,4 +41,7 @@ def body_key(body: bytes) -> str | None:
 
 def header(scope: Scope, wanted: bytes) -> bytes | None:
     """Return the first header of this lower-case name."""
-    return next((value for name, value in scope["headers"] if name == wanted), None)
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return value
+    return None

@@ -1,7 +1,7 @@
 """Let concurrent requests of one client share flushes, and keep clients out of each other's way.
 
-Called by the collection routes. Each client has a lane: a bounded queue and a few flushes in flight. While a
-flush is under way the next one gathers; an idle lane dispatches at once.
+Called by the collection routes. Each client has a lane: a bounded queue and one flush at a time. While a flush is
+under way the next one gathers; an idle lane dispatches at once, a busy one soon.
 """
 
 import asyncio
@@ -16,8 +16,11 @@ from tenants.errors import QueueFull, StoreUnavailable
 from tenants.ids import TenantId
 from tenants.placement import Placement
 
-MAX_FLUSHES = 2
 MAX_FLUSH_EVENTS = 5_000
+# A flush costs as much as fifteen requests, so a busy lane waits a moment for those whom it has just answered: they
+# are likely to send again. From so many events on, another one more makes no difference.
+LINGER_S = 0.002
+ENOUGH_EVENTS = 500
 RETRY_AFTER_S = 1
 
 log = structlog.get_logger()
@@ -39,53 +42,74 @@ class _Waiting:
 
 
 class _Lane:
-    """One client's queue. Emptied by at most MAX_FLUSHES concurrent flushes."""
+    """One client's queue, emptied by one flush after the other."""
 
     def __init__(self, placement: Placement, sink: Sink) -> None:
         self.placement = placement
         self.queued_events = 0
         self._sink = sink
         self._waiting: list[_Waiting] = []
-        self._flushes: set[asyncio.Task[None]] = set()
+        self._waiting_events = 0
+        self._flush: asyncio.Task[None] | None = None
+        self._timer: asyncio.Handle | None = None
+        self._expected = 0
 
     @property
     def idle(self) -> bool:
-        return not self._waiting and not self._flushes
+        return not self._waiting and self._flush is None
 
     def put(self, submission: Submission) -> asyncio.Future[IngestAnswer]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[IngestAnswer] = loop.create_future()
         self._waiting.append(_Waiting(submission, answer))
+        self._waiting_events += submission.size
         self.queued_events += submission.size
-        if len(self._flushes) < MAX_FLUSHES:
-            # Soon rather than now, so that requests read in the same turn of the loop share the flush.
-            loop.call_soon(self._dispatch)
+        if self._flush is None:
+            self._schedule(loop)
         return answer
 
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Dispatch soon if all are here that can be expected, else after a moment."""
+        if len(self._waiting) >= self._expected or self._waiting_events >= ENOUGH_EVENTS:
+            self._cancel_timer()
+            # Soon rather than now, so that requests read in the same turn of the loop share the flush.
+            self._timer = loop.call_soon(self._dispatch)
+        elif self._timer is None:
+            self._timer = loop.call_later(LINGER_S, self._dispatch)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _dispatch(self) -> None:
-        while self._waiting and len(self._flushes) < MAX_FLUSHES:
-            task = asyncio.create_task(self._flush(self._take()))
-            self._flushes.add(task)
-            task.add_done_callback(self._finish)
+        self._cancel_timer()
+        if self._waiting and self._flush is None:
+            self._flush = asyncio.create_task(self._write(self._take()))
 
     def _take(self) -> list[_Waiting]:
-        events = 0
+        taken, events = self._waiting, 0
         for count, waiting in enumerate(self._waiting):
             events += waiting.submission.size
             if count and events > MAX_FLUSH_EVENTS:
-                taken, self._waiting = self._waiting[:count], self._waiting[count:]
-                return taken
-        taken, self._waiting = self._waiting, []
+                taken = self._waiting[:count]
+                break
+        self._drop(taken)
         return taken
 
-    async def _flush(self, taken: list[_Waiting]) -> None:
+    def _drop(self, taken: list[_Waiting]) -> None:
+        self._waiting = self._waiting[len(taken) :]
+        self._waiting_events -= sum(waiting.submission.size for waiting in taken)
+
+    async def _write(self, taken: list[_Waiting]) -> None:
         flush = Flush(id=secrets.randbits(62) + 1, submissions=[waiting.submission for waiting in taken])
         try:
             answers = await self._sink.store(self.placement, flush)
         except BaseException as error:
             if isinstance(error, StoreUnavailable):
                 # Those behind it would only wait as long once more to be told the same.
-                taken, self._waiting = taken + self._waiting, []
+                taken = taken + self._waiting
+                self._drop(self._waiting)
             for waiting in taken:
                 if not waiting.answer.done():
                     waiting.answer.set_exception(error)
@@ -99,14 +123,15 @@ class _Lane:
                     waiting.answer.set_result(answer)
         finally:
             self.queued_events -= sum(waiting.submission.size for waiting in taken)
-
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        self._flushes.discard(task)
-        self._dispatch()
+            self._expected = len(taken) + len(self._waiting)
+            self._flush = None
+            if self._waiting:
+                self._schedule(asyncio.get_running_loop())
 
     async def drain(self) -> None:
         while not self.idle:
-            await asyncio.wait([*self._flushes]) if self._flushes else await asyncio.sleep(0)
+            self._dispatch()
+            await asyncio.wait([self._flush]) if self._flush is not None else await asyncio.sleep(0)
 
 
 class GroupCommit:
