@@ -5,7 +5,7 @@ Each acknowledged id must be stored exactly once, each other one at most once, a
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 import asyncpg
@@ -34,6 +34,13 @@ class History:
     def acknowledge(self, ids: Iterable[UUID]) -> None:
         """Note events whose storing was promised."""
         self.acked.update(ids)
+
+    def __or__(self, other: Self) -> Self:
+        """Join two histories of one client."""
+        joined = type(self)()
+        joined.sent = self.sent | other.sent
+        joined.acked = self.acked | other.acked
+        return joined
 
     def compare(self, stored: Iterable[UUID]) -> list[Finding]:
         """Find every event that the store has too seldom, too often or without reason."""
