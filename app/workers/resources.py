@@ -14,7 +14,7 @@ from app.settings import Settings
 from provisioning.runner import OperationRunner
 from tenants.clock import Clock, utc_now
 from tenants.control import ControlPlane
-from tenants.databases import Databases
+from tenants.databases import Databases, Observer
 from tenants.registry import Registry
 from tenants.revocations import RevocationFeed
 from tenants.vault import Vault
@@ -36,9 +36,12 @@ class WorkerResources(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_worker_resources(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[WorkerResources]:
+async def open_worker_resources(
+    settings: Settings, *, clock: Clock = utc_now, observe: Observer | None = None
+) -> AsyncIterator[WorkerResources]:
     """Make the pools, which connect at their first use, and close them in the end."""
-    control, vault, databases = ControlPlane(settings.main_url), Vault(settings.key_material), Databases(settings)
+    control, vault = ControlPlane(settings.main_url), Vault(settings.key_material)
+    databases = Databases(settings, observe=observe)
     redis = _redis(settings.redis_url)
     feed = RevocationFeed(control, redis)
     try:

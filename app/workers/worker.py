@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.workers.queue import JobQueue, job_app
 from app.workers.resources import open_worker_resources
 from app.workers.schedule import register_jobs
+from tenants.databases import Observer
 
 CONCURRENCY = 4
 RESTART_PAUSE_S = 1.0
@@ -26,13 +27,15 @@ MAX_DELAY_S = 2 * 24 * 3600
 log = structlog.get_logger()
 
 
-async def run_worker(settings: Settings, stop: asyncio.Event | None = None) -> None:
+async def run_worker(
+    settings: Settings, stop: asyncio.Event | None = None, *, observe: Observer | None = None
+) -> None:
     """Work until `stop` is set (by default by SIGTERM or SIGINT); what runs then has `drain_timeout_s` to finish.
 
     A database that is away is waited for.
     """
     stop = stop or _stop_on_signals()
-    async with open_worker_resources(settings) as resources:
+    async with open_worker_resources(settings, observe=observe) as resources:
         jobs = JobQueue(settings.main_url)
         app = job_app(settings.main_url, connections=CONCURRENCY, periodic_defaults={"max_delay": MAX_DELAY_S})
         register_jobs(app, resources, jobs)

@@ -1,4 +1,4 @@
-"""One of Postgres' backends dies in the middle of a COPY: each sender gets one answer, and nothing is lost or doubled."""
+"""A backend of Postgres dies in the middle of a COPY: each sender gets one answer, nothing is lost or doubled."""
 
 import os
 import signal

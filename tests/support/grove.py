@@ -18,7 +18,12 @@ from app.asgi import create_app
 from app.bootstrap import bootstrap
 from app.settings import Settings
 from app.workers.worker import run_worker
-from tenants.registry import with_database
+from tenants.control import ControlPlane
+from tenants.ids import TenantId
+from tenants.placement import Placement
+from tenants.registry import Registry, with_database
+from tenants.vault import Vault
+from tests.support.statements import Recorder, prove
 
 # One for all databases of a cluster, because the serving login's password is derived from it.
 SECRET_KEY = "a secret key that all tests of one cluster share"
@@ -42,21 +47,47 @@ class MadeClient(msgspec.Struct, frozen=True):
 class Grove:
     """A running application. `platform` is the header of the platform's key."""
 
-    def __init__(self, settings: Settings, http: httpx.AsyncClient, platform_key: str) -> None:
+    def __init__(
+        self, settings: Settings, http: httpx.AsyncClient, platform_key: str, recorder: Recorder | None = None
+    ) -> None:
         self.settings = settings
         self.http = http
+        self.recorder = recorder or Recorder()
         self.platform = bearer(platform_key)
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:
         """Run a worker beside the application."""
         stop = asyncio.Event()
-        task = asyncio.create_task(run_worker(self.settings, stop))
+        task = asyncio.create_task(run_worker(self.settings, stop, observe=self.recorder.observe))
         try:
             yield
         finally:
             stop.set()
             await task
+
+    @asynccontextmanager
+    async def twin(self) -> AsyncIterator["Grove"]:
+        """Run the application a second time on the same database, as another process would."""
+        async with _serve(self.settings, self.recorder) as http:
+            yield Grove(self.settings, http, "", self.recorder)
+
+    async def placement_of(self, client_id: str) -> Placement:
+        """Look up where a client's data is."""
+        control = ControlPlane(self.settings.main_url)
+        try:
+            registry = Registry(control, vault=Vault(self.settings.key_material), main_url=self.settings.main_url)
+            return (await registry.get_client(TenantId(client_id))).placement
+        finally:
+            await control.close()
+
+    async def prove_walls(self) -> None:
+        """Replay every new kind of statement of this run as a stranger, who must be refused."""
+        if self.recorder.unproven:
+            stranger = f"stranger-{secrets.token_hex(4)}"
+            async with self.worker():
+                await self.make_client(stranger)
+            await prove(self.settings.main_url, self.recorder, [await self.placement_of(stranger)])
 
     async def make_client(self, client_id: str, **wanted: Any) -> MadeClient:
         """Onboard a client and wait for it; needs a worker."""
@@ -75,10 +106,19 @@ async def open_grove(admin_url: str, *, redis_url: str | None = None, **changes:
         settings = grove_settings(database_url, redis_url=redis_url, **changes)
         prepared = await bootstrap(settings)
         assert prepared.platform_key is not None
-        app = create_app(settings)
-        transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
-        async with _lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://grove.test") as http:
-            yield Grove(settings, http, prepared.platform_key)
+        recorder = Recorder()
+        async with _serve(settings, recorder) as http:
+            grove = Grove(settings, http, prepared.platform_key, recorder)
+            yield grove
+            await grove.prove_walls()
+
+
+@asynccontextmanager
+async def _serve(settings: Settings, recorder: Recorder) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(settings, observe=recorder.observe)
+    transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
+    async with _lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://grove.test") as http:
+        yield http
 
 
 def grove_settings(database_url: str, **changes: Any) -> Settings:
