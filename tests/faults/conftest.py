@@ -1,9 +1,8 @@
 """Servers that fault tests may hurt: real processes on fully durable engines."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.settings import Settings
@@ -27,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield Server(supervisor)
 
 
-@pytest_asyncio.fixture
-async def client(server: Server) -> AsyncIterator[Client]:
+@pytest.fixture
+async def client(server: Server) -> Client:
     """A client of the server, new for each test."""
-    yield await server.make_client()
+    return await server.make_client()

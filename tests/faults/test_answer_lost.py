@@ -6,7 +6,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 from app.embedded.postgres import EmbeddedPostgres
 from tests.support.cutting import Cut, CuttingProxy, run_proxy
@@ -40,7 +39,7 @@ class Setting:
         return int(row["count"])
 
 
-@pytest_asyncio.fixture
+@pytest.fixture
 async def setting(durable_postgres: EmbeddedPostgres) -> AsyncIterator[Setting]:
     """The setting."""
     async with run_proxy(durable_postgres.url) as (proxy, url), open_grove(url) as grove:
