@@ -47,6 +47,7 @@ KINDS: dict[type[Exception], Kind] = {
     errors.QueryTimedOut: Kind(503, "query-timeout", "The question took too long"),
     errors.SourceUnfit: Kind(502, "source-unfit", "The attached database cannot be read as it is"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),
+    errors.BodyTooSlow: Kind(408, "body-too-slow", "The body took too long to arrive"),
     errors.UnsupportedBody: Kind(415, "unsupported-body", "The body's type or encoding is not taken here"),
 }
 HTTP_KINDS: dict[int, Kind] = {

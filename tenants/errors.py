@@ -99,6 +99,13 @@ class BodyTooLarge(GroveError):
         self.limit_bytes = limit_bytes
 
 
+class BodyTooSlow(GroveError):
+    """The body did not arrive within its time."""
+
+    def __init__(self, limit_s: int) -> None:
+        super().__init__(f"The body must arrive within {limit_s} seconds.")
+
+
 class UnsupportedBody(GroveError):
     """The body's media type or encoding is none that this path takes."""
 

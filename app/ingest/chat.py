@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from app.ingest.event import ChatPart, Event
+from app.ingest.limits import fit_amount
 from app.ingest.wire import AgentProperties, LeadProperties, MessageProperties, WireEvent
 
 STEPS = ("page_loaded", "widget_opened", "requested_human", "pressed_accept", "pressed_callback", "pressed_continue")
@@ -32,12 +33,15 @@ _STEP_PARTS = [ChatPart(step=index) for index in range(len(STEPS))]
 def read_chat(wire: WireEvent) -> ChatPart:
     """Read a chat event's own properties.
 
-    Errors: msgspec.DecodeError.
+    Errors: msgspec.DecodeError, Refusal.
     """
     step = _STEP_INDEX.get(wire.name)
     if step is not None:
         return _STEP_PARTS[step]
-    return ChatPart(properties=_decoders[wire.name].decode(wire.properties))
+    said = _decoders[wire.name].decode(wire.properties)
+    if isinstance(said, MessageProperties) and said.cost is not None:
+        said = msgspec.structs.replace(said, cost=fit_amount(said.cost, "/properties/cost"))
+    return ChatPart(properties=said)
 
 
 Rows = list[tuple[Any, ...]]

@@ -4,6 +4,7 @@ The common event is cleared by a few scans of its bytes; only one that looks sus
 """
 
 import re
+from decimal import Decimal
 
 import msgspec
 
@@ -13,6 +14,8 @@ MAX_EVENT_BYTES = 131_072
 MAX_DEPTH = 12
 MAX_KEYS = 1_000
 MAX_STRING = 32_768
+MAX_AMOUNT = Decimal(10) ** 14
+_MICRO = Decimal("0.000001")
 _INT64 = 2**63
 # A number with an exponent, or with more digits than 64 bits are sure to hold: looked at closely.
 _SUSPICIOUS = re.compile(rb"[:,\[]\s*-?[0-9.]+[eE]|[0-9]{19}")
@@ -44,6 +47,16 @@ def check_numbers(properties: bytes, pointer: str) -> None:
     """
     if _SUSPICIOUS.search(properties) is not None:
         _Walk().visit(_decode(properties), pointer, 2)
+
+
+def fit_amount(amount: Decimal, pointer: str) -> Decimal:
+    """Round an amount to the six decimals that numeric(20, 6) keeps.
+
+    Errors: Refusal if it is no number or too large.
+    """
+    if not amount.is_finite() or abs(amount) >= MAX_AMOUNT:
+        raise Refusal(Code.NUMBER_OUT_OF_RANGE, pointer, "An amount must be less than 10^14.")
+    return amount.quantize(_MICRO)
 
 
 class _Walk:

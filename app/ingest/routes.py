@@ -4,6 +4,7 @@ An ASGI application rather than a Litestar handler: on this path the framework's
 than ours. `app.api.collection_docs` describes it to OpenAPI.
 """
 
+import re
 from datetime import timedelta
 
 import msgspec
@@ -39,6 +40,8 @@ _PREFLIGHT = [
     (b"access-control-max-age", b"86400"),
     (b"content-length", b"0"),
 ]
+_EXPOSED = (b"access-control-expose-headers", b"retry-after, x-request-id")
+_KEY = re.compile(rb"grv_[pasw]_[0-9A-Za-z]{32}_[0-9A-Za-z]{6}")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -73,17 +76,24 @@ class Collection:
         _require_media_type(scope)
         key = header_key(scope) or query_key(scope)
         principal = await self._keyring.verify(key) if key is not None else None
+        if principal is not None:
+            self._admit(principal, scope)
         body = await read_body(scope, receive)
-        principal = principal or await self._verify_body_key(body)
-        state["client_id"] = principal.client_id
-        cors = check_origin(principal, scope)
+        if principal is None:
+            principal = await self._verify_body_key(body)
+            self._admit(principal, scope)
         client = await self._client(principal)
         answer = await self._commit.submit(client.placement, self._read(body, principal, client, scope))
         self._count(answer)
         content = _encode(answer)
-        headers = [_JSON, (b"content-length", b"%d" % len(content)), *cors]
+        headers = [_JSON, (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": content, "more_body": False})
+
+    def _admit(self, principal: Principal, scope: HTTPScope) -> None:
+        """Note whose request it is, and let a browser at an allowed origin read the answer, be it an error."""
+        scope["state"]["client_id"] = principal.client_id
+        scope["state"]["cors"] = check_origin(principal, scope)
 
     async def _answer_preflight(self, scope: HTTPScope, send: Send) -> None:
         # A preflight brings no key but one in the URL; the request that follows is checked in any case.
@@ -158,17 +168,17 @@ def check_origin(principal: Principal, scope: HTTPScope) -> list[tuple[bytes, by
         return []
     origin = header(scope, b"origin")
     if not principal.origins:
-        return [] if origin is None else [(b"access-control-allow-origin", b"*")]
+        return [] if origin is None else [(b"access-control-allow-origin", b"*"), _EXPOSED]
     if origin is None or origin.decode("latin-1").lower() not in principal.origins:
         raise OriginRefused("This key may only be used from its allowed origins.")
-    return [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
+    return [(b"access-control-allow-origin", origin), (b"vary", b"origin"), _EXPOSED]
 
 
 def _refused(raw: bytes, index: int, refusal: Refusal) -> Refused:
     answer = Rejected(
         index=index, event_id=_event_id(raw), code=refusal.code, pointer=refusal.pointer, detail=refusal.detail
     )
-    return Refused(answer=answer, body=raw)
+    return Refused(answer=answer, body=_KEY.sub(b"grv_redacted", raw) if b"grv_" in raw else raw)
 
 
 def _event_id(raw: bytes) -> str | None:

@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from app.ingest.chat import fold_chat
-from app.ingest.event import EVENT_COLUMNS, Event
+from app.ingest.event import EVENT_COLUMNS, Arrival, Event
 from app.ingest.flush import Flush, Settled, Submission, answers, count_outcomes, refuse_stored, settle
 from app.ingest.outcomes import IngestAnswer
 from app.ingest.steps import uuid7
@@ -25,6 +25,7 @@ from tenants.errors import StoreUnavailable
 from tenants.placement import Placement, Purpose
 
 GIVE_UP_S = 8.0
+LAST_TRY_S = 2.0
 FIRST_PAUSE_S = 0.05
 LAST_PAUSE_S = 0.5
 QUARANTINE_COLUMNS = (
@@ -33,6 +34,10 @@ QUARANTINE_COLUMNS = (
 _SQL = Path(__file__).parent / "sql"
 
 log = structlog.get_logger()
+
+
+# What the driver or the database say of content that they cannot take; the driver's own errors are ValueErrors.
+UNSTORABLE = (asyncpg.DataError, asyncpg.CheckViolationError, ValueError, OverflowError)
 
 
 class _Unstorable(Exception):
@@ -50,12 +55,22 @@ class PostgresSink:
 
         Errors: StoreUnavailable if the database stays away for GIVE_UP_S; then it is not known to be stored.
         """
+        try:
+            async with asyncio.timeout(GIVE_UP_S + LAST_TRY_S):
+                return await self._persist(placement, flush)
+        except TimeoutError as error:
+            raise StoreUnavailable from error
+
+    async def _persist(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
         give_up_at, pause, again = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, False
         while True:
             try:
                 return await self._attempt(placement, flush, again=again)
             except _Unstorable:
-                refuse_stored(flush, await self._find_unstorable(placement, flush))
+                found = await self._find_unstorable(placement, flush)
+                if not found:
+                    raise  # each can be stored, all together cannot: that is a fault of ours, not of an event
+                refuse_stored(flush, found)
             except (StoreUnavailable, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError) as error:
                 # A unique violation can only be this flush's own counts: an earlier attempt committed after all.
                 if time.monotonic() > give_up_at:
@@ -69,32 +84,51 @@ class PostgresSink:
             if again and await db.fetchval(_statement(placement, "recall_flush"), flush.id):
                 settled = await _recall(db, flush)
             else:
-                try:
-                    settled = await _write(db, flush)
-                except (asyncpg.DataError, asyncpg.CheckViolationError, UnicodeError) as error:
-                    raise _Unstorable from error
+                settled = await _write_checked(db, flush)
         return answers(flush, settled)
 
     async def _find_unstorable(self, placement: Placement, flush: Flush) -> set[int]:
-        """Try each event alone, each in a transaction that is taken back, and return the ids of those refused."""
-        found = set()
-        for submission in flush.submissions:
-            for event in submission.events:
-                alone = Submission(arrival=submission.arrival, events=[event], refused=[])
-                try:
-                    async with self._databases.unit(placement, Purpose.WRITE) as db:
-                        await _write(db, Flush(id=flush.id, submissions=[alone]))
-                        raise _TakenBack  # noqa: TRY301 - the way to roll a unit of work back
-                except _TakenBack:
-                    continue
-                except (asyncpg.DataError, asyncpg.CheckViolationError, UnicodeError) as error:
-                    log.warning("event_unstorable", client_id=placement.tenant_id, error=type(error).__name__)
-                    found.add(id(event))
-        return found
+        """Find the events that the database refuses, by halves, and return their `id()`."""
+        pairs = [(submission.arrival, event) for submission in flush.submissions for event in submission.events]
+        return await self._search(placement, flush.id, pairs)
+
+    async def _search(self, placement: Placement, flush_id: int, pairs: list[tuple[Arrival, Event]]) -> set[int]:
+        error = await self._try(placement, flush_id, pairs)
+        if error is None:
+            return set()
+        if len(pairs) == 1:
+            log.warning("event_unstorable", client_id=placement.tenant_id, error=type(error).__name__)
+            return {id(pairs[0][1])}
+        middle = len(pairs) // 2
+        return {
+            *await self._search(placement, flush_id, pairs[:middle]),
+            *await self._search(placement, flush_id, pairs[middle:]),
+        }
+
+    async def _try(
+        self, placement: Placement, flush_id: int, pairs: list[tuple[Arrival, Event]]
+    ) -> BaseException | None:
+        """Write events in a transaction that is taken back; return why the database refuses them, if it does."""
+        submissions = [Submission(arrival=arrival, events=[event], refused=[]) for arrival, event in pairs]
+        try:
+            async with self._databases.unit(placement, Purpose.WRITE) as db:
+                await _write_checked(db, Flush(id=flush_id, submissions=submissions))
+                raise _TakenBack  # noqa: TRY301 - the way to roll a unit of work back
+        except _TakenBack:
+            return None
+        except _Unstorable as found:
+            return found.__cause__
 
 
 class _TakenBack(Exception):
     pass
+
+
+async def _write_checked(db: TenantConnection, flush: Flush) -> Settled:
+    try:
+        return await _write(db, flush)
+    except UNSTORABLE as error:
+        raise _Unstorable from error
 
 
 async def _write(db: TenantConnection, flush: Flush) -> Settled:

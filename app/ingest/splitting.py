@@ -51,13 +51,13 @@ def diagnose(raw: bytes) -> Refusal | None:
     except RecursionError:
         return Refusal(Code.TOO_DEEP, "", "Nested too deeply.")
     except msgspec.DecodeError:
-        return Refusal(Code.LONE_SURROGATE, _surrogate_pointer(raw), "A string holds half of a surrogate pair.")
+        return _diagnose_surrogate(raw)
     return None
 
 
 def _require_syntax(raw: bytes) -> None:
     try:
-        json.loads(raw.decode(errors="replace"), parse_constant=_refuse_constant)
+        json.loads(raw.decode(errors="replace"), parse_constant=_refuse_constant, parse_int=str)
     except RecursionError:
         return
     except ValueError as error:
@@ -93,8 +93,13 @@ def _finish(text: bytes, parts: list[bytes], start: int, end: int) -> list[bytes
     return [*parts, last] if last or parts else []
 
 
-def _surrogate_pointer(raw: bytes) -> str:
-    return _find_surrogate(json.loads(raw), "") or ""
+def _diagnose_surrogate(raw: bytes) -> Refusal:
+    try:
+        # Python refuses to make integers of thousands of digits; here none is needed.
+        pointer = _find_surrogate(json.loads(raw, parse_int=str), "") or ""
+    except RecursionError:
+        return Refusal(Code.TOO_DEEP, "", "Nested too deeply.")
+    return Refusal(Code.LONE_SURROGATE, pointer, "A string holds half of a surrogate pair.")
 
 
 def _find_surrogate(value: object, pointer: str) -> str | None:

@@ -8,7 +8,6 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeVar
@@ -19,13 +18,12 @@ from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.chat import CHAT_EVENTS, read_chat
 from app.ingest.event import Arrival, Event
-from app.ingest.limits import check_limits, check_numbers, escape
+from app.ingest.limits import check_limits, check_numbers, escape, fit_amount
 from app.ingest.outcomes import Code, Refusal
 from app.ingest.splitting import diagnose
 from app.ingest.wire import Context, Page, SchemaRef, Utm, WireEvent
 
 FUTURE_ALLOWED = timedelta(hours=1)
-MAX_AMOUNT = Decimal(10) ** 14
 _decode = msgspec.json.Decoder(WireEvent).decode
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _NAMED = re.compile(r"^Object (?P<kind>missing required|contains unknown) field `(?P<name>[^`]*)`$")
@@ -44,7 +42,7 @@ def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival) -> Event:
     body = bytes(raw)
     wire = decode_event(body)
     occurred_at = check_time(wire.occurred_at, arrival)
-    amount = check_amount(wire.amount)
+    amount = None if wire.amount is None else fit_amount(wire.amount, "/amount")
     event_id, tracked = identify(wire.event_id, index, arrival)
     properties = check_properties(wire.properties)
     chat = None
@@ -136,13 +134,6 @@ def check_time(occurred_at: datetime | None, arrival: Arrival) -> datetime:
     return occurred_at
 
 
-def check_amount(amount: Decimal | None) -> Decimal | None:
-    """Bound an amount to what numeric(20, 6) holds."""
-    if amount is not None and not (amount.is_finite() and abs(amount) < MAX_AMOUNT):
-        raise Refusal(Code.NUMBER_OUT_OF_RANGE, "/amount", "An amount must be less than 10^14.")
-    return amount
-
-
 def check_properties(raw: msgspec.Raw) -> str:
     """Require an object, and return it as text for a jsonb column."""
     text = bytes(raw)
@@ -151,7 +142,10 @@ def check_properties(raw: msgspec.Raw) -> str:
     if not text.startswith(b"{"):
         raise Refusal(Code.WRONG_TYPE, "/properties", "Expected `object`.")
     check_numbers(text, "/properties")
-    return text.decode()
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:  # raw JSON is not looked into when it is decoded
+        raise Refusal(Code.INVALID_UTF8, "/properties", f"Not UTF-8 at byte {error.start}.") from error
 
 
 def identify(given: str | None, index: int, arrival: Arrival) -> tuple[UUID, bool]:

@@ -141,9 +141,9 @@ async def test_gzip_is_taken_and_a_bomb_is_not(shop: Shop) -> None:
     bomb = gzip.compress(b" " * (MAX_BODY_BYTES + 1))
     refused = await shop.send(bomb, **{"Content-Encoding": "gzip"})
     assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
-    many = gzip.compress(b" " * 100_000) * (MAX_BODY_BYTES // 100_000 + 1)
-    assert (await shop.send(many, **{"Content-Encoding": "gzip"})).status_code == 413
-    for broken in (packed[:-5], b"not gzip"):
+    several = gzip.compress(b" " * 1_000_000) * (MAX_BODY_BYTES // 1_000_000 + 1)
+    assert (await shop.send(several, **{"Content-Encoding": "gzip"})).status_code == 413
+    for broken in (packed[:-5], b"not gzip", gzip.compress(b"") * 200_000):
         refused = await shop.send(broken, **{"Content-Encoding": "gzip"})
         assert (refused.status_code, refused.json()["code"]) == (400, "invalid_gzip")
 
@@ -195,6 +195,24 @@ async def test_a_browser_key_works_from_its_origins_only(shop: Shop) -> None:
         assert "access-control-allow-origin" not in answer.headers
 
 
+async def test_an_allowed_origin_may_read_what_is_wrong(shop: Shop) -> None:
+    key = await shop.make_key(kind="browser", origins=["https://shop.example"])
+    headers = {"X-API-Key": key, "Origin": "https://shop.example"}
+    answer = await shop.http.post(PATH, content=b"{", headers=headers)
+    assert answer.status_code == 400
+    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "retry-after" in answer.headers["access-control-expose-headers"]
+
+
+async def test_a_key_in_a_refused_event_is_not_kept(shop: Shop) -> None:
+    key = await shop.make_key(kind="browser")
+    sent = event(api_key=key, name=7)
+    answer = await shop.http.post(PATH, content=json.dumps(sent))
+    assert answer.json()["rejected"][0]["code"] == "wrong_type"
+    rows = await shop.rows("SELECT body FROM {{schema}}.quarantine WHERE event_id = $1", sent["event_id"])
+    assert [json.loads(row["body"]) for row in rows] == [sent | {"api_key": "grv_redacted"}]
+
+
 async def test_a_browser_key_cannot_read(shop: Shop) -> None:
     answer = await shop.http.get("/api/maple/funnel", headers=shop.client.browser)
     assert answer.status_code == 403
@@ -226,5 +244,5 @@ async def test_a_suspended_client_sends_and_reads_nothing_until_it_is_resumed(sh
 async def wait_for_status(shop: Shop, client: MadeClient, status: int) -> None:
     """Send until the answer has this status; a change reaches every process within a second."""
     async with asyncio.timeout(3):
-        while (await shop.http.post(PATH, json=event(), headers=client.server)).status_code != status:
+        while (await shop.http.post(PATH, json=event(), headers=client.server)).status_code != status:  # noqa: ASYNC110
             await asyncio.sleep(0.02)

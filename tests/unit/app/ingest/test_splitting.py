@@ -62,6 +62,21 @@ def test_an_event_nested_beyond_measure_costs_nobody_its_neighbours() -> None:
     assert found.code is Code.TOO_DEEP
 
 
+def test_a_number_of_thousands_of_digits_beside_a_lone_surrogate_refuses_neither_request_nor_neighbours() -> None:
+    long = b'{"n":' + b"9" * 5000 + b"}"
+    both = b'{"name":"\\ud800","n":' + b"9" * 5000 + b"}"
+    assert [bytes(raw) for raw in split_events(b"[" + b",".join([b"1", long, both]) + b"]")] == [b"1", long, both]
+    found = diagnose(both)
+    assert found is not None
+    assert (found.code, found.pointer) == (Code.LONE_SURROGATE, "/name")
+
+
+def test_depth_behind_a_lone_surrogate_is_named_too() -> None:
+    found = diagnose(b'{"name":"\\ud800","a":' + b"[" * 20_000 + b"]" * 20_000 + b"}")
+    assert found is not None
+    assert found.code is Code.TOO_DEEP
+
+
 @pytest.mark.parametrize(
     ("raw", "code", "pointer"),
     [

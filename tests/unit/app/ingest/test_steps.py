@@ -62,6 +62,16 @@ def column(event: Event, name: str) -> Any:
         (b'{"name":"x","properties":{"a":-1E+400}}', Code.NUMBER_OUT_OF_RANGE, "/properties/a"),
         (b'{"name":"x","amount":1e400}', Code.NUMBER_OUT_OF_RANGE, "/amount"),
         ({"name": "x", "amount": "NaN"}, Code.NUMBER_OUT_OF_RANGE, "/amount"),
+        (
+            {"name": "chat_message", "session_id": "s", "properties": {"role": "bot", "cost": "1e200000"}},
+            Code.NUMBER_OUT_OF_RANGE,
+            "/properties/cost",
+        ),
+        (
+            {"name": "chat_message", "session_id": "s", "properties": {"role": "bot", "cost": "NaN"}},
+            Code.NUMBER_OUT_OF_RANGE,
+            "/properties/cost",
+        ),
         ({"name": "x", "amount": 10**14}, Code.NUMBER_OUT_OF_RANGE, "/amount"),
         ({"name": "x", "currency": "euro"}, Code.INVALID, "/currency"),
         ({"name": "x", "properties": []}, Code.WRONG_TYPE, "/properties"),
@@ -134,7 +144,7 @@ def test_everything_that_is_sent_reaches_its_column() -> None:
         "browser": "Firefox",
         "os": "Android",
         "country": "DE",
-        "amount": "12.50",
+        "amount": "12.500000",
         "currency": "EUR",
         "schema_name": "shop",
         "schema_version": "2",
@@ -179,3 +189,10 @@ def test_the_limits_are_inclusive() -> None:
     read({"name": "x", "occurred_at": (NOW - timedelta(days=730)).isoformat()})
     body = b'{"name":"x","properties":{}}'
     read(body + b" " * (MAX_EVENT_BYTES - len(body)))
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("1e-30000", "0.000000"), ("12.3456785", "12.345678"), ("-0.1", "-0.100000"), ("7", "7.000000")]
+)
+def test_amounts_are_kept_to_the_millionth(sent: str, kept: str) -> None:
+    assert str(column(read({"name": "x", "amount": sent}), "amount")) == kept
