@@ -7,7 +7,7 @@ Called by the routes, the CLI, bootstrap and onboarding. What changes is told to
 import re
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from sqlalchemy import func, select
@@ -173,10 +173,18 @@ def _check(new: NewKey, now: datetime) -> None:
         for index, origin in enumerate(new.origins)
         if not check_origin(origin)
     ]
-    if new.expires_at is not None and new.expires_at <= now:
+    if new.expires_at is not None and not _is_later(new.expires_at, now):
         errors.append(("/expires_at", "A new key must expire in the future."))
     if errors:
         raise InputRefused("The key cannot be made like this.", errors=errors)
+
+
+def _is_later(at: datetime, now: datetime) -> bool:
+    """Tell whether a time is in the future, and before time ends everywhere."""
+    try:
+        return at.astimezone(UTC) > now
+    except OverflowError:
+        return False
 
 
 async def _get_row(session: AsyncSession, client_id: str | None, key_id: uuid.UUID) -> ApiKey:

@@ -3,7 +3,6 @@
 Called by bootstrap (`main`), by the CLI and by onboarding; the serving login owns nothing and can read no client.
 """
 
-import re
 from pathlib import Path
 
 import asyncpg
@@ -21,6 +20,7 @@ from provisioning.roles import (
     lock_server,
     may_make_roles,
 )
+from provisioning.validation import is_server_name
 from provisioning.work import administrator
 from tenants.control import SERVING_LOGIN, ControlPlane
 from tenants.errors import AlreadyTaken, DatabaseRefused, InputRefused
@@ -31,7 +31,6 @@ from tenants.vault import Vault
 
 NO_ROLES = "The login of the given URL may make no roles, so it serves the client itself and sees all that it may see."
 
-_SERVER_NAME = re.compile(r"[a-z][a-z0-9-]{0,38}")
 _GRANTS = Path(__file__).parent / "sql" / "serving_grants.sql"
 
 
@@ -62,7 +61,7 @@ async def add_server(session: AsyncSession, name: str, admin_url: str, *, vault:
     Shape: needs an administrator's session. Its database holds the clients of kind `schema`.
     Errors: InputRefused (`/name`), AlreadyTaken, DatabaseRefused (`/url`).
     """
-    if _SERVER_NAME.fullmatch(name) is None:
+    if not is_server_name(name):
         raise InputRefused("A server's name has lower-case letters, digits and hyphens.", field="/name")
     if await session.get(Server, name) is not None:
         raise AlreadyTaken("There is a server of this name.", field="/name")

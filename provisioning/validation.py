@@ -41,6 +41,7 @@ _MAX_DASHBOARDS = 100
 _COLOUR = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
 _HOST_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9.-]{1,253})")
+_SERVER_NAME = re.compile(r"[a-z][a-z0-9-]{0,38}")
 _DASHBOARD = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -84,6 +85,11 @@ def is_host_name(text: str) -> bool:
     labels = text.split(".")
     named = all(_HOST_LABEL.fullmatch(label) for label in labels)
     return text == "localhost" or (named and len(text) <= _MAX_HOST and len(labels) > 1 and not labels[-1].isdigit())
+
+
+def is_server_name(text: str) -> bool:
+    """Tell whether a server may be registered under a name; those that were given for one client are called else."""
+    return _SERVER_NAME.fullmatch(text) is not None
 
 
 def _refuse(faults: list[Fault]) -> None:
@@ -151,7 +157,9 @@ def _placement_faults(placement: NewPlacement) -> Iterator[Fault]:
         return
     if placement.kind == PlacementKind.SCHEMA and placement.url is not None:
         yield "/placement/url", "A schema is made on a registered server; a URL goes with kind database or external."
-    if placement.url is not None and placement.server is not None:
+    if placement.server is not None and not is_server_name(placement.server):
+        yield "/placement/server", "There is no server of this name."
+    elif placement.url is not None and placement.server is not None:
         yield "/placement/server", "Give either a URL or a server."
     given = {"sourceTimezone": placement.source_timezone, "schema": placement.schema,
              "tables": placement.tables or None, "columns": placement.columns or None}  # fmt: skip

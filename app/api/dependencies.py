@@ -14,6 +14,7 @@ from app.api.idempotency import provide_idempotency
 from provisioning.audit import Actor
 from tenants.control import ControlPlane
 from tenants.errors import ClientSuspended, Forbidden, NotFound
+from tenants.ids import is_client_id
 from tenants.keyring import Principal
 from tenants.keys import Scope
 from tenants.models import Client
@@ -36,6 +37,8 @@ async def provide_managed(
 
     Errors: NotFound, also for another client; Forbidden; ClientSuspended for its own keys while it is suspended.
     """
+    if not is_client_id(client_id):
+        raise NotFound("No such client.")
     async with control.session() as session:
         client = await session.get(Client, client_id)
     if client is None:

@@ -6,6 +6,7 @@ Called by every route that lists; a cursor is opaque to callers and holds the so
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ Row = TypeVar("Row")
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+_BIGINT = 2**63
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many to answer with at most.")]
 Cursor = Annotated[str | None, QueryParameter(description="`meta.next` of the page before.")]
@@ -56,6 +58,31 @@ def decode_cursor(cursor: str | None, kind: type[T]) -> T | None:
     if cursor is None:
         return None
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
-    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        key = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
+        _check_storable(key)
+    except (binascii.Error, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise InputRefused("This is no cursor of this list.", field="cursor", code="bad_cursor") from error
+    return key
+
+
+def _check_storable(part: object) -> None:
+    """Refuse what no column of a database could hold, so that nothing of the kind is ever asked for.
+
+    Errors: ValueError, OverflowError.
+    """
+    match part:
+        case datetime():
+            if part.tzinfo is None:
+                raise ValueError("a time without a zone")
+            part.astimezone(UTC)
+        case int():
+            if not -_BIGINT <= part < _BIGINT:
+                raise OverflowError("a number beyond 64 bits")
+        case str():
+            if "\0" in part:
+                raise ValueError("a text with NUL")
+        case tuple():
+            for each in part:
+                _check_storable(each)
+        case msgspec.Struct():
+            _check_storable(msgspec.structs.astuple(part))
