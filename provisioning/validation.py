@@ -4,7 +4,6 @@ Called by `provisioning.onboarding` and `provisioning.lifecycle`; what only a da
 """
 
 import re
-import zoneinfo
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from provisioning.requests import Branding, ClientChange, NewClient, NewPlacemen
 from tenants.errors import InputRefused
 from tenants.ids import is_client_id
 from tenants.placement import PlacementKind
+from tenants.zones import zone_names
 
 Fault = tuple[str, str]
 
@@ -110,9 +110,7 @@ def _name_faults(name: str) -> Iterator[Fault]:
 
 
 def _zone_faults(pointer: str, zone: str) -> Iterator[Fault]:
-    try:
-        zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+    if zone not in zone_names():
         yield pointer, "This is no time zone of the IANA database, such as Europe/Paris."
 
 

@@ -5,20 +5,15 @@ a day is the same day whatever zone data an attached server has, and one with 23
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
 from itertools import pairwise
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from tenants.errors import InputRefused
+from tenants.zones import zone_names
 
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
-
-
-@cache
-def _zone_names() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def get_zone(name: str, *, field: str) -> ZoneInfo:
@@ -26,7 +21,7 @@ def get_zone(name: str, *, field: str) -> ZoneInfo:
 
     Errors: InputRefused naming `field`.
     """
-    if name not in _zone_names():
+    if name not in zone_names():
         message = "Unknown time zone; give an IANA name such as Europe/Berlin."
         raise InputRefused(message, field=field, code="unknown_timezone")
     return ZoneInfo(name)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -21,6 +21,7 @@ from app.transfer.tables import TABLES, find_table
 from tenants.databases import Databases, TenantConnection
 from tenants.errors import StoreUnavailable
 from tenants.placement import Placement, PlacementKind, Purpose, SourceMap
+from tenants.zones import zone_names
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +69,7 @@ def read_names(path: Path | None, *, schema: str | None, timezone: str | None) -
 
 
 def _check(names: SourceMap) -> None:
-    if names.timezone not in available_timezones():
+    if names.timezone not in zone_names():
         raise ImportRefused(f"There is no time zone {names.timezone!r}; name one like Europe/Berlin.")
     for table in (*names.tables, *names.columns):
         if table not in TABLES:
