@@ -13,6 +13,7 @@ from tenants.errors import BodyTooLarge, BodyTooSlow, InputRefused, UnsupportedB
 MAX_BODY_BYTES = 5 * 1024 * 1024
 # Who is cut off while sending sees a broken connection instead of the answer: so much more is read, and not kept.
 _DISCARDED_BYTES = 4 * MAX_BODY_BYTES
+_DISCARDING_S = 2.0
 _DISCARD_S = 2
 _GZIP = 16 + zlib.MAX_WBITS
 MAX_GZIP_MEMBERS = 16
@@ -60,7 +61,7 @@ async def _receive_all(receive: Receive, limit_bytes: int) -> bytes:
 async def _discard(receive: Receive) -> None:
     left = _DISCARDED_BYTES
     with suppress(TimeoutError):
-        async with asyncio.timeout(_DISCARD_S):
+        async with asyncio.timeout(_DISCARDING_S):
             while left > 0:
                 message = await receive()
                 if message["type"] != "http.request" or not message.get("more_body", False):
