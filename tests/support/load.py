@@ -65,14 +65,15 @@ class Connection:
     async def read(self) -> Answer:
         """Read one answer.
 
-        Errors: ConnectionEnded.
+        Errors: ConnectionEnded; TimeoutError after HANG_S.
         """
         received = b""
         try:
-            received = await self._reader.readuntil(b"\r\n\r\n")
-            status, *lines = received.decode().rstrip().split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-            body = await self._reader.readexactly(int(headers.get("content-length", 0)))
+            async with asyncio.timeout(HANG_S):
+                received = await self._reader.readuntil(b"\r\n\r\n")
+                status, *lines = received.decode().rstrip().split("\r\n")
+                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+                body = await self._reader.readexactly(int(headers.get("content-length", 0)))
         except asyncio.IncompleteReadError as error:
             raise ConnectionEnded(received + error.partial) from error
         except ConnectionError as error:
@@ -178,8 +179,7 @@ class Load:
     async def _try(self, connection: Connection, body: bytes) -> Outcome:
         started = time.monotonic()
         try:
-            async with asyncio.timeout(HANG_S):
-                answer = await connection.post(body, self._headers)
+            answer = await connection.post(body, self._headers)
         except ConnectionEnded as ended:
             if ended.received:
                 self.cut_answers.append(ended.received)
