@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.audit import Actor, record
 from tenants.errors import InputRefused, NotFound, WrongState
 from tenants.keys import SCOPES, KeyKind, hash_key, mint_key
-from tenants.models import ApiKey
+from tenants.models import ApiKey, Client
 from tenants.revocations import revoke
 
 MAX_OVERLAP_S = 30 * 86_400
@@ -61,9 +61,11 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 async def create_key(session: AsyncSession, new: NewKey, actor: Actor, *, now: datetime) -> KeyView:
     """Make a key; `key` of the answer is the only place where it can ever be read.
 
-    Errors: InputRefused (`/kind`, `/name`, `/origins/<i>`, `/expires_at`).
+    Errors: InputRefused (`/kind`, `/name`, `/origins/<i>`, `/expires_at`); NotFound without the client; WrongState
+    while it is being deleted.
     """
     _check(new, now)
+    await _require_kept(session, new.client_id)
     row, key = new_key_row(new, now=now)
     session.add(row)
     record(session, actor, "key.create", new.client_id, key_id=str(row.id), kind=new.kind.name.lower(), name=new.name)
@@ -90,10 +92,12 @@ async def rotate_key(
 ) -> KeyView:
     """Make a successor of a key; the old one ends after `overlap_s` (0: at once).
 
-    Errors: NotFound; WrongState if it is revoked, expired or replaced already; InputRefused (`/overlap_s`).
+    Errors: NotFound; WrongState if it is revoked, expired or replaced already, or its client is being deleted;
+    InputRefused (`/overlap_s`).
     """
     if not 0 <= overlap_s <= MAX_OVERLAP_S:
         raise InputRefused(f"The overlap must be from 0 to {MAX_OVERLAP_S} seconds.", field="/overlap_s")
+    await _require_kept(session, client_id)
     old = await _get_row(session, client_id, key_id)
     if old.revoked_at is not None or old.replaced_by is not None or (old.expires_at or now) < now:
         raise WrongState("Only a key that is in use can be rotated.")
@@ -185,6 +189,17 @@ def _is_later(at: datetime, now: datetime) -> bool:
         return at.astimezone(UTC) > now
     except OverflowError:
         return False
+
+
+async def _require_kept(session: AsyncSession, client_id: str | None) -> None:
+    """Refuse new keys to a client that is being deleted, and keep it from being deleted meanwhile."""
+    if client_id is None:
+        return
+    client = await session.get(Client, client_id, with_for_update={"read": True}, populate_existing=True)
+    if client is None:
+        raise NotFound("No such client.")
+    if client.status == "deleting":
+        raise WrongState("The client is being deleted; restore it first.")
 
 
 async def _get_row(session: AsyncSession, client_id: str | None, key_id: uuid.UUID) -> ApiKey:

@@ -14,7 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import GROVE, Actor, record
 from provisioning.onboarding import check_domain_free
-from provisioning.operations import NewOperation, add_finished_operation, add_operation, find_open_operation
+from provisioning.operations import (
+    NewOperation,
+    add_finished_operation,
+    add_operation,
+    find_last_operation,
+    find_open_operation,
+)
 from provisioning.plans import CHECK, CREATE, PLANS, REMOVE
 from provisioning.requests import ClientChange
 from provisioning.validation import check_client_change
@@ -22,16 +28,21 @@ from tenants.errors import NotFound, WrongState
 from tenants.models import Client, Operation
 from tenants.revocations import revoke
 
+DELETE = "client.delete"
+
 
 async def change_client(
     session: AsyncSession, client_id: str, change: ClientChange, actor: Actor, *, now: datetime
 ) -> list[str]:
     """Change what is given and return the names of what then differs.
 
-    Errors: NotFound; InputRefused with a pointer per fault; AlreadyTaken (`/domain`).
+    Errors: NotFound; InputRefused with a pointer per fault; AlreadyTaken (`/domain`); WrongState while it is being
+    deleted.
     """
     check_client_change(change)
     client = await _lock_client(session, client_id)
+    if client.status == "deleting":
+        raise WrongState("The client is being deleted; restore it first.")
     wanted = {
         "name": change.name, "timezone": change.timezone, "domain": change.domain,
         "branding": UNSET if change.branding is UNSET else change.branding.stored(),
@@ -81,7 +92,8 @@ async def delete_client(
     """Shut a client and remove it for good after the grace; until then it can be restored.
 
     Shape: returns the operation `client.delete` (done), or `client.remove` (to be run) where there is no grace. A
-    client that is still being made is not deleted but its onboarding cancelled, and that operation returned.
+    client that is still being made is not deleted but its onboarding cancelled, and that operation returned. Asked
+    twice, the same operation is returned; without grace, what waited for its grace is removed.
     Errors: NotFound.
     """
     client = await _lock_client(session, client_id)
@@ -90,9 +102,10 @@ async def delete_client(
     removal = await find_open_operation(session, client_id, REMOVE)
     if removal is not None:
         return removal
-    if client.delete_after is None:
+    operation_id = await find_last_operation(session, client_id, DELETE) if client.status == "deleting" else None
+    if operation_id is None:
         client.delete_after = now + timedelta(days=grace_days)
-    operation_id = await _set_status(session, client, "deleting", "client.delete", actor, now)
+        operation_id = await _set_status(session, client, "deleting", DELETE, actor, now)
     return operation_id if grace_days > 0 else await request_removal(session, client_id, actor)
 
 

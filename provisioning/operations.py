@@ -131,6 +131,12 @@ async def find_open_operation(session: AsyncSession, client_id: str, kind: str) 
     return (await session.execute(query.order_by(Operation.created_at).limit(1))).scalar_one_or_none()
 
 
+async def find_last_operation(session: AsyncSession, client_id: str, kind: str) -> uuid.UUID | None:
+    """Find the latest operation of a kind on a client, finished or not."""
+    query = select(Operation.id).where(Operation.client_id == client_id, Operation.kind == kind)
+    return (await session.execute(query.order_by(Operation.created_at.desc()).limit(1))).scalar_one_or_none()
+
+
 async def unscoped_due_operations(session: AsyncSession, *, limit: int = 100) -> list[uuid.UUID]:
     """List what a runner should take up now, oldest first.
 

@@ -56,9 +56,7 @@ class KeyDesk:
         """
         return await self._once(
             idempotency,
-            lambda session: rotate_key(
-                session, owner, key_id, self._actor, now=self._clock(), overlap_s=overlap_s
-            ),
+            lambda session: rotate_key(session, owner, key_id, self._actor, now=self._clock(), overlap_s=overlap_s),
         )
 
     async def list(self, owner: str | None, limit: int, cursor: str | None) -> Page[KeyView]:

@@ -252,6 +252,36 @@ async def test_the_audit_log_tells_who_did_what_newest_first(grove: Grove) -> No
     assert "client.change" not in actions
 
 
+async def test_deleting_twice_is_one_deletion(grove: Grove) -> None:
+    made = await grove.make_client("rowan")
+    first = await grove.http.delete(made.path, headers=grove.platform)
+    again = await grove.http.delete(made.path, headers=grove.platform)
+    assert (again.status_code, again.json()) == (200, first.json())
+    entries = (await grove.http.get(f"{made.path}/audit", headers=grove.platform)).json()["data"]
+    assert [entry["action"] for entry in entries].count("client.delete") == 1
+    # Deleted anew after it was taken back, that is another deletion.
+    await post(grove, f"{made.path}/restore", grove.platform)
+    anew = await grove.http.delete(made.path, headers=grove.platform)
+    assert anew.json()["id"] != first.json()["id"]
+
+
+async def test_a_client_that_is_being_deleted_is_not_changed_and_gets_no_keys(grove: Grove) -> None:
+    made = await grove.make_client("spruce")
+    key = (await grove.http.get(f"{made.path}/keys", headers=grove.platform)).json()["data"][0]
+    await grove.http.delete(made.path, headers=grove.platform)
+    for answer in (
+        await grove.http.patch(made.path, json={"name": "Other"}, headers=grove.platform),
+        await post(grove, f"{made.path}/keys", grove.platform, {"kind": "server"}),
+        await post(grove, f"{made.path}/keys/{key['id']}/rotate", grove.platform, {}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state"), answer.text
+        assert "restore" in answer.json()["detail"]
+    revoked = await grove.http.delete(f"{made.path}/keys/{key['id']}", headers=grove.platform)
+    assert revoked.status_code == 204
+    await post(grove, f"{made.path}/restore", grove.platform)
+    assert (await post(grove, f"{made.path}/keys", grove.platform, {"kind": "server"})).status_code == 201
+
+
 @pytest.mark.parametrize("path", ["", "/audit", "/keys"])
 async def test_a_cursor_of_something_else_is_refused(grove: Grove, cedar: MadeClient, path: str) -> None:
     base = cedar.path + path if path else "/api/v1/clients"
