@@ -45,7 +45,7 @@ async def change_client(
         raise WrongState("The client is being deleted; restore it first.")
     wanted = {
         "name": change.name, "timezone": change.timezone, "domain": change.domain,
-        "branding": UNSET if change.branding is UNSET else change.branding.stored(),
+        "branding": UNSET if change.branding is UNSET else change.branding.stored(client.branding),
         "staff": UNSET if change.staff is UNSET else msgspec.to_builtins(change.staff),
         "dashboards": change.dashboards,
     }  # fmt: skip

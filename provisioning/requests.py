@@ -3,6 +3,7 @@
 Decoded by `app.api`, `app.commands` and `provisioning.apply`; judged by `provisioning.validation`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -21,16 +22,20 @@ DOMAIN = Annotated[
 
 
 class Branding(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """How the client's pages look."""
+    """How the client's pages look. In a change, what is left out stays and null takes away."""
 
-    primary_color: Annotated[str | None, Meta(description="`#rgb` or `#rrggbb`.", examples=["#c2410c"])] = None
+    primary_color: Annotated[
+        str | UnsetType | None, Meta(description="`#rgb` or `#rrggbb`; null: none.", examples=["#c2410c"])
+    ] = UNSET
     logo_url: Annotated[
-        str | None, Meta(description="https address of an image.", examples=["https://maple.example/logo.png"])
-    ] = None
+        str | UnsetType | None,
+        Meta(description="https address of an image; null: none.", examples=["https://maple.example/logo.png"]),
+    ] = UNSET
 
-    def stored(self) -> dict[str, Any]:
-        """Give the form in which the registry keeps it."""
-        return {"primaryColor": self.primary_color, "logoUrl": self.logo_url}
+    def stored(self, before: Mapping[str, Any] = {}) -> dict[str, Any]:
+        """Give the form in which the registry keeps it; `before` is what it kept."""
+        given = {"primaryColor": self.primary_color, "logoUrl": self.logo_url}
+        return {name: before.get(name) if value is UNSET else value for name, value in given.items()}
 
 
 class NewPlacement(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -121,9 +121,9 @@ def _domain_faults(domain: str | None) -> Iterator[Fault]:
 
 def _branding_faults(branding: Branding) -> Iterator[Fault]:
     colour, logo = branding.primary_color, branding.logo_url
-    if colour is not None and _COLOUR.fullmatch(colour) is None:
+    if isinstance(colour, str) and _COLOUR.fullmatch(colour) is None:
         yield "/branding/primaryColor", "A colour is #rgb or #rrggbb."
-    if logo is not None and not _is_logo_url(logo):
+    if isinstance(logo, str) and not _is_logo_url(logo):
         yield "/branding/logoUrl", "A logo's URL starts with https:// and holds no user name or password."
 
 

@@ -68,12 +68,13 @@ async def create_client(
     settings: NamedDependency[Settings],
 ) -> Response[OperationView | OnboardedClient]:
     """Store the intent, have it carried out, and answer as far as it got."""
+    new = with_given_database(data, settings.client_databases)
+    examined = await onboarding.examine(dispatcher.control, new)
     async with dispatcher.control.session() as session:
         record = await claim(session, idempotency)
         operation_id = None if record is None else record.operation_id
         if operation_id is None:
-            new = with_given_database(data, settings.client_databases)
-            operation_id = await onboarding.request(session, new, actor)
+            operation_id = await onboarding.request(session, examined, actor)
             await remember(session, idempotency, operation_id=operation_id)
     view = await dispatcher.dispatch(operation_id)
     headers = dispatcher.headers(view)
@@ -137,8 +138,8 @@ async def read_client(
     "/api/v1/clients/{client_id:str}",
     tags=["Clients"],
     summary="Change a client",
-    description="What is left out stays. A client's own admin key may change `branding` and `staff`. Where a client's "
-    "data lives is not changed here.",
+    description="What is left out stays, also within `branding`; null takes away. A client's own admin key may change "
+    "`branding` and `staff`. Where a client's data lives is not changed here.",
 )
 async def update_client(
     data: JSONBody[ClientChange],

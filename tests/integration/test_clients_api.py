@@ -252,6 +252,18 @@ async def test_the_audit_log_tells_who_did_what_newest_first(grove: Grove) -> No
     assert "client.change" not in actions
 
 
+async def test_a_change_of_branding_leaves_the_other_half_of_it_as_it_was(grove: Grove) -> None:
+    logo = "https://yew.example/logo.png"
+    made = await grove.make_client("yew", branding={"primaryColor": "#111", "logoUrl": logo})
+    for change, then in (
+        ({"primaryColor": "#222"}, {"primaryColor": "#222", "logoUrl": logo}),
+        ({}, {"primaryColor": "#222", "logoUrl": logo}),
+        ({"logoUrl": None}, {"primaryColor": "#222", "logoUrl": None}),
+    ):
+        answer = await grove.http.patch(made.path, json={"branding": change}, headers=made.admin)
+        assert (answer.status_code, answer.json()["branding"]) == (200, then), answer.text
+
+
 async def test_deleting_twice_is_one_deletion(grove: Grove) -> None:
     made = await grove.make_client("rowan")
     first = await grove.http.delete(made.path, headers=grove.platform)
