@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -88,12 +89,20 @@ async def list_keys(
 
 
 async def rotate_key(
-    session: AsyncSession, client_id: str | None, key_id: uuid.UUID, actor: Actor, *, now: datetime, overlap_s: int
+    session: AsyncSession,
+    client_id: str | None,
+    key_id: uuid.UUID,
+    actor: Actor,
+    *,
+    now: datetime,
+    overlap_s: int,
+    expires_at: datetime | UnsetType | None = UNSET,
 ) -> KeyView:
     """Make a successor of a key; the old one ends after `overlap_s` (0: at once).
 
+    Shape: without `expires_at` the successor ends when the old one would have; with None never.
     Errors: NotFound; WrongState if it is revoked, expired or replaced already, or its client is being deleted;
-    InputRefused (`/overlap_s`).
+    InputRefused (`/overlap_s`, `/expires_at`).
     """
     if not 0 <= overlap_s <= MAX_OVERLAP_S:
         raise InputRefused(f"The overlap must be from 0 to {MAX_OVERLAP_S} seconds.", field="/overlap_s")
@@ -101,12 +110,17 @@ async def rotate_key(
     old = await _get_row(session, client_id, key_id)
     if old.revoked_at is not None or old.replaced_by is not None or (old.expires_at or now) < now:
         raise WrongState("Only a key that is in use can be rotated.")
-    new = NewKey(kind=KeyKind(old.kind), client_id=client_id, name=old.name, origins=old.origins)
+    ends_at = old.expires_at if expires_at is UNSET else expires_at
+    new = NewKey(
+        kind=KeyKind(old.kind), client_id=client_id, name=old.name, origins=old.origins, expires_at=ends_at
+    )  # fmt: skip
+    if expires_at is not UNSET:
+        _check(new, now)
     row, key = new_key_row(new, now=now)
     session.add(row)
-    ends_at = now + timedelta(seconds=overlap_s)
+    overlap_ends_at = now + timedelta(seconds=overlap_s)
     old.replaced_by = row.id
-    old.expires_at = ends_at if old.expires_at is None else min(old.expires_at, ends_at)
+    old.expires_at = overlap_ends_at if old.expires_at is None else min(old.expires_at, overlap_ends_at)
     revoke(session, "key", str(key_id))
     record(session, actor, "key.rotate", client_id, key_id=str(key_id), new_key_id=str(row.id), overlap_s=overlap_s)
     await session.flush()

@@ -5,12 +5,13 @@ Called by `app.api.keys` once it is known whose keys the caller may manage.
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import Response
 from litestar.di import NamedDependency
+from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.idempotency import Idempotency, claim, remember
@@ -23,6 +24,19 @@ from tenants.revocations import RevocationFeed
 
 CREATED = 201
 _SECRET = {"Cache-Control": "no-store"}
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a key is replaced."""
+
+    overlap_s: Annotated[
+        int, Meta(ge=0, le=2_592_000, description="Seconds for which the old key still works.", examples=[3600])
+    ] = 86_400
+    expires_at: (
+        Annotated[datetime, Meta(tz=True, description="When the successor ends; left out: when the old key would.")]
+        | UnsetType
+        | None
+    ) = UNSET
 
 
 class KeyDesk:
@@ -48,7 +62,7 @@ class KeyDesk:
         return await self._once(idempotency, lambda session: create_key(session, new, self._actor, now=self._clock()))
 
     async def rotate(
-        self, owner: str | None, key_id: UUID, overlap_s: int, idempotency: Idempotency
+        self, owner: str | None, key_id: UUID, rotation: Rotation, idempotency: Idempotency
     ) -> Response[KeyView]:
         """Make a key's successor and answer with it, this once.
 
@@ -56,7 +70,15 @@ class KeyDesk:
         """
         return await self._once(
             idempotency,
-            lambda session: rotate_key(session, owner, key_id, self._actor, now=self._clock(), overlap_s=overlap_s),
+            lambda session: rotate_key(
+                session,
+                owner,
+                key_id,
+                self._actor,
+                now=self._clock(),
+                overlap_s=rotation.overlap_s,
+                expires_at=rotation.expires_at,
+            ),
         )
 
     async def list(self, owner: str | None, limit: int, cursor: str | None) -> Page[KeyView]:

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from app.api.dependencies import DEPENDENCIES
 from app.api.idempotency import Idempotency
-from app.api.key_desk import KeyDesk
+from app.api.key_desk import KeyDesk, Rotation
 from app.api.pages import DEFAULT_LIMIT, Cursor, Limit, Page
 from provisioning.keys import KeyView, NewKey
 from tenants.keyring import Principal
@@ -47,14 +47,6 @@ class PlatformKeyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
     name: Name = ""
     expires_at: Expiry = None
-
-
-class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a key is replaced."""
-
-    overlap_s: Annotated[
-        int, Meta(ge=0, le=2_592_000, description="Seconds for which the old key still works.", examples=[3600])
-    ] = 86_400
 
 
 @post(
@@ -100,7 +92,8 @@ async def list_client_keys(
     "/api/v1/clients/{client_id:str}/keys/{key_id:uuid}/rotate",
     tags=["Keys"],
     summary="Replace a key of a client",
-    description="Makes a successor with the same name, kind and origins; the old key works until the overlap is over.",
+    description="Makes a successor with the same name, kind, origins and end; the old key works until the overlap "
+    "is over.",
 )
 async def rotate_client_key(
     data: JSONBody[Rotation],
@@ -110,7 +103,7 @@ async def rotate_client_key(
     desk: NamedDependency[KeyDesk],
 ) -> Response[KeyView]:
     """Rotate a key."""
-    return await desk.rotate(managed.id, key_id, data.overlap_s, idempotency)
+    return await desk.rotate(managed.id, key_id, data, idempotency)
 
 
 @delete(
@@ -163,7 +156,7 @@ async def list_platform_keys(
     "/api/v1/keys/{key_id:uuid}/rotate",
     tags=["Keys"],
     summary="Replace a platform key",
-    description="Makes a successor with the same name; the old key works until the overlap is over.",
+    description="Makes a successor with the same name and end; the old key works until the overlap is over.",
 )
 async def rotate_platform_key(
     data: JSONBody[Rotation],
@@ -173,7 +166,7 @@ async def rotate_platform_key(
     desk: NamedDependency[KeyDesk],
 ) -> Response[KeyView]:
     """Rotate a key."""
-    return await desk.rotate(None, key_id, data.overlap_s, idempotency)
+    return await desk.rotate(None, key_id, data, idempotency)
 
 
 @delete(

@@ -12,7 +12,8 @@ import msgspec
 from app.api.audit import Audited
 from app.api.client_views import ListedClient, OnboardedClient, ShownClient, ShownPlacement
 from app.api.health import Dependency, Health
-from app.api.keys import KeyRequest, PlatformKeyRequest, Rotation
+from app.api.key_desk import Rotation
+from app.api.keys import KeyRequest, PlatformKeyRequest
 from app.api.operations import OperationAnswer
 from app.api.pages import Page, PageMeta
 from app.api.usage import OutcomeCount, Usage, UsageHour

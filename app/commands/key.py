@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import click
+from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.commands.administration import CLI, administer
@@ -72,13 +73,17 @@ def list_(client_id: str | None, *, as_json: bool) -> None:
 @command.command("rotate")
 @click.argument("key_id", type=click.UUID)
 @click.option("--overlap", "overlap_s", type=int, default=86_400, show_default=True, help="Seconds the old one lives.")
-def rotate(key_id: UUID, overlap_s: int) -> None:
+@click.option("--expires-at", type=click.DateTime(), help="UTC; left out: when the old one would have ended.")
+def rotate(key_id: UUID, overlap_s: int, expires_at: datetime | None) -> None:
     """Replace a key by a new one and print that, this once."""
+    ends_at = UNSET if expires_at is None else expires_at.replace(tzinfo=UTC)
 
     async def work(resources: WorkerResources) -> KeyView:
         async with resources.control.session() as session:
             client_id = await _owner_of(session, key_id)
-            made = await rotate_key(session, client_id, key_id, CLI, now=resources.clock(), overlap_s=overlap_s)
+            made = await rotate_key(
+                session, client_id, key_id, CLI, now=resources.clock(), overlap_s=overlap_s, expires_at=ends_at
+            )
         await resources.feed.announce()
         return made
 

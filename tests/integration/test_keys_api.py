@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
+from tenants.clock import utc_now
 from tests.support.grove import Grove, MadeClient, bearer, open_grove
 from tests.support.waiting import until
 
@@ -95,15 +96,14 @@ async def test_a_rotated_key_works_beside_its_successor_until_the_overlap_is_ove
     assert await works(grove, new["key"])
     again = await grove.http.post(path, json={}, headers=maple.admin)
     assert (again.status_code, again.json()["code"]) == (409, "wrong_state")
-    newest = await grove.http.post(
-        f"{maple.path}/keys/{new['id']}/rotate", json={"overlap_s": 0}, headers=maple.admin
-    )
+    newest = await grove.http.post(f"{maple.path}/keys/{new['id']}/rotate", json={"overlap_s": 0}, headers=maple.admin)
     assert await works(grove, newest.json()["key"])
     await ended(grove, new["key"])
 
 
 async def ended(grove: Grove, key: str, *, within_s: float = 1) -> None:
     """Wait until a key is out; one that was ended by hand must be within a second."""
+
     async def is_out() -> bool:
         return not await works(grove, key)
 
@@ -162,3 +162,26 @@ async def test_a_malformed_key_is_refused(grove: Grove) -> None:
     for headers in ({}, bearer("grv_p_x"), bearer(""), {"X-API-Key": "nonsense"}, {"Authorization": "Basic eA=="}):
         answer = await grove.http.get("/clients", headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+
+async def test_a_successor_ends_when_the_old_key_would_have_unless_it_is_told_otherwise(
+    grove: Grove, maple: MadeClient
+) -> None:
+    def read(text: str) -> datetime:
+        return datetime.fromisoformat(text)
+
+    ends_at, later = utc_now() + timedelta(days=90), utc_now() + timedelta(days=120)
+    old = await make_key(grove, maple, expires_at=ends_at.isoformat())
+    path = f"{maple.path}/keys/{old['id']}/rotate"
+    heir = (await grove.http.post(path, json={"overlap_s": 60}, headers=maple.admin)).json()
+    assert read(heir["expires_at"]) == ends_at
+
+    path = f"{maple.path}/keys/{heir['id']}/rotate"
+    past = await grove.http.post(path, json={"expires_at": "2020-01-01T00:00:00Z"}, headers=maple.admin)
+    assert (past.status_code, past.json()["errors"][0]["pointer"]) == (400, "/expires_at")
+    prolonged = (await grove.http.post(path, json={"expires_at": later.isoformat()}, headers=maple.admin)).json()
+    assert read(prolonged["expires_at"]) == later
+
+    path = f"{maple.path}/keys/{prolonged['id']}/rotate"
+    endless = (await grove.http.post(path, json={"expires_at": None}, headers=maple.admin)).json()
+    assert endless["expires_at"] is None
