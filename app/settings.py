@@ -149,7 +149,7 @@ def _parse(key: str, name: str, text: str) -> object:
 
 
 def _number(key: str, text: str) -> int:
-    low, high = _RANGES.get(key, (1, 1_000_000))
+    low, high = _RANGES[key]
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
         message = f"{key} must be a whole number from {low} to {high}, not {text!r}."
         raise SettingsError(message)
@@ -206,6 +206,11 @@ _RANGES = {
     "PORT": (0, 65_535),
     "GROVE_WEB_PROCESSES": (1, 64),
     "GROVE_DELETE_GRACE_DAYS": (0, 3650),
+    # A million days would lead out of the calendar, and fail only when a client is made.
+    "GROVE_RETENTION_DAYS": (1, 3650),
+    "GROVE_DUPLICATE_WINDOW_DAYS": (1, 3650),
+    "GROVE_DRAIN_TIMEOUT_S": (1, 3600),
+    "GROVE_INGEST_QUEUE_EVENTS": (1, 1_000_000),
     "GROVE_INGEST_CONNECTIONS": (1, 100),
     "GROVE_QUERY_CONNECTIONS": (1, 100),
 }

@@ -66,6 +66,11 @@ def test_an_unknown_key_of_ours_stops_the_start_and_names_itself() -> None:
         ("GROVE_WEB_PROCESSES", "0"),
         ("GROVE_WEB_PROCESSES", "65"),
         ("GROVE_RETENTION_DAYS", "0"),
+        ("GROVE_RETENTION_DAYS", "3651"),
+        ("GROVE_RETENTION_DAYS", "1000000"),
+        ("GROVE_DUPLICATE_WINDOW_DAYS", "3651"),
+        ("GROVE_DRAIN_TIMEOUT_S", "3601"),
+        ("GROVE_INGEST_QUEUE_EVENTS", "1000001"),
         ("GROVE_DELETE_GRACE_DAYS", "3651"),
         ("GROVE_LOG_LEVEL", "verbose"),
         ("GROVE_LOG_FORMAT", "xml"),
@@ -125,6 +130,14 @@ def test_a_child_process_reads_the_same_settings_back() -> None:
     )
 
     assert load(to_environ(settings)) == settings
+
+
+def test_every_number_has_a_range_of_its_own() -> None:
+    numbers = [name for name, kind in Settings.__annotations__.items() if kind is int]
+    assert len(numbers) >= 9
+    for key in ("PORT" if name == "port" else f"GROVE_{name.upper()}" for name in numbers):
+        with pytest.raises(SettingsError, match=f"^{key} must be a whole number from"):
+            load({key: "1" + "0" * 30})
 
 
 def test_what_must_be_known_by_now_is_asked_for_with_its_name() -> None:
