@@ -56,7 +56,7 @@ def check_new_client(new: NewClient, *, reserved: frozenset[str]) -> None:
         *_domain_faults(new.domain), *_branding_faults(new.branding), *_placement_faults(new.placement),
         *_staff_faults(new.staff), *_dashboard_faults(new.dashboards), *_organisation_faults(new.grafana_org_id),
     ]  # fmt: skip
-    _refuse(faults)
+    _refuse(faults, "The client cannot be made like this.")
 
 
 def check_client_change(change: ClientChange) -> None:
@@ -77,7 +77,7 @@ def check_client_change(change: ClientChange) -> None:
         faults += _staff_faults(change.staff)
     if change.dashboards is not UNSET:
         faults += _dashboard_faults(change.dashboards)
-    _refuse(faults)
+    _refuse(faults, "The client cannot be changed like this.")
 
 
 def is_host_name(text: str) -> bool:
@@ -92,9 +92,9 @@ def is_server_name(text: str) -> bool:
     return _SERVER_NAME.fullmatch(text) is not None
 
 
-def _refuse(faults: list[Fault]) -> None:
+def _refuse(faults: list[Fault], summary: str) -> None:
     if faults:
-        raise InputRefused("The client cannot be made like this." if len(faults) > 1 else faults[0][1], errors=faults)
+        raise InputRefused(summary if len(faults) > 1 else faults[0][1], errors=faults)
 
 
 def _id_faults(client_id: str, reserved: frozenset[str]) -> Iterator[Fault]:

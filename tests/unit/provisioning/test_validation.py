@@ -97,3 +97,4 @@ def test_a_change_is_judged_only_where_it_changes_something() -> None:
     with pytest.raises(InputRefused) as refused:
         check_client_change(ClientChange(name="", domain="x"))
     assert [pointer for pointer, _ in refused.value.errors] == ["/name", "/domain"]
+    assert refused.value.detail == "The client cannot be changed like this."
