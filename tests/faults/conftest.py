@@ -1,6 +1,8 @@
 """Servers that fault tests may hurt: real processes on fully durable engines."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,12 +20,20 @@ def durable_postgres() -> Iterator[EmbeddedPostgres]:
         yield engine
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder of its own: pytest's are closed to the engines' account whenever another run of pytest starts."""
+    with TemporaryDirectory(prefix="grove-faults-") as name:
+        yield Path(name)
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """`grove serve` with embedded engines; it brings back what a test kills."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("faults") / "data", port=0, log_level="warning")
-    with Supervisor(settings, quiet=True) as supervisor:
-        yield Server(supervisor)
+    with TemporaryDirectory(prefix="grove-faults-") as name:
+        settings = Settings(data_dir=Path(name) / "data", port=0, log_level="warning")
+        with Supervisor(settings, quiet=True) as supervisor:
+            yield Server(supervisor)
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ NEIGHBOURS = 8
 
 
 async def test_a_locked_table_slows_nobody_else_and_its_queue_is_bounded(
-    durable_postgres: EmbeddedPostgres, tmp_path: Path
+    durable_postgres: EmbeddedPostgres, folder: Path
 ) -> None:
     async with (
         own_database(durable_postgres.url) as url,
-        run_program(url, tmp_path / "data", ingest_queue_events=QUEUE_EVENTS) as program,
+        run_program(url, folder / "data", ingest_queue_events=QUEUE_EVENTS) as program,
     ):
         locked, free = await program.make_client(), await program.make_client()
         async with free.load(connections=NEIGHBOURS) as before:

@@ -18,9 +18,9 @@ DEADLINE_S = 15.0
 
 
 async def test_two_hundred_waiting_requests_are_told_when_to_come_back(
-    durable_postgres: EmbeddedPostgres, tmp_path: Path
+    durable_postgres: EmbeddedPostgres, folder: Path
 ) -> None:
-    async with own_database(durable_postgres.url) as url, run_program(url, tmp_path / "data") as program:
+    async with own_database(durable_postgres.url) as url, run_program(url, folder / "data") as program:
         client = await program.make_client()
         connections = [await Connection.open(client.port) for _ in range(WAITING)]
         history = History()

@@ -15,9 +15,9 @@ from tests.support.servers import Client, Server, run_program
 
 
 async def test_sigterm_under_load_answers_every_request_that_was_taken(
-    durable_postgres: EmbeddedPostgres, tmp_path: Path
+    durable_postgres: EmbeddedPostgres, folder: Path
 ) -> None:
-    async with own_database(durable_postgres.url) as url, run_program(url, tmp_path / "data") as program:
+    async with own_database(durable_postgres.url) as url, run_program(url, folder / "data") as program:
         client = await program.make_client()
         async with client.load(connections=32) as load:
             await load.await_acked(300)
