@@ -1,4 +1,4 @@
-"""Onboard a client: judge the request, check the given database, store the intent in one transaction.
+"""Onboard a client: judge the request, check the given database, then store the intent in one transaction.
 
 Called by `POST /api/v1/clients`, `grove tenant create` and `grove tenant apply`.
 """
@@ -21,11 +21,19 @@ from provisioning.requests import NewClient
 from provisioning.sealed import Secrets, open_secrets, seal_secrets
 from provisioning.validation import check_new_client
 from tenants.clock import Clock
-from tenants.errors import AlreadyTaken, InputRefused
+from tenants.control import ControlPlane
+from tenants.errors import AlreadyTaken, DatabaseRefused, GroveError, InputRefused
 from tenants.models import Client, Operation, Server
 from tenants.vault import Vault
 
 KEYS_SHOWN_FOR = timedelta(hours=24)
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """A request for a client that has been looked into; `refusal` is why it cannot be, where that was seen."""
+
+    new: NewClient
+    refusal: GroveError | None = None
 
 
 class Onboarding:
@@ -36,16 +44,33 @@ class Onboarding:
         self._reserved = reserved
         self._retention_days = retention_days
 
-    async def request(self, session: AsyncSession, new: NewClient, actor: Actor) -> uuid.UUID:
+    async def examine(self, control: ControlPlane, new: NewClient) -> Examined:
+        """Judge a request and connect to the URL that it gives (≤ 5 s a step), outside any transaction.
+
+        Shape: a refusal is kept for `request`, because a request sent twice is not refused for what the first did.
+        Errors: StoreUnavailable.
+        """
+        try:
+            check_new_client(new, reserved=self._reserved)
+            async with control.session() as session:
+                await self._check_free(session, new)
+            if new.placement.url is not None:
+                await check_database_url(new.placement.url, new.placement)
+        except (InputRefused, AlreadyTaken, DatabaseRefused) as refusal:
+            return Examined(new, refusal)
+        return Examined(new)
+
+    async def request(self, session: AsyncSession, examined: Examined, actor: Actor) -> uuid.UUID:
         """Store the intent to onboard a client and return the operation's id; then let a runner run it.
 
         Errors: InputRefused with a pointer per fault; AlreadyTaken (`/id`, `/domain`); DatabaseRefused
-        (`/placement/url`). Nothing is stored then. Connects to a given URL within the call (≤ 5 s a step).
+        (`/placement/url`). Nothing is stored then. What was examined may have changed since: the id and the domain
+        are looked at again here, and the database by the step that fills it.
         """
-        check_new_client(new, reserved=self._reserved)
+        if examined.refusal is not None:
+            raise examined.refusal
+        new = examined.new
         await self._check_free(session, new)
-        if new.placement.url is not None:
-            await check_database_url(new.placement.url, new.placement)
         await self._reserve(session, new)
         order = NewOperation(
             kind=CREATE, client_id=new.id, steps=PLANS[CREATE].names, input=stored_placement(new.placement),

@@ -74,8 +74,9 @@ class Provisioner:
     async def request(self, client_id: str, **wanted: Any) -> uuid.UUID:
         """Store the intent to onboard, with the rights that serving has."""
         new = msgspec.convert({"id": client_id, "name": client_id.title(), **wanted}, NewClient)
+        examined = await self.onboarding.examine(self.serving, new)
         async with self.serving.session() as session:
-            return await self.onboarding.request(session, new, ACTOR)
+            return await self.onboarding.request(session, examined, ACTOR)
 
     async def create(self, client_id: str, **wanted: Any) -> OperationView:
         """Onboard a client."""
