@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from tenants.errors import StoreUnavailable
@@ -20,7 +21,7 @@ COMMAND_TIMEOUT_S = 15
 class ControlPlane:
     """A pool of connections to schema `grove`.
 
-    Errors: `session` raises StoreUnavailable where the database cannot be reached.
+    Errors: `session` raises StoreUnavailable where the database cannot be reached or no connection became free.
     """
 
     def __init__(self, url: str, *, size: int = 5) -> None:
@@ -52,7 +53,7 @@ class ControlPlane:
             if is_unavailable(error):
                 raise StoreUnavailable from error
             raise
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, PoolExhausted) as error:
             raise StoreUnavailable from error
 
     async def close(self) -> None:

@@ -15,7 +15,6 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants.control import ControlPlane
-from tenants.errors import StoreUnavailable
 from tenants.models import Revocation
 
 POLL_S = 0.4
@@ -68,30 +67,31 @@ class RevocationFeed:
         self._polled_at = time.monotonic()
 
     async def poll(self) -> None:
-        """Read what is new and tell the listeners."""
+        """Read what is new and tell the listeners; what one of them fails to take is told again."""
         asked_at = time.monotonic()
         async with self._control.session() as session:
             query = select(Revocation).where(Revocation.seq > self._last - LOOK_BACK).order_by(Revocation.seq)
             rows = (await session.execute(query)).scalars().all()
-        new = [row for row in rows if row.seq not in self._seen]
+        for row in rows:
+            if row.seq not in self._seen:
+                self.generation += 1
+                for listener in self._listeners:
+                    listener(row.kind, row.subject)
+                self._seen.add(row.seq)
         self._seen = {row.seq for row in rows}
         self._last = max([self._last, *self._seen])
-        for row in new:
-            self.generation += 1
-            for listener in self._listeners:
-                listener(row.kind, row.subject)
         self._polled_at = asked_at
 
     async def run(self) -> None:
-        """Poll until cancelled; an unreachable control plane is logged and tried again."""
+        """Poll until cancelled; whatever goes wrong is logged and tried again, for without a feed no cache is used."""
         async with asyncio.TaskGroup() as group:
             if self._redis is not None:
                 group.create_task(self._subscribe(self._redis))
             while True:
                 try:
                     await self.poll()
-                except StoreUnavailable:
-                    log.warning("revocations_unreachable")
+                except Exception as error:  # noqa: BLE001 - the feed must outlive every fault
+                    log.warning("revocations_unreachable", error=type(error).__name__)
                 try:
                     await asyncio.wait_for(self._wake.wait(), POLL_S)
                 except TimeoutError:
@@ -116,6 +116,6 @@ class RevocationFeed:
                     await pubsub.subscribe(CHANNEL)
                     async for _ in pubsub.listen():
                         self._wake.set()
-            except (RedisError, OSError, TimeoutError):
-                log.info("redis_unreachable", doing="listen for revocations")
+            except Exception as error:  # noqa: BLE001 - polling goes on without Redis, and so must trying
+                log.info("redis_unreachable", doing="listen for revocations", error=type(error).__name__)
                 await asyncio.sleep(1)
