@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import click
+import msgspec
 
 from app.api.client_views import ShownClient
 from app.api.given_databases import with_given_database
@@ -18,9 +19,10 @@ from app.commands.carrying_out import NotFinished, carry_out
 from app.commands.printing import as_json, presenter, print_json, print_made
 from app.observability import Metrics
 from app.workers.resources import WorkerResources
-from provisioning.apply import Applied, apply_client, read_clients
+from provisioning.apply import Applied, Wanted, apply_client, check_clients, read_clients
 from provisioning.onboarding import Onboarding, reveal_keys
 from provisioning.requests import Branding, NewClient, NewPlacement
+from tenants.errors import GroveError
 
 
 @click.command("create")
@@ -44,9 +46,11 @@ def create(client_id: str, *, as_json: bool, **options: Any) -> None:
     new = NewClient(id=client_id, name=name, branding=branding, placement=NewPlacement(**placed), **options)
 
     async def work(resources: WorkerResources) -> tuple[ShownClient, dict[str, str] | None]:
+        onboarding = _onboarding(resources)
+        given = with_given_database(new, resources.settings.client_databases)
+        examined = await onboarding.examine(resources.control, given)
         async with resources.control.session() as session:
-            given = with_given_database(new, resources.settings.client_databases)
-            operation_id = await _onboarding(resources).request(session, given, CLI)
+            operation_id = await onboarding.request(session, examined, CLI)
         return await _finish_onboarding(resources, client_id, operation_id)
 
     client, keys = administer(work)
@@ -59,29 +63,42 @@ def create(client_id: str, *, as_json: bool, **options: Any) -> None:
 @click.command("apply")
 @click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def apply_file(path: Path) -> None:
-    """Make the clients of a file (.json or .toml) so; as often as one likes."""
+    """Make the clients of a file (.json or .toml) so; as often as one likes.
+
+    Clients that are missing are made. Of those that are there, what the file gives is changed, and what it leaves out
+    is left alone. If any client of the file is refused, nothing is applied.
+    """
 
     async def work(resources: WorkerResources) -> list[str]:
-        return [each.id for each in read_clients(path) if not await _apply_one(resources, each)]
+        onboarding = _onboarding(resources)
+        clients = [_complete(resources, each) for each in read_clients(path)]
+        await check_clients(resources.control, onboarding, clients)
+        return [each.new.id for each in clients if not await _apply_one(resources, onboarding, each)]
 
     failed = administer(work)
     if failed:
-        raise NotFinished(f"Not made: {', '.join(failed)}.")
+        raise NotFinished(f"Not made so: {', '.join(failed)}.")
 
 
-async def _apply_one(resources: WorkerResources, wanted: NewClient) -> bool:
+def _complete(resources: WorkerResources, wanted: Wanted) -> Wanted:
+    """Fill in the database that the environment gives."""
+    new = with_given_database(wanted.new, resources.settings.client_databases)
+    return msgspec.structs.replace(wanted, new=new)
+
+
+async def _apply_one(resources: WorkerResources, onboarding: Onboarding, wanted: Wanted) -> bool:
     """Apply one client of a file and print what was done; tell whether that went well."""
-    wanted = with_given_database(wanted, resources.settings.client_databases)
-    async with resources.control.session() as session:
-        applied = await apply_client(session, _onboarding(resources), wanted, CLI, clock=resources.clock)
-    await resources.feed.announce()
-    click.echo(f"{applied.client_id}: {_say(applied)}")
-    if applied.operation_id is None:
-        return True
+    client_id = wanted.new.id
     try:
-        client, keys = await _finish_onboarding(resources, wanted.id, applied.operation_id)
-    except NotFinished as error:
-        click.echo(f"{wanted.id}: {error.message}", err=True)
+        async with resources.control.session() as session:
+            applied = await apply_client(session, onboarding, wanted, CLI, clock=resources.clock)
+        await resources.feed.announce()
+        click.echo(f"{client_id}: {_say(applied)}")
+        if applied.operation_id is None:
+            return True
+        client, keys = await _finish_onboarding(resources, client_id, applied.operation_id)
+    except (GroveError, NotFinished) as error:
+        click.echo(f"{client_id}: {error}", err=True)
         return False
     print_made(client, keys)
     return True

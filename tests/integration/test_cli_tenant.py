@@ -116,6 +116,66 @@ def test_a_file_of_clients_is_applied_and_applied_again_without_change(grove: Gr
     assert grove("tenant", "apply", str(file)).stdout.splitlines() == ["oak: changed name"]
 
 
+def write_clients(path: Path, *clients: dict[str, object]) -> str:
+    path.write_text(json.dumps({"clients": clients}))
+    return str(path)
+
+
+def test_a_file_leaves_alone_what_it_leaves_out_and_changes_all_that_it_gives(grove: Grove, tmp_path: Path) -> None:
+    def shown() -> dict[str, object]:
+        client: dict[str, object] = json.loads(grove("tenant", "show", "poplar", "--json").stdout)
+        return {name: client[name] for name in ("timezone", "domain", "branding", "staff", "dashboards")}
+
+    logo = "https://poplar.example/logo.png"
+    poplar: dict[str, object] = {"id": "poplar", "name": "Poplar"}
+    whole: dict[str, object] = {
+        "timezone": "Europe/Paris",
+        "domain": "poplar.example",
+        "branding": {"primaryColor": "#111111", "logoUrl": logo},
+        "staff": [{"email": "ana@poplar.example", "name": "Ana", "role": "viewer"}],
+        "dashboards": ["chatbot"],
+    }
+    file = tmp_path / "clients.json"
+    assert grove("tenant", "apply", write_clients(file, poplar | whole)).exit_code == 0
+    assert shown() == whole
+    assert grove("tenant", "apply", write_clients(file, poplar)).stdout == "poplar: unchanged\n"
+    assert shown() == whole
+    change = {"staff": [], "dashboards": ["web"], "branding": {"primaryColor": "#222222"}, "domain": None}
+    changed = grove("tenant", "apply", write_clients(file, poplar | change))
+    assert changed.stdout == "poplar: changed domain, branding, staff, dashboards\n"
+    assert shown() == whole | change | {"branding": {"primaryColor": "#222222", "logoUrl": logo}}
+
+
+def test_nothing_of_a_file_is_applied_if_any_of_it_is_refused_and_each_fault_names_its_client(
+    grove: Grove, tmp_path: Path
+) -> None:
+    grove("tenant", "create", "plane")
+    good: dict[str, object] = {"id": "beech", "name": "Beech", "domain": "beech.example"}
+    bad: list[tuple[dict[str, object], str]] = [
+        ({"id": "aspen", "name": "Aspen", "timezone": "Mars/Base"}, "aspen: /timezone"),
+        ({"id": "aspen", "name": "Aspen", "domain": "beech.example"}, "aspen: /domain"),
+        ({"id": "aspen", "name": "Aspen", "placement": {"server": "far"}}, "aspen: /placement/server"),
+        ({"id": "aspen", "name": "Aspen", "placement": {"kind": "external"}}, "aspen: /placement/url"),
+        ({"id": "plane", "name": "Plane", "placement": {"kind": "database"}}, "plane: /placement/kind"),
+        ({"id": "plane", "name": "Plane", "grafanaOrgId": 3}, "plane: /grafanaOrgId"),
+        ({"id": "aspen", "name": 3}, "aspen"),
+        ({"name": "Aspen"}, "client 2"),
+    ]
+    for client, fault in bad:
+        refused = grove("tenant", "apply", write_clients(tmp_path / "clients.json", good, client))
+        assert (refused.exit_code, refused.stdout) == (2, ""), refused.output
+        assert refused.stderr.startswith(f"grove: {fault}: "), refused.stderr
+        assert grove("tenant", "show", "beech").exit_code == 2
+
+
+def test_a_file_does_not_change_a_client_that_is_being_deleted(grove: Grove, tmp_path: Path) -> None:
+    grove("tenant", "create", "sorrel")
+    grove("tenant", "delete", "sorrel", "--yes")
+    refused = grove("tenant", "apply", write_clients(tmp_path / "clients.json", {"id": "sorrel", "name": "Other"}))
+    assert refused.exit_code == 2
+    assert refused.stderr == "grove: sorrel: The client is being deleted; restore it first.\n"
+
+
 def test_a_database_that_the_environment_gives_is_used_for_its_client_alone(
     grove: Grove, postgres: EmbeddedPostgres
 ) -> None:

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
-from provisioning.apply import apply_client, read_clients
+from provisioning.apply import Applied, Wanted, apply_client, read_clients
 from provisioning.keys import (
     NewKey,
     create_key,
@@ -253,28 +253,31 @@ kind = "schema"
 """
 
 
+async def apply_wanted(grove: Provisioner, wanted: Wanted) -> Applied:
+    """Make one client of a file so."""
+    async with grove.serving.session() as session:
+        return await apply_client(session, grove.onboarding, wanted, ACTOR, clock=grove.clock)
+
+
 async def test_a_file_of_clients_is_made_so_and_then_changes_nothing(grove: Provisioner, tmp_path: Path) -> None:
     path = tmp_path / "clients.toml"
     path.write_text(FILE)
     (wanted,) = read_clients(path)
     did = []
     for _ in range(2):
-        async with grove.serving.session() as session:
-            applied = await apply_client(session, grove.onboarding, wanted, ACTOR, clock=grove.clock)
+        applied = await apply_wanted(grove, wanted)
         if applied.operation_id is not None:
             await grove.runner().run(applied.operation_id)
         did.append(applied.did)
     assert did == ["created", "unchanged"]
 
     path.write_text(FILE.replace("Berlin", "Paris"))
-    async with grove.serving.session() as session:
-        applied = await apply_client(session, grove.onboarding, read_clients(path)[0], ACTOR, clock=grove.clock)
+    applied = await apply_wanted(grove, read_clients(path)[0])
     assert (applied.did, applied.changed) == ("changed", ["timezone"])
 
     path.write_text(FILE.replace('"schema"', '"database"'))
-    async with grove.serving.session() as session:
-        with pytest.raises(InputRefused) as refused:
-            await apply_client(session, grove.onboarding, read_clients(path)[0], ACTOR, clock=grove.clock)
+    with pytest.raises(InputRefused) as refused:
+        await apply_wanted(grove, read_clients(path)[0])
     assert refused.value.errors[0][0] == "/placement/kind"
 
 
