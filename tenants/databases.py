@@ -6,18 +6,24 @@ else. Called by ingest and query; ingest, query and attached sources have pools 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Protocol
 
 import asyncpg
 
 from tenants.errors import QueryTimedOut, StoreUnavailable
+from tenants.held_up import HELD_UP, HeldUp
 from tenants.ids import quote
-from tenants.placement import Placement, Purpose
+from tenants.placement import Placement, PlacementKind, Purpose
 
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 5.0
 IDLE_CLOSE_S = 60.0
+# How much longer than its longest statement a unit of work may take, with all that it waits for.
+GRACE_S = 3.0
+# How long whoever uses a pool that nobody needs any more may go on.
+RETIRE_S = 30.0
+CLOSE_S = 1.0
 
 # What a server says when it is away, stopping, starting or full; anything else is a fault of the statement.
 UNAVAILABLE = (
@@ -52,7 +58,7 @@ class Limits(Protocol):
 Observer = Callable[[Placement, Purpose, str, Sequence[Any]], None]
 
 # Per purpose: how long a statement may run and how long it may wait for a lock, in milliseconds.
-_TIMEOUTS_MS = {Purpose.READ: (10_000, 2_000), Purpose.SOURCE: (10_000, 2_000), Purpose.WRITE: (10_000, 5_000)}
+_TIMEOUTS_MS = {Purpose.READ: (10_000, 2_000), Purpose.SOURCE: (10_000, 2_000), Purpose.WRITE: (10_000, 1_000)}
 
 # Element types of the arrays that statements of ours may take or return; text[] the driver knows.
 _ARRAYS = (
@@ -135,12 +141,16 @@ class TenantConnection:
 
 
 class Databases:
-    """The pools: one per login and purpose, opened at first use, closed when idle for long."""
+    """The pools: one per login and purpose, made at first use.
+
+    Connections are opened when needed and closed when idle for a minute; an empty pool costs nothing and stays.
+    """
 
     def __init__(self, limits: Limits, *, observe: Observer | None = None) -> None:
         self._limits = limits
         self._observe = observe
-        self._pools: dict[tuple[str, Purpose], asyncio.Task[asyncpg.Pool]] = {}
+        self._pools: dict[tuple[str, Purpose], asyncpg.Pool] = {}
+        self._held_up = HeldUp(limits.ingest_connections)
 
     @asynccontextmanager
     async def unit(
@@ -153,36 +163,52 @@ class Databases:
     ) -> AsyncIterator[TenantConnection]:
         """Run a block as one transaction under the client's role; commit at its end.
 
-        Shape: with `snapshot` all its statements see the same state of the database.
-        Errors: StoreUnavailable if the database is away; QueryTimedOut if a statement was cut off.
+        Shape: with `snapshot` all its statements see the same state of the database, and there may be any number
+        of them; without it all of them together may take as long as one, and GRACE_S.
+        Errors: StoreUnavailable if the database is away or hangs; QueryTimedOut if a statement was cut off.
         """
+        limit_s = None if snapshot else (statement_timeout_ms or _TIMEOUTS_MS[purpose][0]) / 1000 + GRACE_S
         try:
-            pool = await self._pool(placement, purpose)
-            async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as raw:
-                await raw.execute(begin_statement(placement, purpose, statement_timeout_ms, snapshot=snapshot))
+            async with (
+                asyncio.timeout(limit_s) as deadline,
+                self._turn(placement, purpose),
+                (await self._pool(placement, purpose)).acquire(timeout=ACQUIRE_TIMEOUT_S) as raw,
+            ):
+                begin = begin_statement(placement, purpose, statement_timeout_ms, snapshot=snapshot)
                 try:
+                    await raw.execute(begin, timeout=CONNECT_TIMEOUT_S)
                     yield TenantConnection(raw, placement, purpose, self._observe)
-                except BaseException:
-                    await _roll_back(raw)
+                    await raw.execute("COMMIT")
+                except BaseException as error:
+                    late = deadline.expired() or isinstance(error, TimeoutError)
+                    if purpose is Purpose.WRITE and (late or isinstance(error, HELD_UP)):
+                        self._held_up.note(placement, held_up=True)
+                    await _roll_back(raw, at_once=late)
                     raise
-                await raw.execute("COMMIT")
+                if purpose is Purpose.WRITE:
+                    self._held_up.note(placement, held_up=False)
         except asyncpg.QueryCanceledError as error:
             raise QueryTimedOut from error
         except UNAVAILABLE as error:
             raise StoreUnavailable from error
+
+    def _turn(self, placement: Placement, purpose: Purpose) -> AbstractAsyncContextManager[None]:
+        if purpose is not Purpose.WRITE:
+            return nullcontext()
+        return self._held_up.turn(placement, timeout_s=ACQUIRE_TIMEOUT_S)
 
     async def _pool(self, placement: Placement, purpose: Purpose) -> asyncpg.Pool:
         url = placement.source_url if purpose is Purpose.SOURCE else placement.serve_url
         if url is None:
             message = "only an attached client has a source"
             raise ValueError(message)
-        task = self._pools.get((url, purpose))
-        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            task = asyncio.create_task(self._open(url, purpose))
-            self._pools[url, purpose] = task
-        return await asyncio.shield(task)
+        pool = self._pools.get((url, purpose))
+        if pool is None:
+            # It connects to nothing yet; of two that are made at once, one is kept.
+            pool = self._pools.setdefault((url, purpose), await self._make(url, purpose))
+        return pool
 
-    async def _open(self, url: str, purpose: Purpose) -> asyncpg.Pool:
+    async def _make(self, url: str, purpose: Purpose) -> asyncpg.Pool:
         write = purpose is Purpose.WRITE
         return await asyncpg.create_pool(
             url,
@@ -196,24 +222,22 @@ class Databases:
             server_settings={"application_name": "grove", "timezone": "UTC"},
         )
 
-    async def forget(self, placement: Placement) -> None:
-        """Close the pools that only this client used (its own or an attached database)."""
-        urls = {placement.source_url}
-        if placement.kind == "database":
-            urls.add(placement.serve_url)
-        for key in [key for key in self._pools if key[0] in urls]:
-            await self._close(self._pools.pop(key))
+    async def forget(self, placement: Placement, *, now: Placement | None = None) -> None:
+        """Close the pools that only this client used and, in its place of `now`, no longer uses.
+
+        What runs in them may end first, within RETIRE_S.
+        """
+        urls = own_urls(placement) - (set() if now is None else own_urls(now))
+        if now is None:
+            self._held_up.note(placement, held_up=False)
+        await self._close([key for key in self._pools if key[0] in urls], limit_s=RETIRE_S)
 
     async def close(self) -> None:
-        """Close every pool; whatever still runs is cut off."""
-        tasks, self._pools = list(self._pools.values()), {}
-        for task in tasks:
-            await self._close(task)
+        """Close every pool; what still runs after CLOSE_S is cut off."""
+        await self._close(list(self._pools), limit_s=CLOSE_S)
 
-    async def _close(self, task: asyncio.Task[asyncpg.Pool]) -> None:
-        task.cancel()
-        if task.done() and not task.cancelled() and task.exception() is None:
-            task.result().terminate()
+    async def _close(self, keys: Iterable[tuple[str, Purpose]], *, limit_s: float) -> None:
+        await asyncio.gather(*(_close_pool(self._pools.pop(key), limit_s) for key in keys))
 
 
 def begin_statement(
@@ -234,8 +258,26 @@ def begin_statement(
     )
 
 
-async def _roll_back(raw: Any) -> None:
-    """Roll back; a connection that cannot even do that is closed, and the pool replaces it."""
+def own_urls(placement: Placement) -> set[str]:
+    """List the URLs that no other client is served by: of its own or an attached database."""
+    urls = {placement.source_url, placement.serve_url if placement.kind == PlacementKind.DATABASE else None}
+    return {url for url in urls if url is not None}
+
+
+async def _close_pool(pool: asyncpg.Pool, limit_s: float) -> None:
+    """Close a pool when nobody uses it any more, at the latest after a while."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await pool.close()
+    except UNAVAILABLE:  # past the limit, or a connection that did not end well: what is left is cut off
+        pool.terminate()
+
+
+async def _roll_back(raw: Any, *, at_once: bool) -> None:
+    """Roll back; a connection that cannot even do that, or not in time, is closed, and the pool replaces it."""
+    if at_once:
+        raw.terminate()
+        return
     try:
         await raw.execute("ROLLBACK", timeout=CONNECT_TIMEOUT_S)
     except (*UNAVAILABLE, asyncpg.PostgresError):

@@ -1,4 +1,4 @@
-"""A network that can be cut: a TCP proxy in front of a database."""
+"""A network that can be cut or held: a TCP proxy in front of a database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,13 +7,18 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class Proxy:
-    """Passes bytes on while started; while stopped, connections are refused and those that were open are cut."""
+    """Passes bytes on while started; while stopped, connections are refused and those that were open are cut.
+
+    While held, connections are taken and stay open, but nothing comes through.
+    """
 
     def __init__(self, target: str) -> None:
         self._target = urlsplit(target)
         self._port = 0
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
 
     @property
     def url(self) -> str:
@@ -35,17 +40,26 @@ class Proxy:
             await self._server.wait_closed()
             self._server = None
 
+    def hold(self) -> None:
+        """Let nothing through from now on."""
+        self._flows.clear()
+
+    def let_go(self) -> None:
+        """Let through what was held back, and all that follows."""
+        self._flows.set()
+
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
         both = {writer, there_writer}
         self._open |= both
-        await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
+        await asyncio.gather(_copy(reader, there_writer, self._flows), _copy(there_reader, writer, self._flows))
         self._open -= both
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event) -> None:
     try:
         while chunk := await reader.read(65_536):
+            await flows.wait()
             writer.write(chunk)
             await writer.drain()
     except ConnectionError:
