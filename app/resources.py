@@ -25,10 +25,11 @@ from app.settings import Settings
 from app.workers.queue import JobQueue
 from tenants.clock import Clock, utc_now
 from tenants.control import SERVING_LOGIN, ControlPlane
-from tenants.databases import Databases, Observer
-from tenants.errors import StoreUnavailable
+from tenants.databases import Databases, Observer, own_urls
+from tenants.errors import NotFound, StoreUnavailable
 from tenants.ids import TenantId
 from tenants.keyring import Keyring
+from tenants.placement import Placement
 from tenants.registry import MAIN_SERVER, Registry, with_login
 from tenants.revocations import RevocationFeed
 from tenants.vault import Vault
@@ -82,7 +83,7 @@ async def open_resources(
             stack.push_async_callback(redis.aclose)
         feed = RevocationFeed(control, redis)
         keyring = Keyring(control, feed, clock)
-        registry = Registry(control, vault=vault, main_url=settings.main_url)
+        registry = Registry(control, vault=vault, main_url=settings.main_url, feed=feed)
         databases = Databases(settings, observe=observe)
         stack.push_async_callback(databases.close)
         jobs = JobQueue(serving_url)
@@ -90,8 +91,8 @@ async def open_resources(
         commit = GroupCommit(PostgresSink(databases), max_queued_events=settings.ingest_queue_events)
         feed.listen(_forgetter(keyring, registry, databases, commit))
         await feed.start()
-        await stack.enter_async_context(_running(feed.run()))
-        await stack.enter_async_context(_running(_save_last_used(keyring)))
+        await stack.enter_async_context(_running("revocation feed", feed.run()))
+        await stack.enter_async_context(_running("last use of keys", _keep_saving(keyring)))
         stack.push_async_callback(_drain, commit, keyring)
         yield Resources(
             settings=settings,
@@ -167,17 +168,30 @@ def _forgetter(
         tenant_id = TenantId(subject)
         commit.forget(tenant_id)
         known = registry.forget(tenant_id)
-        if known is not None:
-            task = asyncio.create_task(databases.forget(known.placement))
+        if known is not None and own_urls(known.placement):
+            task = asyncio.create_task(_close_left(known.placement, registry, databases))
             closing.add(task)
             task.add_done_callback(closing.discard)
 
     return forget
 
 
+async def _close_left(was: Placement, registry: Registry, databases: Databases) -> None:
+    """Close the pools of a place that its client has left; most changes of a client leave it where it is."""
+    try:
+        now = (await registry.get_client(was.tenant_id)).placement
+    except NotFound:
+        now = None
+    except StoreUnavailable:
+        # Then its pools stay, and their connections end by themselves when idle.
+        return
+    await databases.forget(was, now=now)
+
+
 @asynccontextmanager
-async def _running(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(coroutine)
+async def _running(name: str, coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(coroutine, name=name)
+    task.add_done_callback(_report_end)
     try:
         yield
     finally:
@@ -185,18 +199,25 @@ async def _running(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _save_last_used(keyring: Keyring) -> None:
+def _report_end(task: asyncio.Task[None]) -> None:
+    """Say so if a task ended that was to run as long as the process."""
+    if not task.cancelled():
+        log.error("background_task_ended", task=task.get_name(), error=type(task.exception()).__name__)
+
+
+async def _keep_saving(keyring: Keyring) -> None:
     while True:
         await asyncio.sleep(SAVE_LAST_USED_S)
-        try:
-            await keyring.save_last_used()
-        except StoreUnavailable:
-            log.warning("last_used_not_saved")
+        await _save_last_used(keyring)
+
+
+async def _save_last_used(keyring: Keyring) -> None:
+    try:
+        await keyring.save_last_used()
+    except Exception as error:  # noqa: BLE001 - they are kept for the next time, and nothing depends on them
+        log.warning("last_used_not_saved", error=type(error).__name__)
 
 
 async def _drain(commit: GroupCommit, keyring: Keyring) -> None:
     await commit.drain()
-    try:
-        await keyring.save_last_used()
-    except StoreUnavailable:
-        log.warning("last_used_not_saved")
+    await _save_last_used(keyring)

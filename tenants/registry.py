@@ -16,6 +16,7 @@ from tenants.errors import NotFound
 from tenants.ids import TenantId
 from tenants.models import Client, PlacementRow, Server
 from tenants.placement import Placement, PlacementKind, SourceMap, TenantContext
+from tenants.revocations import RevocationFeed
 from tenants.vault import Vault
 
 MAIN_SERVER = "main"
@@ -53,10 +54,16 @@ def administrator_url(server: Server, *, main_url: str, vault: Vault) -> str:
 
 
 class Registry:
-    """Clients by id. `main_url` is `DATABASE_URL`; its login is replaced before any serving connection is made."""
+    """Clients by id. `main_url` is `DATABASE_URL`; its login is replaced before any serving connection is made.
 
-    def __init__(self, control: ControlPlane, *, vault: Vault, main_url: str) -> None:
+    Without a feed, or while it hears of no revocations, nothing is cached and nothing cached is believed.
+    """
+
+    def __init__(
+        self, control: ControlPlane, *, vault: Vault, main_url: str, feed: RevocationFeed | None = None
+    ) -> None:
         self._control = control
+        self._feed = feed
         self._vault = vault
         self._main_url = main_url
         self._cache: dict[TenantId, TenantContext] = {}
@@ -64,12 +71,16 @@ class Registry:
     async def get_client(self, tenant_id: TenantId) -> TenantContext:
         """Return a client, from the cache where possible.
 
-        Errors: NotFound.
+        Errors: NotFound; StoreUnavailable if it must be looked up and cannot be.
         """
-        found = self._cache.get(tenant_id)
-        if found is None:
-            async with self._control.session() as session:
-                found = await self.load(session, tenant_id)
+        feed = self._feed
+        if feed is not None and feed.fresh and tenant_id in self._cache:
+            return self._cache[tenant_id]
+        generation = None if feed is None else feed.generation
+        async with self._control.session() as session:
+            found = await self.load(session, tenant_id)
+        # What was read before a revocation arrived may be out of date: use it once, do not keep it.
+        if feed is not None and generation == feed.generation:
             self._cache[tenant_id] = found
         return found
 
