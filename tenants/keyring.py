@@ -1,11 +1,13 @@
 """Verify keys: a checksum before any I/O, then a cache of what the control plane knows.
 
-Called by authentication. Positive and negative findings are cached; revocations empty the cache.
+Called by authentication. Positive and negative findings are cached, apart, so that made-up keys push no real one out;
+revocations empty both caches.
 """
 
 import uuid
 from collections import OrderedDict
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import select, update
@@ -19,6 +21,8 @@ from tenants.models import ApiKey
 from tenants.revocations import RevocationFeed
 
 CACHED_KEYS = 20_000
+CACHED_REFUSALS = 2_000
+_Found = TypeVar("_Found")
 _REFUSED = "The key is missing, malformed, unknown, expired or revoked."
 
 
@@ -45,7 +49,8 @@ class Keyring:
         self._control = control
         self._feed = feed
         self._clock = clock
-        self._cache: OrderedDict[bytes, Principal | None] = OrderedDict()
+        self._known: OrderedDict[bytes, Principal] = OrderedDict()  # the least recently used first
+        self._refused: OrderedDict[bytes, None] = OrderedDict()  # the oldest first
         self._last_used: dict[uuid.UUID, datetime] = {}
 
     async def verify(self, key: str) -> Principal:
@@ -55,9 +60,10 @@ class Keyring:
         """
         digest = hash_key(key)
         # A cache that can hear of no revocations is no longer believed.
-        if self._feed.fresh and digest in self._cache:
-            principal = self._cache[digest]
-        elif kind_of(key) is None:
+        if self._feed.fresh and digest in self._known:
+            self._known.move_to_end(digest)
+            principal: Principal | None = self._known[digest]
+        elif kind_of(key) is None or (self._feed.fresh and digest in self._refused):
             raise Unauthenticated(_REFUSED)
         else:
             principal = await self._look_up(digest)
@@ -68,8 +74,9 @@ class Keyring:
         return principal
 
     def forget_all(self) -> None:
-        """Empty the cache; the next use of each key looks it up."""
-        self._cache.clear()
+        """Empty the caches; the next use of each key looks it up."""
+        self._known.clear()
+        self._refused.clear()
 
     async def save_last_used(self) -> None:
         """Write down when keys were last used; on failure they are kept for the next time."""
@@ -91,10 +98,22 @@ class Keyring:
         principal = None if row is None or row.revoked_at is not None else _principal(row)
         # What was read before a revocation arrived may be out of date: use it once, do not keep it.
         if generation == self._feed.generation:
-            self._cache[digest] = principal
-            if len(self._cache) > CACHED_KEYS:
-                self._cache.popitem(last=False)
+            self._keep(digest, principal)
         return principal
+
+    def _keep(self, digest: bytes, principal: Principal | None) -> None:
+        if principal is None:
+            self._known.pop(digest, None)
+            _put(self._refused, digest, None, most=CACHED_REFUSALS)
+        else:
+            _put(self._known, digest, principal, most=CACHED_KEYS)
+
+
+def _put(cache: OrderedDict[bytes, _Found], digest: bytes, found: _Found, *, most: int) -> None:
+    cache[digest] = found
+    cache.move_to_end(digest)
+    if len(cache) > most:
+        cache.popitem(last=False)
 
 
 def _principal(row: ApiKey) -> Principal:
