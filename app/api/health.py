@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import httpx
 import msgspec
-from litestar import Response, get
+from litestar import Response, get, head
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST
 from redis.asyncio import Redis
@@ -41,14 +41,39 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
+# Checks that did not answer in time and are being cleaned up; a task that nothing refers to may vanish.
+_late: set[asyncio.Future[object]] = set()
+
+
 async def _measure(check: Callable[[], Awaitable[object]]) -> Dependency:
+    """Time a check, and answer within the limit however long giving up its connection takes."""
     started = time.perf_counter()
+    task = asyncio.ensure_future(check())
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            await check()
+        await asyncio.wait([task], timeout=CHECK_TIMEOUT_S)
+        if not task.done():
+            return Dependency(status="down")
+        await task
     except (StoreUnavailable, RedisError, OSError, TimeoutError, httpx.HTTPError):
         return Dependency(status="down")
+    finally:
+        _let_end(task)
     return Dependency(status="up", latency_ms=round((time.perf_counter() - started) * 1000, 2))
+
+
+def _let_end(task: asyncio.Future[object]) -> None:
+    """Cancel a check that is still under way, without waiting for it."""
+    if task.done():
+        return
+    _late.add(task)
+    task.add_done_callback(_forget)
+    task.cancel()
+
+
+def _forget(task: asyncio.Future[object]) -> None:
+    _late.discard(task)
+    if not task.cancelled():
+        task.exception()  # how it failed in the end is of no interest, but must have been asked for
 
 
 async def _check_database(control: ControlPlane) -> None:
@@ -89,10 +114,25 @@ async def health(
     return Response(found, status_code=503 if found.status == "down" else 200)
 
 
+# Many a monitor asks for the head alone; what it is told is described with the whole answer.
+@head("/health", include_in_schema=False)
+async def health_head(
+    settings: NamedDependency[Settings], control: NamedDependency[ControlPlane], redis: NamedDependency[Redis | None]
+) -> Response[None]:
+    """Answer with the status alone."""
+    found = await _examine(settings, control, redis)
+    return Response(None, status_code=503 if found.status == "down" else 200)
+
+
 @get("/health/live", tags=["Operation"], summary="Is the process alive")
 async def live() -> dict[str, str]:
     """Answer at once; restart the process if this does not answer."""
     return {"status": "ok"}
+
+
+@head("/health/live", include_in_schema=False)
+async def live_head() -> None:
+    """Answer at once."""
 
 
 @get("/health/ready", tags=["Operation"], summary="Can requests be served")
@@ -102,10 +142,17 @@ async def ready(control: NamedDependency[ControlPlane]) -> Response[dict[str, st
     return Response({"status": found.status}, status_code=200 if found.status == "up" else 503)
 
 
+@head("/health/ready", include_in_schema=False)
+async def ready_head(control: NamedDependency[ControlPlane]) -> Response[None]:
+    """Answer with the status alone."""
+    found = await _measure(lambda: _check_database(control))
+    return Response(None, status_code=200 if found.status == "up" else 503)
+
+
 @get("/metrics", tags=["Operation"], summary="Metrics for Prometheus", media_type=METRICS_TYPE)
 async def metrics(metrics_store: NamedDependency[Metrics]) -> bytes:
     """Render the metrics in Prometheus' text format; they name no client."""
     return metrics_store.render()
 
 
-handlers = [health, live, ready, metrics]
+handlers = [health, health_head, live, live_head, ready, ready_head, metrics]
