@@ -6,10 +6,11 @@ Called by bootstrap (`main`), by the CLI and by onboarding; the serving login ow
 from pathlib import Path
 
 import asyncpg
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.audit import Actor, record
 from provisioning.databases_check import look_into
 from provisioning.hardening import harden_database, harden_server
 from provisioning.roles import (
@@ -20,7 +21,7 @@ from provisioning.roles import (
     lock_server,
     may_make_roles,
 )
-from provisioning.validation import is_server_name
+from provisioning.validation import DATABASE_URL_SHAPE, is_database_url, is_server_name
 from provisioning.work import administrator
 from tenants.control import SERVING_LOGIN, ControlPlane
 from tenants.errors import AlreadyTaken, DatabaseRefused, InputRefused
@@ -31,6 +32,7 @@ from tenants.vault import Vault
 
 NO_ROLES = "The login of the given URL may make no roles, so it serves the client itself and sees all that it may see."
 
+_STARTED_AT = "SELECT pg_catalog.pg_postmaster_start_time()"
 _GRANTS = Path(__file__).parent / "sql" / "serving_grants.sql"
 
 
@@ -55,22 +57,42 @@ async def ensure_main_server(control: ControlPlane, *, vault: Vault) -> list[str
     return missing
 
 
-async def add_server(session: AsyncSession, name: str, admin_url: str, *, vault: Vault) -> None:
+async def add_server(session: AsyncSession, name: str, admin_url: str, actor: Actor, *, vault: Vault) -> None:
     """Register a further server, on which `placement.server` may then put clients.
 
     Shape: needs an administrator's session. Its database holds the clients of kind `schema`.
-    Errors: InputRefused (`/name`), AlreadyTaken, DatabaseRefused (`/url`).
+    Errors: InputRefused (`/name`, `/url`), AlreadyTaken (`/name`, `/url`), DatabaseRefused (`/url`).
     """
     if not is_server_name(name):
         raise InputRefused("A server's name has lower-case letters, digits and hyphens.", field="/name")
     if await session.get(Server, name) is not None:
         raise AlreadyTaken("There is a server of this name.", field="/name")
+    if not is_database_url(admin_url):
+        raise InputRefused(DATABASE_URL_SHAPE, field="/url")
     async with look_into(admin_url, field="/url") as connection:
         if not await may_make_roles(connection):
             raise DatabaseRefused("A server's login must be allowed to make roles.", field="/url")
+        await _require_new(session, connection, vault)
         await _ensure_serving(connection, vault.password_for(f"serve/{name}"), control_plane=False)
     session.add(Server(name=name, admin_url_sealed=vault.seal(admin_url), serve_login=SERVING_LOGIN))
+    record(session, actor, "server.add", None, server=name)
     await session.flush()
+
+
+async def _require_new(session: AsyncSession, connection: asyncpg.Connection, vault: Vault) -> None:
+    """Refuse a server that is registered under another name: its serving login would lose its password.
+
+    A server is known by the microsecond at which it was started, which every login may ask for.
+    """
+    started_at = await connection.fetchval(_STARTED_AT)
+    known = {MAIN_SERVER: await session.scalar(text(_STARTED_AT))}
+    others = select(Server).where(Server.serve_login == SERVING_LOGIN, Server.admin_url_sealed.is_not(None))
+    for server in (await session.execute(others)).scalars():
+        async with administrator(vault.open(server.admin_url_sealed or b"")) as other:
+            known[server.name] = await other.fetchval(_STARTED_AT)
+    for name, at in known.items():
+        if at == started_at:
+            raise AlreadyTaken(f"This server is registered already, as {name}.", field="/url")
 
 
 async def _ensure_serving(connection: asyncpg.Connection, password: str, *, control_plane: bool) -> list[str]:

@@ -5,7 +5,7 @@ Called by `provisioning.onboarding` and `provisioning.lifecycle`; what only a da
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec import UNSET
 
@@ -31,6 +31,7 @@ CHAT_TABLES = {
     ),
     "AgentConnection": ("id", "sessionId", "agent", "connectedAt", "disconnectedAt", "csat"),
 }  # fmt: skip
+DATABASE_URL_SHAPE = "A database's URL looks like postgresql://user:password@host:5432/database."
 
 _MAX_NAME = 200
 _MAX_URL = 2048
@@ -166,15 +167,20 @@ def _placement_faults(placement: NewPlacement) -> Iterator[Fault]:
             yield f"/placement/{name}", "This describes the tables of kind external."
 
 
-def _url_faults(url: str) -> Iterator[Fault]:
+def is_database_url(url: str) -> bool:
+    """Tell whether a text is the URL of a PostgreSQL database, with a login."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in {"postgres", "postgresql"} and bool(parts.hostname) and bool(parts.username)
-        valid = valid and parts.path not in {"", "/"} and parts.port != 0 and url.isprintable() and len(url) <= _MAX_URL
+        valid = valid and parts.path not in {"", "/"} and parts.port != 0 and len(url) <= _MAX_URL
     except ValueError:
-        valid = False
-    if not valid:
-        yield "/placement/url", "A database's URL looks like postgresql://user:password@host:5432/database."
+        return False
+    return valid and unquote(url).isprintable()
+
+
+def _url_faults(url: str) -> Iterator[Fault]:
+    if not is_database_url(url):
+        yield "/placement/url", DATABASE_URL_SHAPE
 
 
 def _external_faults(placement: NewPlacement) -> Iterator[Fault]:
