@@ -54,7 +54,11 @@ class Server(Base):
 
 
 class Client(Base):
-    """A client of the agency. `status`: provisioning, active, suspended, deleting."""
+    """A client of the agency. `status`: provisioning, active, suspended, deleting.
+
+    `staff` is the list that the request gave, `grove.staff` is the truth. `template_version` is set while the client
+    has another version of the dashboards than the one that is offered to all.
+    """
 
     __tablename__ = "clients"
 
@@ -67,6 +71,7 @@ class Client(Base):
     staff: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     dashboards: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
     grafana_org_id: Mapped[int | None]
+    template_version: Mapped[int | None]
     retention_days: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
@@ -126,7 +131,7 @@ class ApiKey(Base):
 
 
 class Revocation(Base):
-    """What every process must forget at once; polled by sequence number. `kind`: key, client."""
+    """What every process must forget at once; polled by sequence number. `kind`: key, client, staff."""
 
     __tablename__ = "revocations"
 
@@ -211,3 +216,82 @@ class AuditEntry(Base):
     action: Mapped[str]
     detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     request_id: Mapped[str | None]
+
+
+class Staff(Base):
+    """Somebody who works at a client. `role`: viewer, editor. `status`: invited, active, disabled.
+
+    A person at two clients is two rows, and two users of Grafana. `email` is in lower case.
+    """
+
+    __tablename__ = "staff"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"))
+    email: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str]
+    status: Mapped[str]
+    password_hash: Mapped[str | None]
+    grafana_user_id: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    __table_args__ = (UniqueConstraint("client_id", "email"),)
+
+
+class StaffSession(Base):
+    """A session of somebody's browser, by the SHA-256 of its opaque token."""
+
+    __tablename__ = "staff_sessions"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    staff_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("grove.staff.id", ondelete="CASCADE"), index=True)
+    csrf: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    seen_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    address: Mapped[str]
+    user_agent: Mapped[str]
+
+
+class OneTimeToken(Base):
+    """A link that was sent, by the SHA-256 of its token. `purpose`: invitation, reset."""
+
+    __tablename__ = "one_time_tokens"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    staff_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("grove.staff.id", ondelete="CASCADE"), index=True)
+    purpose: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class TemplateRelease(Base):
+    """A version of the dashboards' templates, kept so that it can be gone back to.
+
+    What all clients get is the one that was `offered_at` last; the others are tried by single clients, or are past.
+    """
+
+    __tablename__ = "template_releases"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    templates: Mapped[dict[str, Any]]
+    content_hash: Mapped[str]
+    stored_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    offered_at: Mapped[datetime | None]
+
+
+class DashboardInstalled(Base):
+    """A dashboard that Grove put into a client's Grafana; all others there are the staff's own."""
+
+    __tablename__ = "dashboards_installed"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"), primary_key=True)
+    uid: Mapped[str] = mapped_column(primary_key=True)
+    template: Mapped[str]
+    version: Mapped[int]
+    content_hash: Mapped[str]
+    installed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
