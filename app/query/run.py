@@ -16,13 +16,14 @@ import msgspec
 import structlog
 
 from app.query.answers import CheckAnswer, DailyAnswer, FunnelAnswer, HourlyAnswer, LeadsAnswer
-from app.query.plan import OWN_SHAPE, plan_question, source_of
+from app.query.plan import plan_question
 from app.query.results import make_daily, make_funnel, make_hourly, make_leads, make_tables
 from app.query.spec import Period, Position
 from app.query.zones import list_days, list_shifts
 from tenants.databases import Databases, TenantConnection
 from tenants.errors import QueryTimedOut, SourceUnfit, StoreUnavailable
 from tenants.placement import Placement, Purpose, TenantContext
+from tenants.relations import OWN_SHAPE, source_of
 from tenants.sources import SESSIONS, SourceShape, read_shape
 
 SHAPE_TTL_S = 60.0
