@@ -38,7 +38,7 @@ _CATALOGS = (
 )  # fmt: skip
 _REGISTRY = (
     "clients", "servers", "placements", "api_keys", "operations", "audit_log", "staff", "staff_sessions",
-    "one_time_tokens", "dashboards_installed",
+    "one_time_tokens", "login_failures", "outgoing_mail", "dashboards_installed",
 )  # fmt: skip
 _STATISTICS = (
     "pg_stat_activity", "pg_stat_all_tables", "pg_stat_user_tables", "pg_stat_database", "pg_stat_user_indexes",

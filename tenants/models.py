@@ -56,7 +56,8 @@ class Server(Base):
 class Client(Base):
     """A client of the agency. `status`: provisioning, active, suspended, deleting.
 
-    `staff` is the list that the request gave, `grove.staff` is the truth. `template_version` is set while the client
+    `staff` is the list that the request gave, `grove.staff` is the truth. `grafana_org_given` tells that the
+    organisation was there before, and outlives the client. `template_version` is set while the client
     has another version of the dashboards than the one that is offered to all.
     """
 
@@ -71,6 +72,7 @@ class Client(Base):
     staff: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     dashboards: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
     grafana_org_id: Mapped[int | None]
+    grafana_org_given: Mapped[bool] = mapped_column(server_default=text("false"))
     template_version: Mapped[int | None]
     retention_days: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
@@ -267,6 +269,37 @@ class OneTimeToken(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class LoginFailure(Base):
+    """How often logging in was tried in vain, by the HMAC of what is counted: an account, an address, a device.
+
+    Made by every attempt before the password is looked at; taken back when that was right.
+    """
+
+    __tablename__ = "login_failures"
+
+    bucket: Mapped[bytes] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    blocked_until: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class OutgoingMail(Base):
+    """A link that somebody is to be sent: the truth of which a worker's round makes a message, and then deletes it.
+
+    `purpose` is that of the link. Whether there is such a client and person is found out when it is sent, so that
+    asking for it is the same work for everybody; the link itself is made then, too, and is never stored.
+    """
+
+    __tablename__ = "outgoing_mail"
+
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    not_before: Mapped[datetime]
 
 
 class TemplateRelease(Base):
