@@ -137,8 +137,7 @@ def _neighbours(targets: Targets) -> list[Attempt]:
 
 def _control_plane() -> list[Attempt]:
     return [
-        Attempt("control plane", f"read grove.{table}", f"SELECT count(*) FROM grove.{table}")
-        for table in _REGISTRY
+        Attempt("control plane", f"read grove.{table}", f"SELECT count(*) FROM grove.{table}") for table in _REGISTRY
     ] + [
         Attempt("control plane", "change clients", "UPDATE grove.clients SET status = 'active'"),
         Attempt("control plane", "make a key", "INSERT INTO grove.api_keys DEFAULT VALUES"),

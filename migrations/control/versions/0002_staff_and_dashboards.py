@@ -115,7 +115,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bucket", name=op.f("pk_login_failures")),
         schema="grove",
     )
-    op.create_index(op.f("ix_login_failures_updated_at"), "login_failures", ["updated_at"], unique=False, schema="grove")
+    op.create_index(
+        op.f("ix_login_failures_updated_at"), "login_failures", ["updated_at"], unique=False, schema="grove"
+    )
     op.create_table(
         "outgoing_mail",
         sa.Column("client_id", sa.Text(), nullable=False),
