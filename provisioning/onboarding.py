@@ -7,7 +7,6 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,8 +18,9 @@ from provisioning.placing import stored_placement
 from provisioning.plans import CREATE, PLANS
 from provisioning.requests import NewClient
 from provisioning.sealed import Secrets, open_secrets, seal_secrets
+from provisioning.staff import replace_staff
 from provisioning.validation import check_new_client
-from tenants.clock import Clock
+from tenants.clock import Clock, utc_now
 from tenants.errors import AlreadyTaken, InputRefused
 from tenants.models import Client, Operation, Server
 from tenants.vault import Vault
@@ -31,8 +31,9 @@ KEYS_SHOWN_FOR = timedelta(hours=24)
 class Onboarding:
     """Takes orders for new clients. `reserved` are the ids that paths of ours begin with."""
 
-    def __init__(self, *, vault: Vault, reserved: frozenset[str], retention_days: int) -> None:
+    def __init__(self, *, vault: Vault, reserved: frozenset[str], retention_days: int, clock: Clock = utc_now) -> None:
         self._vault = vault
+        self._clock = clock
         self._reserved = reserved
         self._retention_days = retention_days
 
@@ -47,6 +48,7 @@ class Onboarding:
         if new.placement.url is not None:
             await check_database_url(new.placement.url, new.placement)
         await self._reserve(session, new)
+        await replace_staff(session, new.id, new.staff, actor, now=self._clock())
         order = NewOperation(
             kind=CREATE, client_id=new.id, steps=PLANS[CREATE].names, input=stored_placement(new.placement),
             sealed=seal_secrets(Secrets(url=new.placement.url), self._vault),
@@ -69,8 +71,8 @@ class Onboarding:
         """Insert the client's row; of two at once, one finds the id or the domain taken."""
         query = insert(Client).values(
             id=new.id, name=new.name, status="provisioning", timezone=new.timezone, domain=new.domain,
-            branding=new.branding.stored(), staff=msgspec.to_builtins(new.staff), dashboards=new.dashboards,
-            grafana_org_id=new.grafana_org_id, retention_days=self._retention_days,
+            branding=new.branding.stored(), dashboards=new.dashboards, grafana_org_id=new.grafana_org_id,
+            retention_days=self._retention_days,
         )  # fmt: skip
         if (await session.execute(query.on_conflict_do_nothing().returning(Client.id))).first() is None:
             await self._check_free(session, new)

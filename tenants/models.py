@@ -56,7 +56,7 @@ class Server(Base):
 class Client(Base):
     """A client of the agency. `status`: provisioning, active, suspended, deleting.
 
-    `staff` is the list that the request gave, `grove.staff` is the truth. `grafana_org_given` tells that the
+    `grafana_org_given` tells that the
     organisation was there before, and outlives the client. `template_version` is set while the client
     has another version of the dashboards than the one that is offered to all.
     """
@@ -69,7 +69,6 @@ class Client(Base):
     timezone: Mapped[str]
     domain: Mapped[str | None] = mapped_column(unique=True)
     branding: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
-    staff: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     dashboards: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
     grafana_org_id: Mapped[int | None]
     grafana_org_given: Mapped[bool] = mapped_column(server_default=text("false"))
