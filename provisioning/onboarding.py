@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import Actor, record
 from provisioning.databases_check import check_database_url
+from provisioning.grafana.organisations import MAIN_ORG
 from provisioning.operations import NewOperation, add_operation
 from provisioning.placing import stored_placement
 from provisioning.plans import CREATE, PLANS
@@ -40,7 +41,7 @@ class Onboarding:
     async def request(self, session: AsyncSession, new: NewClient, actor: Actor) -> uuid.UUID:
         """Store the intent to onboard a client and return the operation's id; then let a runner run it.
 
-        Errors: InputRefused with a pointer per fault; AlreadyTaken (`/id`, `/domain`); DatabaseRefused
+        Errors: InputRefused with a pointer per fault; AlreadyTaken (`/id`, `/domain`, `/grafanaOrgId`); DatabaseRefused
         (`/placement/url`). Nothing is stored then. Connects to a given URL within the call (≤ 5 s a step).
         """
         check_new_client(new, reserved=self._reserved)
@@ -63,6 +64,7 @@ class Onboarding:
         if await session.get(Client, new.id) is not None:
             raise AlreadyTaken("There is a client of this id.", field="/id")
         await check_domain_free(session, new.domain, new.id)
+        await _check_organisation_free(session, new.grafana_org_id)
         server = new.placement.server
         if server is not None and await session.get(Server, server) is None:
             raise InputRefused("There is no server of this name.", field="/placement/server")
@@ -72,11 +74,20 @@ class Onboarding:
         query = insert(Client).values(
             id=new.id, name=new.name, status="provisioning", timezone=new.timezone, domain=new.domain,
             branding=new.branding.stored(), dashboards=new.dashboards, grafana_org_id=new.grafana_org_id,
-            retention_days=self._retention_days,
+            grafana_org_given=new.grafana_org_id is not None, retention_days=self._retention_days,
         )  # fmt: skip
         if (await session.execute(query.on_conflict_do_nothing().returning(Client.id))).first() is None:
             await self._check_free(session, new)
             raise AlreadyTaken("There is a client of this id.", field="/id")
+
+
+async def _check_organisation_free(session: AsyncSession, org_id: int | None) -> None:
+    if org_id is None:
+        return
+    if org_id == MAIN_ORG:
+        raise InputRefused("Organisation 1 is Grafana's own and no client's.", field="/grafanaOrgId")
+    if (await session.scalars(select(Client.id).where(Client.grafana_org_id == org_id))).first() is not None:
+        raise AlreadyTaken("Another client has this organisation.", field="/grafanaOrgId")
 
 
 async def check_domain_free(session: AsyncSession, domain: str | None, client_id: str) -> None:

@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import undefer
 
 from migrations.engines import administrator_engine
+from provisioning.grafana.client import GrafanaAdmin
 from provisioning.sealed import open_secrets
+from provisioning.templates import Templates
 from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.models import Operation, PlacementRow, Server
@@ -42,12 +44,17 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
-    """What a runner works with. `control` and `main_url` are the administrator's."""
+    """What a runner works with. `control` and `main_url` are the administrator's.
+
+    Shape: `grafana` is None where there is none; `templates` are the dashboards to use instead of the shipped ones.
+    """
 
     control: ControlPlane
     vault: Vault
     main_url: str
     clock: Clock
+    grafana: GrafanaAdmin | None = None
+    templates: Templates | None = None
 
 
 class Work:
@@ -63,6 +70,8 @@ class Work:
         self.vault = means.vault
         self.main_url = means.main_url
         self.clock = means.clock
+        self.grafana = means.grafana
+        self.templates = means.templates
         self.result: dict[str, Any] | None = None
 
     async def find_place(self) -> Place | None:

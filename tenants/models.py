@@ -317,7 +317,10 @@ class TemplateRelease(Base):
 
 
 class DashboardInstalled(Base):
-    """A dashboard that Grove put into a client's Grafana; all others there are the staff's own."""
+    """A dashboard that Grove put into a client's Grafana; all others there are the staff's own.
+
+    `version` is the templates', `saved_as` the number that Grafana gave to what Grove saved.
+    """
 
     __tablename__ = "dashboards_installed"
 
@@ -326,4 +329,5 @@ class DashboardInstalled(Base):
     template: Mapped[str]
     version: Mapped[int]
     content_hash: Mapped[str]
+    saved_as: Mapped[int]
     installed_at: Mapped[datetime] = mapped_column(server_default=_NOW)

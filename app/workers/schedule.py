@@ -11,6 +11,7 @@ from uuid import UUID
 from procrastinate import App
 
 from app.workers.event_ids import purge_event_ids
+from app.workers.grafana import reconcile_grafana, rotate_passwords
 from app.workers.leftovers import erase_unshown_keys, purge_idempotency, purge_revocations
 from app.workers.outcomes import compact_outcomes
 from app.workers.partitions import extend_partitions
@@ -36,6 +37,8 @@ def regular_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> list[t
         ("50 * * * *", "erase_unshown_keys", partial(erase_unshown_keys, resources)),
         ("20 2 * * *", "extend_partitions", partial(extend_partitions, resources)),
         ("50 2 * * *", "purge_event_ids", partial(purge_event_ids, resources)),
+        ("20 3 * * *", "reconcile_grafana", partial(reconcile_grafana, resources, jobs)),
+        ("50 3 1 * *", "rotate_passwords", partial(rotate_passwords, resources, jobs)),
     ]
 
 

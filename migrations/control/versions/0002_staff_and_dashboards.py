@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("template", sa.Text(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("content_hash", sa.Text(), nullable=False),
+        sa.Column("saved_as", sa.BigInteger(), nullable=False),
         sa.Column("installed_at", postgresql.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
             ["client_id"], ["grove.clients.id"], name=op.f("fk_dashboards_installed_client_id"), ondelete="CASCADE"
