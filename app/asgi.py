@@ -16,7 +16,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from app.api import analytics, audit, clients, docs, health, keys, operations, problem_pages, usage
 from app.api.media_types import require_json
 from app.api.reserved import reserved_ids
-from app.auth import guards
+from app.auth import guards, staff
+from app.console import routes as console
 from app.ingest.routes import EVENTS_PATH
 from app.observability import Metrics, Observability, configure_logging
 from app.problems import handle_exception
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from app.ingest.routes import Collection
 
-MODULES = (analytics, audit, clients, docs, health, keys, operations, problem_pages, usage)
+MODULES = (analytics, audit, clients, console, docs, health, keys, operations, problem_pages, usage)
 
 
 def create_app_from_environment() -> ASGIApp:
@@ -67,6 +68,8 @@ def create_litestar(
             "platform": Provide(guards.provide_platform),
             "manager": Provide(guards.provide_manager),
             "client": Provide(guards.provide_client),
+            "staff": Provide(staff.provide_staff),
+            "staff_client": Provide(staff.provide_staff_client),
         },
         before_request=require_json,
         exception_handlers={Exception: handle_exception},

@@ -16,6 +16,8 @@ from redis.backoff import NoBackoff
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.auth.passwords import Passwords
+from app.auth.sessions import SessionStore
 from app.ingest.group_commit import GroupCommit
 from app.ingest.routes import Collection
 from app.ingest.sink import PostgresSink
@@ -49,6 +51,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     redis: Redis | None
     feed: RevocationFeed
     keyring: Keyring
+    sessions: SessionStore
+    passwords: Passwords
     registry: Registry
     databases: Databases
     analyst: Analyst
@@ -82,17 +86,20 @@ async def open_resources(
             stack.push_async_callback(redis.aclose)
         feed = RevocationFeed(control, redis)
         keyring = Keyring(control, feed, clock)
+        sessions = SessionStore(control, feed, clock)
+        passwords = Passwords()
+        stack.callback(passwords.close)
         registry = Registry(control, vault=vault, main_url=settings.main_url)
         databases = Databases(settings, observe=observe)
         stack.push_async_callback(databases.close)
         jobs = JobQueue(serving_url)
         stack.push_async_callback(jobs.close)
         commit = GroupCommit(PostgresSink(databases), max_queued_events=settings.ingest_queue_events)
-        feed.listen(_forgetter(keyring, registry, databases, commit))
+        feed.listen(_forgetter(keyring, sessions, registry, databases, commit))
         await feed.start()
         await stack.enter_async_context(_running(feed.run()))
-        await stack.enter_async_context(_running(_save_last_used(keyring)))
-        stack.push_async_callback(_drain, commit, keyring)
+        await stack.enter_async_context(_running(_save_last_used(keyring, sessions)))
+        stack.push_async_callback(_drain, commit, keyring, sessions)
         yield Resources(
             settings=settings,
             clock=clock,
@@ -101,6 +108,8 @@ async def open_resources(
             redis=redis,
             feed=feed,
             keyring=keyring,
+            sessions=sessions,
+            passwords=passwords,
             registry=registry,
             databases=databases,
             analyst=Analyst(databases),
@@ -156,12 +165,15 @@ def _redis(url: str | None) -> Redis | None:
 
 
 def _forgetter(
-    keyring: Keyring, registry: Registry, databases: Databases, commit: GroupCommit
+    keyring: Keyring, sessions: SessionStore, registry: Registry, databases: Databases, commit: GroupCommit
 ) -> Callable[[str, str], None]:
     closing: set[asyncio.Task[None]] = set()
 
     def forget(kind: str, subject: str) -> None:
-        keyring.forget_all()
+        if kind != "staff":
+            keyring.forget_all()
+        if kind != "key":
+            sessions.forget_all()
         if kind != "client":
             return
         tenant_id = TenantId(subject)
@@ -185,18 +197,20 @@ async def _running(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _save_last_used(keyring: Keyring) -> None:
+async def _save_last_used(keyring: Keyring, sessions: SessionStore) -> None:
     while True:
         await asyncio.sleep(SAVE_LAST_USED_S)
-        try:
-            await keyring.save_last_used()
-        except StoreUnavailable:
-            log.warning("last_used_not_saved")
+        await _save_once(keyring, sessions)
 
 
-async def _drain(commit: GroupCommit, keyring: Keyring) -> None:
-    await commit.drain()
+async def _save_once(keyring: Keyring, sessions: SessionStore) -> None:
     try:
         await keyring.save_last_used()
+        await sessions.save_seen()
     except StoreUnavailable:
         log.warning("last_used_not_saved")
+
+
+async def _drain(commit: GroupCommit, keyring: Keyring, sessions: SessionStore) -> None:
+    await commit.drain()
+    await _save_once(keyring, sessions)

@@ -19,7 +19,7 @@ from tenants.control import ControlPlane
 from tenants.errors import NotFound, Unauthenticated
 from tenants.ids import TenantId
 from tenants.models import Staff, StaffSession
-from tenants.revocations import RevocationFeed
+from tenants.revocations import RevocationFeed, revoke
 
 IDLE = timedelta(hours=12)
 LIFETIME = timedelta(days=7)
@@ -133,12 +133,16 @@ def open_session(session: AsyncSession, staff_id: UUID, *, address: str, user_ag
     return token
 
 
-async def end_sessions(session: AsyncSession, staff_id: UUID, *, now: datetime, only: bytes | None = None) -> None:
-    """End all sessions of a person, or one. Revoke "staff" in the same transaction."""
-    query = update(StaffSession).where(StaffSession.staff_id == staff_id, StaffSession.revoked_at.is_(None))
-    if only is not None:
-        query = query.where(StaffSession.hash == only)
-    await session.execute(query.values(revoked_at=now))
+async def end_session(session: AsyncSession, which: bytes | str | None, *, now: datetime) -> None:
+    """End a session, by its hash or its token, in every process; one that is none, or has ended, is passed over."""
+    if which is None:
+        return
+    digest = which if isinstance(which, bytes) else hash_token(which)
+    query = update(StaffSession).where(StaffSession.hash == digest, StaffSession.revoked_at.is_(None))
+    ended = await session.execute(query.values(revoked_at=now).returning(StaffSession.staff_id))
+    staff_id = ended.scalar_one_or_none()
+    if staff_id is not None:
+        revoke(session, "staff", str(staff_id))
 
 
 def hash_token(token: str) -> bytes:

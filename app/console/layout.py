@@ -9,6 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
+from litestar.datastructures import Cookie
+from litestar.response import Redirect
 
 from app.auth.sessions import StaffMember
 from app.console.assets import asset_path
@@ -24,7 +26,7 @@ _TEMPLATES = Environment(
 )
 
 
-def render(template: str, brand: Brand, prefix: str, *, member: StaffMember | None = None, **values: object) -> str:
+def render(template: str, brand: Brand, prefix: str, /, *, member: StaffMember | None = None, **values: object) -> str:
     """Write a page.
 
     Shape: `prefix` is what the client's paths begin with, such as `/maple`; the template sees `brand`, `prefix`,
@@ -39,6 +41,7 @@ def show(
     template: str,
     brand: Brand,
     prefix: str,
+    /,
     *,
     status: int = 200,
     headers: dict[str, str] | None = None,
@@ -51,6 +54,11 @@ def show(
         media_type="text/html",
         headers=page_headers(brand) | (headers or {}),
     )
+
+
+def see_other(path: str, *, cookies: Sequence[Cookie] = ()) -> Redirect:
+    """Send the browser to another page of ours, in a way that no cache keeps."""
+    return Redirect(path, status_code=303, headers={"Cache-Control": "no-store"}, cookies=list(cookies))
 
 
 def page_headers(brand: Brand, *, style: Sequence[str] = ()) -> dict[str, str]:
