@@ -18,6 +18,7 @@ from app.api.media_types import require_json
 from app.api.reserved import reserved_ids
 from app.auth import guards, staff
 from app.console import routes as console
+from app.console.dashboards import routes as dashboards
 from app.ingest.routes import EVENTS_PATH
 from app.observability import Metrics, Observability, configure_logging
 from app.problems import handle_exception
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from app.ingest.routes import Collection
 
-MODULES = (analytics, audit, clients, console, docs, health, keys, operations, problem_pages, usage)
+MODULES = (analytics, audit, clients, console, dashboards, docs, health, keys, operations, problem_pages, usage)
 
 
 def create_app_from_environment() -> ASGIApp:
