@@ -13,10 +13,11 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.api import analytics, audit, clients, docs, health, keys, operations, problem_pages, usage
+from app.api import analytics, audit, clients, docs, health, keys, operations, problem_pages, staff, usage
 from app.api.media_types import require_json
 from app.api.reserved import reserved_ids
-from app.auth import guards, staff
+from app.auth import guards
+from app.auth.staff import provide_staff, provide_staff_client
 from app.console import routes as console
 from app.console.dashboards import routes as dashboards
 from app.ingest.routes import EVENTS_PATH
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from app.ingest.routes import Collection
 
-MODULES = (analytics, audit, clients, console, dashboards, docs, health, keys, operations, problem_pages, usage)
+MODULES = (analytics, audit, clients, console, dashboards, docs, health, keys, operations, problem_pages, staff, usage)
 
 
 def create_app_from_environment() -> ASGIApp:
@@ -69,8 +70,8 @@ def create_litestar(
             "platform": Provide(guards.provide_platform),
             "manager": Provide(guards.provide_manager),
             "client": Provide(guards.provide_client),
-            "staff": Provide(staff.provide_staff),
-            "staff_client": Provide(staff.provide_staff_client),
+            "staff": Provide(provide_staff),
+            "staff_client": Provide(provide_staff_client),
         },
         before_request=require_json,
         exception_handlers={Exception: handle_exception},

@@ -118,12 +118,6 @@ async def forgive(session: AsyncSession, counts: Sequence[Count]) -> None:
             await session.execute(taken_back.values(failures=LoginFailure.failures - 1, blocked_until=None))
 
 
-async def unscoped_forget_failures(session: AsyncSession, *, now: datetime) -> int:
-    """Delete counts that nobody added to for a day; return how many. Scheduled."""
-    old = delete(LoginFailure).where(LoginFailure.updated_at < now - timedelta(hours=24))
-    return len((await session.execute(old.returning(LoginFailure.bucket))).all())
-
-
 async def _lock(session: AsyncSession, counts: Sequence[Count], now: datetime) -> dict[bytes, LoginFailure]:
     """Read the counts, always in one order so that no two attempts wait for each other; forgotten ones start anew."""
     buckets = sorted(count.bucket for count in counts)

@@ -42,8 +42,9 @@ class MadeClient(msgspec.Struct, frozen=True):
 class Grove:
     """A running application. `platform` is the header of the platform's key."""
 
-    def __init__(self, settings: Settings, http: httpx.AsyncClient, platform_key: str) -> None:
+    def __init__(self, settings: Settings, app: Any, http: httpx.AsyncClient, platform_key: str) -> None:
         self.settings = settings
+        self.app = app
         self.http = http
         self.platform = bearer(platform_key)
 
@@ -78,7 +79,7 @@ async def open_grove(admin_url: str, *, redis_url: str | None = None, **changes:
         app = create_app(settings)
         transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
         async with _lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://grove.test") as http:
-            yield Grove(settings, http, prepared.platform_key)
+            yield Grove(settings, app, http, prepared.platform_key)
 
 
 def grove_settings(database_url: str, **changes: Any) -> Settings:
