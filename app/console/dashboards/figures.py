@@ -67,7 +67,7 @@ def draw_barchart(panel: Panel, frame: Frame, look: Look) -> Figure | None:
         for column, colour in zip(frame.numbers, colours, strict=True)
     ]
     values = _axis() | _values_axis(panel, frame.numbers[0].name)
-    categories = _axis() | {"type": "category", "showgrid": False, "automargin": True}
+    categories = _axis() | {"type": "category", "showgrid": False}
     layout = _layout(legend=options["legend"]["showLegend"])
     layout["barmode"] = "stack" if options["stacking"] == "normal" else "group"
     if level:
@@ -100,7 +100,7 @@ def draw_bargauge(panel: Panel, frame: Frame, look: Look) -> Figure | None:
     layout = _layout(legend=False) | {
         "bargap": 0.35,
         "xaxis": {"visible": False, "range": [0, (max(values) or 1) * 1.15], "fixedrange": True},
-        "yaxis": _axis() | {"autorange": "reversed", "automargin": True, "showgrid": False, "ticksuffix": "  "},
+        "yaxis": _axis() | {"autorange": "reversed", "showgrid": False, "ticksuffix": "  "},
     }
     return {"data": [bar], "layout": layout}
 
@@ -121,6 +121,7 @@ def draw_piechart(panel: Panel, frame: Frame, look: Look) -> Figure | None:
         "direction": "clockwise",
         "textinfo": "percent",
         "textposition": "inside",
+        "insidetextorientation": "horizontal",
         "hovertemplate": "%{label}: %{value:,} (%{percent})<extra></extra>",
     }
     layout = _layout(legend=True)
@@ -148,7 +149,7 @@ def draw_heatmap(_panel: Panel, frame: Frame, look: Look) -> Figure | None:
     }
     layout = _layout(legend=False) | {
         "xaxis": _axis() | {"type": "category", "showgrid": False, "dtick": 1},
-        "yaxis": _axis() | {"type": "category", "autorange": "reversed", "showgrid": False, "automargin": True},
+        "yaxis": _axis() | {"type": "category", "autorange": "reversed", "showgrid": False},
     }
     return {"data": [heat], "layout": layout}
 
@@ -208,12 +209,12 @@ def _escape(text: str) -> str:
 
 
 def _axis() -> Figure:
-    return {"gridcolor": LINE, "zeroline": False, "linecolor": LINE, "fixedrange": True, "title": {"text": ""}}
+    return {"gridcolor": LINE, "zeroline": False, "linecolor": LINE, "fixedrange": True, "automargin": True}
 
 
 def _values_axis(panel: Panel, name: str) -> Figure:
     unit = field_of(panel, name).unit
-    axis: Figure = {"ticksuffix": _SUFFIXES.get(unit, ""), "rangemode": "tozero", "nticks": 6, "automargin": True}
+    axis: Figure = {"ticksuffix": _SUFFIXES.get(unit, ""), "rangemode": "tozero", "nticks": 6}
     return axis | {"separatethousands": True, "exponentformat": "SI" if unit == "short" else "none"}
 
 
@@ -224,7 +225,7 @@ def _layout(*, legend: bool) -> Figure:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "showlegend": legend,
-        "legend": {"orientation": "h", "x": 0, "y": -0.15, "yanchor": "top"},
+        "legend": {"orientation": "h", "x": 0, "y": -0.15, "yanchor": "top", "traceorder": "normal"},
         "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": LINE, "font": {"color": INK}},
         "separators": ".,",
     }

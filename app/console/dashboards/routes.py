@@ -4,6 +4,7 @@ Registered by `app.asgi`. A page needs a session of the client's staff; its data
 """
 
 import gzip
+import re
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +24,7 @@ from app.console.dashboards.desk import Desk, get_dashboard, list_dashboards, zo
 from app.console.dashboards.macros import read_variables
 from app.console.dashboards.ranges import PRESETS, read_range
 from app.console.errors import answer_error
-from app.console.layout import show
+from app.console.layout import page_headers, show
 from app.console.visit import prefix_of
 from app.query.run import Analyst
 from app.query.spec import Period
@@ -40,6 +41,10 @@ _DISTRIBUTION = metadata.distribution("plotly")
 _LIBRARY = Path(str(_DISTRIBUTION.locate_file("plotly/package_data/plotly.min.js")))
 LIBRARY_NAME = f"plotly-{_DISTRIBUTION.version}.js"
 _VARIABLE = "var-"
+# The library sets empty style attributes: those alone, by their hash, are let through.
+_EMPTY_STYLE = ("'unsafe-hashes'", "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='")
+# It writes a style for maps, which there are none of, unless an element with this id is there.
+_MAPS = re.compile(rb'getElementById\("([0-9a-f]{64})"\)')
 
 From = Annotated[str | None, QueryParameter(name="from", max_length=40)]
 To = Annotated[str | None, QueryParameter(name="to", max_length=40)]
@@ -143,6 +148,12 @@ def show_library(request: Request[Any, Any, Any], client_id: FromPath[str], name
 
 
 @cache
+def _map_style() -> str:
+    found = _MAPS.search(_LIBRARY.read_bytes())
+    return "" if found is None else found[1].decode()
+
+
+@cache
 def _compressed() -> bytes:
     return gzip.compress(_LIBRARY.read_bytes(), mtime=0)
 
@@ -157,6 +168,7 @@ def _page(
         "dashboard.html",
         brand,
         prefix_of(request.scope, client.tenant_id),
+        headers=page_headers(brand, style=_EMPTY_STYLE),
         member=staff,
         dashboards=list_dashboards(client),
         template=template,
@@ -165,6 +177,7 @@ def _page(
         presets=PRESETS,
         zone=client.timezone,
         library=LIBRARY_NAME,
+        maps=_map_style(),
     )
 
 
