@@ -5,9 +5,8 @@ Grove's own keys start with `GROVE_`; a handful of names that hosting platforms 
 `REDIS_URL`, `PORT`, …) are read as they are, and `<CLIENT>_DB_URL` names a registered client's database.
 """
 
+import re
 from collections.abc import Callable, Mapping
-from email.errors import HeaderParseError
-from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import msgspec
 
 MIN_SECRET_LENGTH = 32
 _CLIENT_SUFFIX = "_DB_URL"
+_MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class SettingsError(Exception):
@@ -222,12 +222,7 @@ def _host_and_port(key: str, text: str) -> str:
 
 
 def _mail_address(key: str, text: str) -> str:
-    try:
-        address = Address(addr_spec=parseaddr(text, strict=True)[1])
-        valid = text.isprintable() and bool(address.username) and bool(address.domain)
-    except (ValueError, HeaderParseError):
-        valid = False
-    if not valid:
+    if not text.isprintable() or _MAIL_ADDRESS.fullmatch(parseaddr(text)[1]) is None:
         message = f"{key} must be an e-mail address, such as analytics@example.com or Example <analytics@example.com>."
         raise SettingsError(message)
     return text

@@ -102,7 +102,7 @@ def _surprise(password: str, known: Iterable[str]) -> str:
     rest = password.lower()
     own = [part for text in known for part in re.split(r"[\W_]+", text.lower()) if len(part) >= _RUN_LENGTH]
     words = sorted({*own, *_WORDS}, key=len, reverse=True)
-    for text in (rest, rest.translate(_LEET)):
+    for text in (rest, _without_runs(rest).translate(_LEET)):
         left = _YEAR.sub("", text)
         for word in words:
             left = left.replace(word, "")

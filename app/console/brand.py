@@ -12,7 +12,7 @@ from tenants.placement import TenantContext
 
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _NEUTRAL_COLOUR = "#334155"
-_WHITE, _INK = "#ffffff", "#0f172a"
+_WHITE, _BLACK = "#ffffff", "#000000"
 # WCAG 2.2, 1.4.3: what text needs against its background.
 READABLE = 4.5
 _DARKER = 0.92
@@ -49,7 +49,7 @@ def brand_of(client: TenantContext) -> Brand:
     return Brand(
         name=client.name,
         primary=primary,
-        on_primary=max((_WHITE, _INK), key=lambda colour: contrast(colour, primary)),
+        on_primary=max((_WHITE, _BLACK), key=lambda colour: contrast(colour, primary)),
         accent=_readable_on_white(primary),
         logo_url=_web_address(client.branding.get("logoUrl")),
     )
