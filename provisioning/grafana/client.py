@@ -174,10 +174,10 @@ def _read(method: str, path: str, answer: httpx.Response) -> Any:
             return msgspec.json.decode(answer.content)
         except msgspec.DecodeError as error:
             raise GrafanaUnavailable("What answers at GRAFANA_URL does not speak as Grafana does.") from error
-    # Grafana's own words may quote names and addresses: they are for the log.
-    log.warning("grafana_said_no", method=method, path=path.partition("?")[0], status=status, message=_message(answer))
     if status == _NOT_FOUND:
         raise Missing("Grafana has no such thing.")
+    # Grafana's own words may quote names and addresses: they are for the log.
+    log.warning("grafana_said_no", method=method, path=path.partition("?")[0], status=status, message=_message(answer))
     if status in _TAKEN:
         raise Taken("Grafana has a thing of this name already.")
     if status in _REFUSED_LOGIN:

@@ -122,9 +122,7 @@ async def _chosen(visit: Visit) -> tuple[int, list[Template]]:
     work = visit.work
     shipped = work.templates or shipped_templates()
     async with work.control.session() as session:
-        templates: Templates = await templates_of(
-            session, visit.site.template_version, clock=work.clock, shipped=shipped
-        )
+        templates: Templates = await templates_of(session, visit.site.template_version, shipped=shipped)
     return templates.version, templates.choose(visit.site.dashboards, work.placement(visit.place).kind)
 
 

@@ -4,12 +4,13 @@ Each reads through a login that can do nothing but read this client. Grafana nev
 the one that it has is right is asked of its health check.
 """
 
+import asyncio
+import time
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import msgspec
-import structlog
 from sqlalchemy import update
 
 from provisioning.grafana.changes import Change
@@ -28,10 +29,10 @@ SOURCE = "source"
 MAX_OPEN = 3
 MAX_IDLE = 0
 LIFETIME_S = 60
+REMEMBERED_S = 8.0
+PAUSE_S = 0.5
 _TLS_MODES = frozenset({"disable", "require", "verify-ca", "verify-full"})
 _DEFAULT_PORT = 5432
-
-log = structlog.get_logger()
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +75,8 @@ async def check_datasources(visit: Visit) -> str:
 async def rotate_password(visit: Visit) -> str:
     """Give the client's login another password: recorded first, then set in Postgres, then in Grafana.
 
-    A run that is cut off leaves a recorded password that the next check of health finds and sets.
+    A run that is cut off leaves a recorded password that the next check of health finds and sets. Grafana remembers the
+    old one for up to five seconds, in which it cannot open connections.
     """
     async with visit.work.control.session() as session:
         query = update(PlacementRow).where(PlacementRow.client_id == visit.site.client_id)
@@ -117,8 +119,7 @@ async def _mend(visit: Visit, target: Target) -> None:
         await _set_password(visit, target)
     wanted = await _describe(visit, target)
     await visit.grafana.put(f"/api/datasources/uid/{target.uid}", wanted, org=visit.org)
-    if not await _is_healthy(visit, target.uid):
-        raise GrafanaUnavailable("Grafana cannot read the client's database.")
+    await _await_health(visit, target.uid)
 
 
 async def _set_password(visit: Visit, target: Target) -> None:
@@ -126,6 +127,15 @@ async def _set_password(visit: Visit, target: Target) -> None:
     async with visit.work.on_server(visit.place) as connection, connection.transaction():
         await lock_server(connection)
         await ensure_login_reader(connection, reader)
+
+
+async def _await_health(visit: Visit, uid: str) -> None:
+    """Wait until Grafana connects; for some seconds after a change it may still use what it remembers."""
+    ends_at = time.monotonic() + REMEMBERED_S
+    while not await _is_healthy(visit, uid):
+        if time.monotonic() > ends_at:
+            raise GrafanaUnavailable("Grafana cannot read the client's database.")
+        await asyncio.sleep(PAUSE_S)
 
 
 async def _is_healthy(visit: Visit, uid: str) -> bool:

@@ -127,9 +127,10 @@ async def _record(visit: Visit, org: int | None, *, given: bool) -> None:
         client = await session.get(Client, visit.site.client_id, with_for_update=True)
         if client is None or client.grafana_org_id == org:
             return
+        if client.grafana_org_id is not None:
+            await session.execute(delete(DashboardInstalled).where(DashboardInstalled.client_id == client.id))
         client.grafana_org_id, client.grafana_org_given = org, given
         client.updated_at = visit.work.clock()
-        await session.execute(delete(DashboardInstalled).where(DashboardInstalled.client_id == client.id))
         revoke(session, "client", client.id)
 
 

@@ -7,13 +7,12 @@ import hashlib
 from functools import cache
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import Actor, record
 from provisioning.templates import Templates, load_templates
-from tenants.clock import Clock
 from tenants.errors import NotFound
 from tenants.models import Client, TemplateRelease
 
@@ -24,12 +23,12 @@ def shipped_templates() -> Templates:
     return load_templates()
 
 
-async def templates_of(session: AsyncSession, version: int | None, *, clock: Clock, shipped: Templates) -> Templates:
+async def templates_of(session: AsyncSession, version: int | None, *, shipped: Templates) -> Templates:
     """Return the templates of a version; None asks for what is offered to all.
 
     Errors: NotFound if there never was such a version.
     """
-    await store_release(session, shipped, clock=clock)
+    await store_release(session, shipped)
     query = select(TemplateRelease.templates)
     if version is None:
         query = query.where(TemplateRelease.offered_at.is_not(None)).order_by(TemplateRelease.offered_at.desc())
@@ -41,7 +40,7 @@ async def templates_of(session: AsyncSession, version: int | None, *, clock: Clo
     return msgspec.convert(stored, Templates)
 
 
-async def store_release(session: AsyncSession, shipped: Templates, *, clock: Clock) -> None:
+async def store_release(session: AsyncSession, shipped: Templates) -> None:
     """Keep the shipped version. The very first one is offered to all, later ones when somebody says so."""
     content = msgspec.to_builtins(shipped)
     digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
@@ -50,21 +49,24 @@ async def store_release(session: AsyncSession, shipped: Templates, *, clock: Clo
         return
     first = (await session.scalars(select(TemplateRelease.version).limit(1))).first() is None
     query = insert(TemplateRelease).values(
-        version=shipped.version, templates=content, content_hash=digest, offered_at=clock() if first else None
+        version=shipped.version,
+        templates=content,
+        content_hash=digest,
+        offered_at=func.clock_timestamp() if first else None,
     )
     changed = {"templates": content, "content_hash": digest}
     await session.execute(query.on_conflict_do_update(index_elements=["version"], set_=changed))
 
 
-async def offer_release(session: AsyncSession, version: int, actor: Actor, *, clock: Clock) -> list[str]:
+async def offer_release(session: AsyncSession, version: int, actor: Actor) -> list[str]:
     """Give a version to all clients, forwards or back; return the clients that are to be reconciled.
 
     Errors: NotFound.
     """
-    release = await session.get(TemplateRelease, version)
-    if release is None:
+    if await session.get(TemplateRelease, version) is None:
         raise NotFound("There is no such version of the dashboards.")
-    release.offered_at = clock()
+    now = func.clock_timestamp()
+    await session.execute(update(TemplateRelease).where(TemplateRelease.version == version).values(offered_at=now))
     await session.execute(update(Client).values(template_version=None))
     record(session, actor, "templates.offer", None, version=version)
     return await _unscoped_open_clients(session)
