@@ -19,6 +19,8 @@ Panel = Mapping[str, Any]
 
 INK, SOFT, LINE = "#0f172a", "#566275", "#e6eaf0"
 _FONT = {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 12, "color": SOFT}
+# Counts up to here get a line for each.
+_FEW = 6
 _SUFFIXES = {"percent": " %", "s": " s", "ms": " ms"}
 
 
@@ -33,7 +35,7 @@ def draw_timeseries(panel: Panel, frame: Frame, look: Look) -> Figure | None:
     """Draw lines or bars over time."""
     frame = series_of(frame)
     time = frame.first("time")
-    if time is None or not frame.numbers:
+    if time is None or not _tells(frame):
         return None
     custom = panel["fieldConfig"]["defaults"].get("custom", {})
     moments = [_wall(at, look) for at in time.values]
@@ -49,7 +51,7 @@ def draw_timeseries(panel: Panel, frame: Frame, look: Look) -> Figure | None:
         "hovermode": "x unified",
         "barmode": "stack" if custom.get("stacking", {}).get("mode") == "normal" else "group",
         "xaxis": _axis() | {"type": "date", "range": [min(edges), max(edges)], "showgrid": False},
-        "yaxis": _axis() | _values_axis(panel, frame.numbers[0].name),
+        "yaxis": _axis() | _values_axis(panel, frame),
     }
     return {"data": data, "layout": layout}
 
@@ -58,15 +60,22 @@ def draw_barchart(panel: Panel, frame: Frame, look: Look) -> Figure | None:
     """Draw a bar, or a group of them, per row."""
     options = panel["options"]
     names = next((column for column in frame.columns if column.name == options["xField"]), None)
-    if names is None or not frame.numbers:
+    if names is None or not _tells(frame):
         return None
     level = options["orientation"] == "horizontal"
     colours = colour_columns(panel, [column.name for column in frame.numbers], look.palette)
     data = [
-        _bar(column, names.values, colour, field_of(panel, column.name), look, level=level)
+        _bar(
+            column,
+            [_escape(str(name)) for name in names.values],
+            colour,
+            field_of(panel, column.name),
+            look,
+            level=level,
+        )
         for column, colour in zip(frame.numbers, colours, strict=True)
     ]
-    values = _axis() | _values_axis(panel, frame.numbers[0].name)
+    values = _axis() | _values_axis(panel, frame)
     categories = _axis() | {"type": "category", "showgrid": False}
     layout = _layout(legend=options["legend"]["showLegend"])
     layout["barmode"] = "stack" if options["stacking"] == "normal" else "group"
@@ -80,16 +89,17 @@ def draw_barchart(panel: Panel, frame: Frame, look: Look) -> Figure | None:
 def draw_bargauge(panel: Panel, frame: Frame, look: Look) -> Figure | None:
     """Draw one level bar per value, with the value beside it."""
     named = reduce_frame(panel, frame)
-    if not named:
+    if not any(value for _, value in named):
         return None
     names = [name for name, _ in named]
+    labels = [_escape(name) for name in names]
     values = [value or 0 for _, value in named]
     texts = [write_value(value, field_of(panel, name), look.period.zone) for name, value in named]
     bar = {
         "type": "bar",
         "orientation": "h",
         "x": values,
-        "y": names,
+        "y": labels,
         "text": texts,
         "textposition": "outside",
         "textfont": {"color": INK, "size": 13},
@@ -114,7 +124,7 @@ def draw_piechart(panel: Panel, frame: Frame, look: Look) -> Figure | None:
     pie = {
         "type": "pie",
         "hole": 0.55 if panel["options"]["pieType"] == "donut" else 0,
-        "labels": names,
+        "labels": [_escape(name) for name in names],
         "values": [value for _, value in named],
         "marker": {"colors": colour_columns(panel, names, look.palette), "line": {"color": "#ffffff", "width": 1}},
         "sort": False,
@@ -132,13 +142,13 @@ def draw_piechart(panel: Panel, frame: Frame, look: Look) -> Figure | None:
 def draw_heatmap(_panel: Panel, frame: Frame, look: Look) -> Figure | None:
     """Draw a table whose cells are coloured by their value: rows by its text, columns by its numbers."""
     rows = frame.first("text")
-    if rows is None or not any(any(column.values) for column in frame.numbers):
+    if rows is None or not _tells(frame):
         return None
     cells = [[column.values[row] for column in frame.numbers] for row in range(len(rows.values))]
     heat = {
         "type": "heatmap",
         "x": [column.name for column in frame.numbers],
-        "y": rows.values,
+        "y": [_escape(str(name)) for name in rows.values],
         "z": cells,
         "xgap": 2,
         "ygap": 2,
@@ -172,7 +182,7 @@ def _line(
         "type": "scatter",
         # A single moment is no line.
         "mode": "lines" if len(moments) > 1 else "markers",
-        "name": column.name,
+        "name": _escape(column.name),
         "x": moments,
         "y": column.values,
         "line": {"color": colour, "width": custom.get("lineWidth", 1)},
@@ -187,7 +197,7 @@ def _bars(
     column: Column, moments: list[str], colour: str, custom: Mapping[str, Any], field: Field, look: Look
 ) -> Figure:
     opacity = max(custom.get("fillOpacity", 100), 1) / 100
-    bars = {"type": "bar", "name": column.name, "x": moments, "y": column.values}
+    bars = {"type": "bar", "name": _escape(column.name), "x": moments, "y": column.values}
     return bars | {"marker": {"color": colour, "opacity": opacity}} | _hover(column, field, look)
 
 
@@ -195,7 +205,7 @@ def _bar(column: Column, names: list[Any], colour: str, field: Field, look: Look
     texts = {"text": [write_value(value, field, look.period.zone) for value in column.values], "textposition": "none"}
     along = {"orientation": "h", "y": names, "x": column.values} if level else {"x": names, "y": column.values}
     hover = {"hovertemplate": f"%{{{'y' if level else 'x'}}}: %{{text}}<extra>{_escape(column.name)}</extra>"}
-    return {"type": "bar", "name": column.name, "marker": {"color": colour}} | along | texts | hover
+    return {"type": "bar", "name": _escape(column.name), "marker": {"color": colour}} | along | texts | hover
 
 
 def _hover(column: Column, field: Field, look: Look) -> Figure:
@@ -212,10 +222,23 @@ def _axis() -> Figure:
     return {"gridcolor": LINE, "zeroline": False, "linecolor": LINE, "fixedrange": True, "automargin": True}
 
 
-def _values_axis(panel: Panel, name: str) -> Figure:
-    unit = field_of(panel, name).unit
-    axis: Figure = {"ticksuffix": _SUFFIXES.get(unit, ""), "rangemode": "tozero", "nticks": 6}
-    return axis | {"separatethousands": True, "exponentformat": "SI" if unit == "short" else "none"}
+def _tells(frame: Frame) -> bool:
+    """Tell whether there is anything to see: a drawing of zeros alone looks as if it were broken."""
+    return any(any(column.values) for column in frame.numbers)
+
+
+def _values_axis(panel: Panel, frame: Frame) -> Figure:
+    unit = field_of(panel, frame.numbers[0].name).unit
+    values = [value for column in frame.numbers for value in column.values if value is not None]
+    axis: Figure = {
+        "ticksuffix": _SUFFIXES.get(unit, ""),
+        "rangemode": "tozero",
+        "nticks": 6,
+        "separatethousands": True,
+    }
+    if max(values) < _FEW and all(value == int(value) for value in values):
+        axis["dtick"] = 1
+    return axis | {"exponentformat": "SI" if unit == "short" else "none"}
 
 
 def _layout(*, legend: bool) -> Figure:

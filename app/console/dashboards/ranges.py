@@ -11,14 +11,14 @@ from app.query.spec import MAX_DAYS, Period, read_period
 from app.query.zones import day_start, local_day
 from tenants.errors import InputRefused
 
-# What the time picker offers: `from`, `to` and how it is called.
+# What the time picker offers: `from`, `to` and how it is called. Days are whole ones, with today, as in the API.
 PRESETS = (
     ("now/d", "now/d", "Today"),
     ("now-24h", "now", "Last 24 hours"),
-    ("now-7d", "now", "Last 7 days"),
-    ("now-30d", "now", "Last 30 days"),
-    ("now-90d", "now", "Last 90 days"),
-    ("now-1y", "now", "Last 12 months"),
+    ("now-6d/d", "now", "Last 7 days"),
+    ("now-29d/d", "now", "Last 30 days"),
+    ("now-89d/d", "now", "Last 90 days"),
+    ("now-364d/d", "now", "Last 365 days"),
     ("now/w", "now/w", "This week"),
     ("now/M", "now/M", "This month"),
     ("now-1M/M", "now-1M/M", "Last month"),
