@@ -44,6 +44,7 @@ def _within(act: Ensure) -> Callable[[Work], Coroutine[Any, Any, str | None]]:
             await ensure_datasources(visit)
             await ensure_folders(visit)
             await ensure_dashboards(visit)
+            await ensure_home(visit)
         return await act(visit)
 
     return ensure
