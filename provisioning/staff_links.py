@@ -49,7 +49,7 @@ async def read_link(session: AsyncSession, client_id: str, purpose: str, token: 
         )
         .with_for_update()
     )  # fmt: skip
-    row = (await session.execute(query)).tuples().one_or_none()
+    row = (await session.execute(query)).one_or_none()
     if row is None:
         raise NotFound("This link does not work, or not any more.")
     return row[1]

@@ -48,7 +48,7 @@ async def _carry_out(session: AsyncSession, order: OutgoingMail, resources: Work
     """Send a mail within the transaction that makes its link: if it is not taken, there is no link either."""
     query = select(Staff, Client).join(Client, Client.id == Staff.client_id)
     query = query.where(Staff.client_id == order.client_id, Staff.email == order.email).with_for_update(of=Staff)
-    found = (await session.execute(query)).tuples().one_or_none()
+    found = (await session.execute(query)).one_or_none()
     if found is not None and found[1].status == "provisioning":
         _postpone(order, resources)
         return 0
