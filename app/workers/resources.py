@@ -40,7 +40,7 @@ class WorkerResources(msgspec.Struct, frozen=True, kw_only=True):
 async def open_worker_resources(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[WorkerResources]:
     """Make the pools, which connect at their first use, and close them in the end."""
     control, vault, databases = ControlPlane(settings.main_url), Vault(settings.key_material), Databases(settings)
-    redis, grafana = _redis(settings.redis_url), _grafana(settings)
+    redis, grafana = _redis(settings.redis_url), grafana_of(settings)
     feed = RevocationFeed(control, redis)
     try:
         yield WorkerResources(
@@ -75,7 +75,8 @@ def _redis(url: str | None) -> Redis | None:
     return Redis.from_url(url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
 
 
-def _grafana(settings: Settings) -> GrafanaAdmin | None:
+def grafana_of(settings: Settings) -> GrafanaAdmin | None:
+    """Make the client of the Grafana that the settings name; None without one. Close it after use."""
     if settings.grafana_url is None or settings.grafana_admin_password is None:
         return None
     return GrafanaAdmin(
