@@ -20,6 +20,7 @@ from app.auth import guards
 from app.auth.staff import provide_staff, provide_staff_client
 from app.console import routes as console
 from app.console.dashboards import routes as dashboards
+from app.gateway.front import Front
 from app.ingest.routes import EVENTS_PATH
 from app.observability import Metrics, Observability, configure_logging
 from app.problems import handle_exception
@@ -44,9 +45,10 @@ def create_app_from_environment() -> ASGIApp:
 
 
 def create_app(settings: Settings, *, clock: Clock = utc_now, observe: Observer | None = None) -> ASGIApp:
-    """Build the application: Litestar, within the layer that names, logs and measures every request."""
+    """Build the application: the routes, behind what is Grafana's, within what names and measures every request."""
     metrics = Metrics(settings.metrics_dir)
-    return Observability(create_litestar(settings, metrics, clock=clock, observe=observe), metrics)
+    routes = create_litestar(settings, metrics, clock=clock, observe=observe)
+    return Observability(Front(routes), metrics)
 
 
 def create_litestar(

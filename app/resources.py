@@ -18,6 +18,9 @@ from sqlalchemy.exc import DBAPIError
 
 from app.auth.passwords import Passwords
 from app.auth.sessions import SessionStore
+from app.gateway.gateway import Gateway
+from app.gateway.hosts import Hosts
+from app.gateway.upstream import Upstream
 from app.ingest.group_commit import GroupCommit
 from app.ingest.routes import Collection
 from app.ingest.sink import PostgresSink
@@ -60,6 +63,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     commit: GroupCommit
     metrics_store: Metrics
     collection: Collection
+    hosts: Hosts
+    gateway: Gateway | None
     reserved: frozenset[str]
 
 
@@ -95,7 +100,9 @@ async def open_resources(
         jobs = JobQueue(serving_url)
         stack.push_async_callback(jobs.close)
         commit = GroupCommit(PostgresSink(databases), max_queued_events=settings.ingest_queue_events)
+        hosts = Hosts(settings, control, feed)
         feed.listen(_forgetter(keyring, sessions, registry, databases, commit))
+        gateway = _gateway(stack, settings, sessions, registry, feed, clock)
         await feed.start()
         await stack.enter_async_context(_running(feed.run()))
         await stack.enter_async_context(_running(_save_last_used(keyring, sessions)))
@@ -117,6 +124,8 @@ async def open_resources(
             commit=commit,
             metrics_store=metrics,
             collection=Collection(keyring, registry, commit, clock, metrics),
+            hosts=hosts,
+            gateway=gateway,
             reserved=reserved,
         )
 
@@ -151,6 +160,17 @@ async def _may_serve_itself(main_url: str) -> bool:
         return False
     finally:
         await control.close()
+
+
+def _gateway(
+    stack: AsyncExitStack, settings: Settings, sessions: SessionStore, registry: Registry, feed: RevocationFeed,
+    clock: Clock,
+) -> Gateway | None:  # fmt: skip
+    if settings.grafana_url is None:
+        return None
+    upstream = Upstream(settings.grafana_url)
+    stack.push_async_callback(upstream.close)
+    return Gateway(settings, upstream, sessions, registry, feed, clock)
 
 
 def _redis(url: str | None) -> Redis | None:

@@ -16,6 +16,7 @@ import msgspec
 
 MIN_SECRET_LENGTH = 32
 _CLIENT_SUFFIX = "_DB_URL"
+_HEADER = re.compile(r"[Xx]-[A-Za-z0-9-]{1,60}")
 _MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -37,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str | None = None
     grafana_url: str | None = None
     grafana_admin_password: str | None = None
+    grafana_header: str = "X-WEBAUTH-USER"
     grafana_allow_version: str | None = None
     grafana_database_host: str | None = None
     public_url: str | None = None
@@ -209,6 +211,13 @@ def _version(key: str, text: str) -> str:
     return text
 
 
+def _header(key: str, text: str) -> str:
+    if _HEADER.fullmatch(text) is None:
+        message = f"{key} must be a header's name that starts with X-, such as X-Grove-5e8c1a, not {text!r}."
+        raise SettingsError(message)
+    return text
+
+
 def _host_and_port(key: str, text: str) -> str:
     try:
         parts = urlsplit(f"//{text}")
@@ -254,6 +263,7 @@ _CHECKS: dict[str, Callable[[str, str], str]] = {
     "database_url": _database_address,
     "redis_url": lambda key, text: _address(key, text, {"redis", "rediss"}),
     "grafana_url": lambda key, text: _address(key, text, {"http", "https"}),
+    "grafana_header": _header,
     "grafana_allow_version": _version,
     "grafana_database_host": _host_and_port,
     "public_url": lambda key, text: _address(key, text, {"http", "https"}),

@@ -91,6 +91,14 @@ class GrafanaUnavailable(GroveError):
     """Grafana cannot be reached, did not answer in time, or cannot do its work now; trying again may help."""
 
 
+class GrafanaUnreachable(GrafanaUnavailable):
+    """Grafana does not answer, or not in a way that can be passed on."""
+
+
+class GrafanaSlow(GrafanaUnavailable):
+    """Grafana did not answer in time."""
+
+
 class GrafanaRefused(GroveError):
     """Grafana, or what is in it, does not allow what was asked, and will not later."""
 

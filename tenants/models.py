@@ -57,7 +57,8 @@ class Client(Base):
     """A client of the agency. `status`: provisioning, active, suspended, deleting.
 
     `grafana_org_given` tells that the
-    organisation was there before, and outlives the client. `template_version` is set while the client
+    organisation was there before, and outlives the client. `domain_proven` is the domain that was shown to be the
+    client's; it is served while it is still its `domain`. `template_version` is set while the client
     has another version of the dashboards than the one that is offered to all.
     """
 
@@ -68,6 +69,7 @@ class Client(Base):
     status: Mapped[str]
     timezone: Mapped[str]
     domain: Mapped[str | None] = mapped_column(unique=True)
+    domain_proven: Mapped[str | None]
     branding: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     dashboards: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
     grafana_org_id: Mapped[int | None]

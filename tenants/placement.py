@@ -84,4 +84,5 @@ class TenantContext(msgspec.Struct, frozen=True, kw_only=True):
     branding: dict[str, Any]
     retention_days: int
     placement: Placement
+    grafana_org_id: int | None = None
     dashboards: tuple[str, ...] = ()

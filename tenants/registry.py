@@ -115,6 +115,7 @@ class Registry:
             timezone=client.timezone,
             domain=client.domain,
             branding=client.branding,
+            grafana_org_id=client.grafana_org_id,
             dashboards=tuple(client.dashboards),
             retention_days=client.retention_days,
             placement=self.placement(row, server),
