@@ -77,7 +77,7 @@ async def clients(grove: Grove, postgres: EmbeddedPostgres) -> AsyncIterator[dic
     async with own_database(postgres.url) as attached_url:
         connection = await asyncpg.connect(attached_url)
         await connection.execute(ATTACHED)
-        made = {}
+        made: dict[PlacementKind, Seeded] = {}
         for kind in KINDS:
             placement: dict[str, Any] = {"kind": kind.value}
             if kind is PlacementKind.EXTERNAL:
