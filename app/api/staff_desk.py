@@ -147,8 +147,9 @@ class StaffDesk:
         return InvitedStaff(**shown, mailed=False, link=link)
 
     async def _order(self, session: AsyncSession, client: Client) -> UUID | None:
-        """Have Grafana follow; one that is still being made does so by itself."""
-        if self._settings.grafana_url is None or client.status not in _WITH_GRAFANA:
+        """Have the client's Grafana follow; one that is still being made does so by itself."""
+        row = await session.get_one(Client, client.id, populate_existing=True)
+        if row.grafana_org_id is None or row.status not in _WITH_GRAFANA:
             return None
         return await request_reconciliation(session, client.id, self._actor)
 
