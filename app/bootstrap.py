@@ -18,6 +18,7 @@ from app.workers.schema import ensure_job_tables
 from migrations.control_plane import upgrade_control_plane
 from migrations.fanout import FanoutReport, migrate_clients
 from provisioning.keys import ensure_first_platform_key
+from provisioning.platform_reader import ensure_platform_reader
 from provisioning.servers import ensure_main_server
 from tenants.clock import Clock, utc_now
 from tenants.control import ControlPlane
@@ -62,6 +63,7 @@ async def bootstrap(settings: Settings, *, clock: Clock = utc_now) -> BootstrapR
             async with control.session() as session:
                 login = (await session.get_one(Server, MAIN_SERVER)).serve_login
             await ensure_job_tables(settings.main_url, serving_login=login)
+            await ensure_platform_reader(settings.main_url, vault=vault)
             clients = await migrate_clients(control, vault=vault, main_url=settings.main_url)
             async with control.session() as session:
                 key = await ensure_first_platform_key(session, now=clock())

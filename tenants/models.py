@@ -333,3 +333,17 @@ class DashboardInstalled(Base):
     content_hash: Mapped[str]
     saved_as: Mapped[int]
     installed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class OutcomeHour(Base):
+    """How many events of a client had an outcome in an hour, told to the platform by a regular job.
+
+    A copy: the truth is in each client's own `outcome_counts`, which the platform's dashboards may not read.
+    """
+
+    __tablename__ = "outcome_hours"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    outcome: Mapped[str] = mapped_column(primary_key=True)
+    n: Mapped[int]

@@ -14,7 +14,7 @@ from app.workers.event_ids import purge_event_ids
 from app.workers.grafana import reconcile_grafana, rotate_passwords
 from app.workers.leftovers import erase_unshown_keys, purge_idempotency, purge_logins, purge_revocations
 from app.workers.mail import send_links
-from app.workers.outcomes import compact_outcomes
+from app.workers.outcomes import compact_outcomes, tell_outcomes
 from app.workers.partitions import extend_partitions
 from app.workers.queue import OPERATIONS_QUEUE, RUN_OPERATION, JobQueue
 from app.workers.removals import finish_removals
@@ -33,6 +33,7 @@ def regular_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> list[t
         ("* * * * * */3", "send_links", partial(send_links, resources)),
         ("* * * * *", "drop_stalled_jobs", partial(drop_stalled_jobs, app.job_manager)),
         ("*/5 * * * *", "finish_removals", partial(finish_removals, resources, jobs)),
+        ("*/5 * * * *", "tell_outcomes", partial(tell_outcomes, resources)),
         ("10 * * * *", "compact_outcomes", partial(compact_outcomes, resources)),
         ("30 * * * *", "purge_revocations", partial(purge_revocations, resources)),
         ("40 * * * *", "purge_idempotency", partial(purge_idempotency, resources)),
