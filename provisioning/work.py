@@ -58,7 +58,10 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Work:
-    """One operation being carried out. `result` is stored with the step that sets it; `attempts` counts runs so far."""
+    """One operation being carried out. `result` is stored with the step that sets it; `attempts` counts runs so far.
+
+    `grafana_org` is the client's organisation, once this run has made sure of it.
+    """
 
     def __init__(self, row: Operation, means: Means) -> None:
         self.operation_id = row.id
@@ -72,6 +75,7 @@ class Work:
         self.clock = means.clock
         self.grafana = means.grafana
         self.templates = means.templates
+        self.grafana_org: int | None = None
         self.result: dict[str, Any] | None = None
 
     async def find_place(self) -> Place | None:

@@ -42,8 +42,8 @@ class Taken(GrafanaRefused):
     """There is a thing of this name already."""
 
 
-class Missing(GrafanaRefused):
-    """There is no such thing."""
+class Missing(GrafanaUnavailable):
+    """There is no such thing. Where it should be there, Grafana has lost it, and it is made again at the next try."""
 
 
 class GrafanaAdmin:
@@ -134,6 +134,8 @@ class GrafanaAdmin:
         for attempt in range(1, TRIES):
             try:
                 return await self._send(method, path, headers, body)
+            except Missing:
+                raise
             except GrafanaUnavailable:
                 await asyncio.sleep(PAUSE_S * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
         return await self._send(method, path, headers, body)
@@ -147,8 +149,8 @@ class GrafanaAdmin:
         return _read(method, path, answer)
 
 
-async def ensure_made(find: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[object]]) -> T:
-    """Make something unless it is there, sending the request once, and return it as it is found.
+async def ensure_made(find: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:
+    """Make something unless it is there, sending the request once.
 
     An answer that was lost, or an error after the work was done, is cleared up by looking again.
     Errors: what `make` raised, if the thing is not there after it.
@@ -156,15 +158,13 @@ async def ensure_made(find: Callable[[], Awaitable[T | None]], make: Callable[[]
     found = await find()
     if found is not None:
         return found
-    failure: Exception | None = None
     try:
-        await make()
-    except (GrafanaUnavailable, Taken) as error:
-        failure = error
-    found = await find()
-    if found is None:
-        raise failure or GrafanaUnavailable("Grafana says that it made something, and does not have it.")
-    return found
+        return await make()
+    except (GrafanaUnavailable, Taken):
+        found = await find()
+        if found is None:
+            raise
+        return found
 
 
 def _read(method: str, path: str, answer: httpx.Response) -> Any:

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import update
 
 from provisioning.grafana.changes import Change
-from provisioning.grafana.client import ensure_made
+from provisioning.grafana.client import Missing, ensure_made
 from provisioning.grafana.organisations import DATASOURCE
 from provisioning.grafana.visit import Visit
 from provisioning.roles import LoginReader, ensure_login_reader, lock_server
@@ -117,6 +117,7 @@ async def _ensure(visit: Visit, target: Target) -> None:
 async def _mend(visit: Visit, target: Target) -> None:
     if target.uid == DATASOURCE:
         await _set_password(visit, target)
+    await _ensure(visit, target)
     wanted = await _describe(visit, target)
     await visit.grafana.put(f"/api/datasources/uid/{target.uid}", wanted, org=visit.org)
     await _await_health(visit, target.uid)
@@ -141,7 +142,7 @@ async def _await_health(visit: Visit, uid: str) -> None:
 async def _is_healthy(visit: Visit, uid: str) -> bool:
     try:
         answer = await visit.grafana.get(f"/api/datasources/uid/{uid}/health", org=visit.org)
-    except GrafanaRefused:
+    except (GrafanaRefused, Missing):
         return False
     return bool(answer.get("status") == "OK")
 

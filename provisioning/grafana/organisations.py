@@ -66,12 +66,15 @@ async def _ensure_named(visit: Visit) -> str:
         visit.changes.note(Change("create", "organisation", name))
         if visit.changes.rehearse:
             return "an organisation is to be made"
-        found = await ensure_made(
-            lambda: visit.grafana.find(_by_name(visit)), lambda: visit.grafana.create("/api/orgs", {"name": name})
-        )
+        found = await ensure_made(lambda: visit.grafana.find(_by_name(visit)), lambda: _create(visit))
     if not await _is_ours(visit, found, given=False):
         raise GrafanaRefused(f"Grafana has an organisation of this client's name that is not Grove's: {found['id']}.")
     return await _enter(visit, found, given=False)
+
+
+async def _create(visit: Visit) -> dict[str, Any]:
+    made = await visit.grafana.create("/api/orgs", {"name": visit.site.client_id})
+    return {"id": made["orgId"], "name": visit.site.client_id}
 
 
 async def _enter(visit: Visit, found: dict[str, Any], *, given: bool) -> str:

@@ -69,15 +69,15 @@ async def _place(visit: Visit, person: Person) -> None:
         return found[0] if found else None
 
     joining = {"loginOrEmail": person.login, "role": person.grafana_role}
-    member = await ensure_made(find_member, lambda: visit.grafana.create(path, joining))
+    member = await ensure_made(find_member, lambda: _join(visit, path, joining))
     if member["role"] != person.grafana_role:
         await visit.grafana.patch(f"{path}/{user_id}", {"role": person.grafana_role})
     await _keep_out_of_others(visit, person, user_id)
     await _remember(visit, person, user_id)
 
 
-async def _create(visit: Visit, person: Person) -> object:
-    return await visit.grafana.create(
+async def _create(visit: Visit, person: Person) -> dict[str, Any]:
+    made: dict[str, Any] = await visit.grafana.create(
         "/api/admin/users",
         {
             "name": person.name,
@@ -87,6 +87,12 @@ async def _create(visit: Visit, person: Person) -> object:
             "OrgId": visit.org,
         },
     )
+    return made
+
+
+async def _join(visit: Visit, path: str, joining: dict[str, str]) -> dict[str, Any]:
+    await visit.grafana.create(path, joining)
+    return joining
 
 
 async def _set_role(visit: Visit, person: Person, user_id: int, detail: str) -> None:

@@ -38,7 +38,9 @@ def _within(act: Ensure) -> Callable[[Work], Coroutine[Any, Any, str | None]]:
 
     async def ensure(work: Work) -> str:
         visit = await open_visit(work)
-        if await find_organisation(visit) is None:
+        if work.grafana_org is not None:
+            visit.enter(work.grafana_org)
+        elif await find_organisation(visit) is None:
             # Grafana has lost it since; all is made anew, this step's part after the others'.
             await ensure_organisation(visit, adopting=False)
             await ensure_datasources(visit)

@@ -85,8 +85,8 @@ class Visit:
         return self._org is not None
 
     def enter(self, org: int) -> None:
-        """Go on within an organisation."""
-        self._org = org
+        """Go on within an organisation that is this client's, in the further steps of this run, too."""
+        self._org = self.work.grafana_org = org
 
 
 async def open_visit(work: Work, *, rehearse: bool = False) -> Visit:
