@@ -151,8 +151,9 @@
     query.delete("refresh");
     await Promise.all(panels.map((panel) => load(panel, query, signal)));
     if (signal.aborted) return;
-    const now = new Date();
-    document.getElementById("drawn").textContent = `Drawn at ${now.toTimeString().slice(0, 8)}.`;
+    const drawn = document.getElementById("drawn");
+    const now = new Date().toLocaleTimeString("en-GB", { timeZone: drawn.dataset.zone });
+    drawn.textContent = `Drawn at ${now}.`;
     const interval = controls.elements.refresh.value;
     if (interval) timer = setTimeout(loadAll, parseInt(interval, 10) * SECONDS[interval.slice(-1)] * 1000);
   }
