@@ -19,6 +19,7 @@ FROM python:3.11-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin grove && \
     install --directory --owner=grove --group=grove --mode=0700 /data
 COPY --from=build /opt/grove /opt/grove
+COPY grafana-templates /opt/grove/lib/python3.11/site-packages/grafana-templates
 
 ENV PATH=/opt/grove/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -13,10 +13,14 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.api import analytics, audit, clients, docs, health, keys, operations, problem_pages, usage
+from app.api import analytics, audit, clients, docs, health, keys, operations, problem_pages, staff, usage
 from app.api.media_types import require_json
 from app.api.reserved import reserved_ids
 from app.auth import guards
+from app.auth.staff import provide_staff, provide_staff_client
+from app.console import routes as console
+from app.console.dashboards import routes as dashboards
+from app.gateway.front import Front
 from app.ingest.routes import EVENTS_PATH
 from app.observability import Metrics, Observability, configure_logging
 from app.problems import handle_exception
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 
     from app.ingest.routes import Collection
 
-MODULES = (analytics, audit, clients, docs, health, keys, operations, problem_pages, usage)
+MODULES = (analytics, audit, clients, console, dashboards, docs, health, keys, operations, problem_pages, staff, usage)
 
 
 def create_app_from_environment() -> ASGIApp:
@@ -41,9 +45,10 @@ def create_app_from_environment() -> ASGIApp:
 
 
 def create_app(settings: Settings, *, clock: Clock = utc_now, observe: Observer | None = None) -> ASGIApp:
-    """Build the application: Litestar, within the layer that names, logs and measures every request."""
+    """Build the application: the routes, behind what is Grafana's, within what names and measures every request."""
     metrics = Metrics(settings.metrics_dir)
-    return Observability(create_litestar(settings, metrics, clock=clock, observe=observe), metrics)
+    routes = create_litestar(settings, metrics, clock=clock, observe=observe)
+    return Observability(Front(routes), metrics)
 
 
 def create_litestar(
@@ -67,6 +72,8 @@ def create_litestar(
             "platform": Provide(guards.provide_platform),
             "manager": Provide(guards.provide_manager),
             "client": Provide(guards.provide_client),
+            "staff": Provide(provide_staff),
+            "staff_client": Provide(provide_staff_client),
         },
         before_request=require_json,
         exception_handlers={Exception: handle_exception},

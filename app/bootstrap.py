@@ -4,6 +4,7 @@ Called by `grove serve` before it starts anything, and by `grove migrate`. One c
 then find everything done.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,14 +13,16 @@ import msgspec
 import structlog
 
 from app.settings import Settings
+from app.workers.resources import grafana_of
 from app.workers.schema import ensure_job_tables
 from migrations.control_plane import upgrade_control_plane
 from migrations.fanout import FanoutReport, migrate_clients
 from provisioning.keys import ensure_first_platform_key
+from provisioning.platform_reader import ensure_platform_reader
 from provisioning.servers import ensure_main_server
 from tenants.clock import Clock, utc_now
 from tenants.control import ControlPlane
-from tenants.errors import StoreUnavailable
+from tenants.errors import GrafanaUnavailable, StoreUnavailable
 from tenants.models import Server
 from tenants.registry import MAIN_SERVER
 from tenants.vault import Vault
@@ -27,6 +30,7 @@ from tenants.vault import Vault
 # Any number will do as long as no other program on the database takes the same one.
 _LOCK = 0x67726F7662
 CONNECT_TIMEOUT_S = 10
+GRAFANA_TIMEOUT_S = 10
 LOCK_TIMEOUT_MS = 10 * 60_000
 
 log = structlog.get_logger()
@@ -47,8 +51,10 @@ class BootstrapResult(msgspec.Struct, frozen=True, kw_only=True):
 async def bootstrap(settings: Settings, *, clock: Clock = utc_now) -> BootstrapResult:
     """Do all of it; what is done already is left alone.
 
-    Errors: StoreUnavailable if the database cannot be reached. A client that cannot be migrated stops nobody.
+    Errors: StoreUnavailable if the database cannot be reached; GrafanaUnfit. A client that cannot be migrated stops
+    nobody, and neither does a Grafana that is away.
     """
+    await _look_at_grafana(settings)
     control, vault = ControlPlane(settings.main_url), Vault(settings.key_material)
     try:
         async with _alone(settings.main_url):
@@ -57,6 +63,7 @@ async def bootstrap(settings: Settings, *, clock: Clock = utc_now) -> BootstrapR
             async with control.session() as session:
                 login = (await session.get_one(Server, MAIN_SERVER)).serve_login
             await ensure_job_tables(settings.main_url, serving_login=login)
+            await ensure_platform_reader(settings.main_url, vault=vault)
             clients = await migrate_clients(control, vault=vault, main_url=settings.main_url)
             async with control.session() as session:
                 key = await ensure_first_platform_key(session, now=clock())
@@ -65,6 +72,25 @@ async def bootstrap(settings: Settings, *, clock: Clock = utc_now) -> BootstrapR
     for laggard in clients.laggards:
         log.warning("client_not_migrated", client_id=laggard.client_id, revision=laggard.revision, error=laggard.error)
     return BootstrapResult(platform_key=key, unhardened=unhardened, clients=clients)
+
+
+async def _look_at_grafana(settings: Settings) -> None:
+    """Name the version of Grafana and what is not known about it, and refuse one that should not be used."""
+    grafana = grafana_of(settings)
+    if grafana is None:
+        return
+    try:
+        async with asyncio.timeout(GRAFANA_TIMEOUT_S):
+            version = await grafana.check_version()
+    except (GrafanaUnavailable, TimeoutError) as error:
+        log.warning("grafana_away", error=type(error).__name__)
+        return
+    finally:
+        await grafana.close()
+    if version.fault is not None:
+        log.warning("grafana_allowed_by_setting", version=version.text, detail=version.fault)
+    elif version.note is not None:
+        log.warning("grafana_not_measured", version=version.text, detail=version.note)
 
 
 @asynccontextmanager

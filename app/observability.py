@@ -18,6 +18,8 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+# What follows these segments is a secret: a link with which a password is set.
+_LINK = re.compile(r"(/(?:invitation|reset)/).+", re.DOTALL)
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 QUIET = frozenset({"/health", "/health/", "/health/live", "/health/ready", "/metrics"})
 # Senders may invent methods; each would be a series of its own.
@@ -120,7 +122,7 @@ def _log_request(scope: HTTPScope, state: dict[str, Any], status: int, seconds: 
         "request",
         request_id=state["request_id"],
         method=scope["method"],
-        path=scope["path"],
+        path=_LINK.sub(r"\1…", scope["path"]),
         status=status,
         ms=round(seconds * 1000, 1),
         client=state.get("client_id"),

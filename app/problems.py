@@ -44,6 +44,11 @@ KINDS: dict[type[Exception], Kind] = {
     errors.OperationFailed: Kind(500, "operation-failed", "The operation failed and was undone"),
     errors.QueueFull: Kind(429, "queue-full", "Too much is waiting"),
     errors.StoreUnavailable: Kind(503, "unavailable", "A service is not available at the moment"),
+    errors.GrafanaUnavailable: Kind(503, "grafana-unavailable", "Grafana is not available at the moment"),
+    errors.GrafanaUnreachable: Kind(502, "grafana-unreachable", "The dashboards do not answer"),
+    errors.GrafanaSlow: Kind(504, "grafana-slow", "The dashboards took too long to answer"),
+    errors.GrafanaUnfit: Kind(503, "grafana-unfit", "This version of Grafana is not used"),
+    errors.GrafanaRefused: Kind(409, "grafana-refused", "Grafana does not allow this"),
     errors.QueryTimedOut: Kind(503, "query-timeout", "The question took too long"),
     errors.SourceUnfit: Kind(502, "source-unfit", "The attached database cannot be read as it is"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),
@@ -139,6 +144,8 @@ def _headers_of(error: errors.GroveError) -> dict[str, str]:
     match error:
         case errors.QueueFull() | errors.StoreUnavailable():
             return {"Retry-After": str(error.retry_after_s)}
+        case errors.GrafanaUnavailable():
+            return {"Retry-After": "5"}
         case errors.QueryTimedOut():
             return {"Retry-After": "5"}
         case errors.Unauthenticated():

@@ -16,6 +16,11 @@ from redis.backoff import NoBackoff
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.auth.passwords import Passwords
+from app.auth.sessions import SessionStore
+from app.gateway.gateway import Gateway
+from app.gateway.hosts import Hosts
+from app.gateway.upstream import Upstream
 from app.ingest.group_commit import GroupCommit
 from app.ingest.routes import Collection
 from app.ingest.sink import PostgresSink
@@ -50,6 +55,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     redis: Redis | None
     feed: RevocationFeed
     keyring: Keyring
+    sessions: SessionStore
+    passwords: Passwords
     registry: Registry
     databases: Databases
     analyst: Analyst
@@ -57,6 +64,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     commit: GroupCommit
     metrics_store: Metrics
     collection: Collection
+    hosts: Hosts
+    gateway: Gateway | None
     reserved: frozenset[str]
 
 
@@ -83,17 +92,22 @@ async def open_resources(
             stack.push_async_callback(redis.aclose)
         feed = RevocationFeed(control, redis)
         keyring = Keyring(control, feed, clock)
+        sessions = SessionStore(control, feed, clock)
+        passwords = Passwords()
+        stack.callback(passwords.close)
         registry = Registry(control, vault=vault, main_url=settings.main_url, feed=feed)
         databases = Databases(settings, observe=observe)
         stack.push_async_callback(databases.close)
         jobs = JobQueue(serving_url)
         stack.push_async_callback(jobs.close)
         commit = GroupCommit(PostgresSink(databases), max_queued_events=settings.ingest_queue_events)
-        feed.listen(_forgetter(keyring, registry, databases, commit))
+        hosts = Hosts(settings, control, feed)
+        feed.listen(_forgetter(keyring, sessions, registry, databases, commit))
+        gateway = _gateway(stack, settings, sessions, registry, feed, clock)
         await feed.start()
         await stack.enter_async_context(_running("revocation feed", feed.run()))
-        await stack.enter_async_context(_running("last use of keys", _keep_saving(keyring)))
-        stack.push_async_callback(_drain, commit, keyring)
+        await stack.enter_async_context(_running("last use of keys", _keep_saving(keyring, sessions)))
+        stack.push_async_callback(_drain, commit, keyring, sessions)
         yield Resources(
             settings=settings,
             clock=clock,
@@ -102,6 +116,8 @@ async def open_resources(
             redis=redis,
             feed=feed,
             keyring=keyring,
+            sessions=sessions,
+            passwords=passwords,
             registry=registry,
             databases=databases,
             analyst=Analyst(databases),
@@ -109,6 +125,8 @@ async def open_resources(
             commit=commit,
             metrics_store=metrics,
             collection=Collection(keyring, registry, commit, clock, metrics),
+            hosts=hosts,
+            gateway=gateway,
             reserved=reserved,
         )
 
@@ -145,6 +163,17 @@ async def _may_serve_itself(main_url: str) -> bool:
         await control.close()
 
 
+def _gateway(
+    stack: AsyncExitStack, settings: Settings, sessions: SessionStore, registry: Registry, feed: RevocationFeed,
+    clock: Clock,
+) -> Gateway | None:  # fmt: skip
+    if settings.grafana_url is None:
+        return None
+    upstream = Upstream(settings.grafana_url)
+    stack.push_async_callback(upstream.close)
+    return Gateway(settings, upstream, sessions, registry, feed, clock)
+
+
 def _redis(url: str | None) -> Redis | None:
     if url is None:
         return None
@@ -157,12 +186,15 @@ def _redis(url: str | None) -> Redis | None:
 
 
 def _forgetter(
-    keyring: Keyring, registry: Registry, databases: Databases, commit: GroupCommit
+    keyring: Keyring, sessions: SessionStore, registry: Registry, databases: Databases, commit: GroupCommit
 ) -> Callable[[str, str], None]:
     closing: set[asyncio.Task[None]] = set()
 
     def forget(kind: str, subject: str) -> None:
-        keyring.forget_all()
+        if kind != "staff":
+            keyring.forget_all()
+        if kind != "key":
+            sessions.forget_all()
         if kind != "client":
             return
         tenant_id = TenantId(subject)
@@ -205,19 +237,20 @@ def _report_end(task: asyncio.Task[None]) -> None:
         log.error("background_task_ended", task=task.get_name(), error=type(task.exception()).__name__)
 
 
-async def _keep_saving(keyring: Keyring) -> None:
+async def _keep_saving(keyring: Keyring, sessions: SessionStore) -> None:
     while True:
         await asyncio.sleep(SAVE_LAST_USED_S)
-        await _save_last_used(keyring)
+        await _save_last_used(keyring, sessions)
 
 
-async def _save_last_used(keyring: Keyring) -> None:
+async def _save_last_used(keyring: Keyring, sessions: SessionStore) -> None:
     try:
         await keyring.save_last_used()
+        await sessions.save_seen()
     except Exception as error:  # noqa: BLE001 - they are kept for the next time, and nothing depends on them
         log.warning("last_used_not_saved", error=type(error).__name__)
 
 
-async def _drain(commit: GroupCommit, keyring: Keyring) -> None:
+async def _drain(commit: GroupCommit, keyring: Keyring, sessions: SessionStore) -> None:
     await commit.drain()
-    await _save_last_used(keyring)
+    await _save_last_used(keyring, sessions)

@@ -5,7 +5,9 @@ Grove's own keys start with `GROVE_`; a handful of names that hosting platforms 
 `REDIS_URL`, `PORT`, …) are read as they are, and `<CLIENT>_DB_URL` names a registered client's database.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +16,8 @@ import msgspec
 
 MIN_SECRET_LENGTH = 32
 _CLIENT_SUFFIX = "_DB_URL"
+_HEADER = re.compile(r"[Xx]-[A-Za-z0-9-]{1,60}")
+_MAIL_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class SettingsError(Exception):
@@ -24,7 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration.
 
     Shape: `database_url`, `redis_url` and `secret_key` are None in embedded mode until the engines have started;
-    `client_databases` maps a client id to the URL that `<CLIENT>_DB_URL` gave.
+    `client_databases` maps a client id to the URL that `<CLIENT>_DB_URL` gave; `trusted_proxies` counts the
+    reverse proxies whose `X-Forwarded-For` entries are believed.
     Units: names end in `_s` for seconds, `_days` for days.
     """
 
@@ -33,6 +38,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str | None = None
     grafana_url: str | None = None
     grafana_admin_password: str | None = None
+    grafana_header: str = "X-WEBAUTH-USER"
+    grafana_allow_version: str | None = None
+    grafana_database_host: str | None = None
     public_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
@@ -50,6 +58,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     query_connections: int = 8
     ingest_queue_events: int = 50_000
     drain_timeout_s: int = 30
+    trusted_proxies: int = 0
+    smtp_url: str | None = None
+    mail_from: str | None = None
     client_databases: Mapping[str, str] = {}
 
     @property
@@ -193,7 +204,43 @@ def _long_enough(key: str, text: str) -> str:
     return text
 
 
+def _version(key: str, text: str) -> str:
+    if not all(part.isascii() and part.isdigit() for part in text.split(".")):
+        message = f"{key} must be a version of Grafana or the beginning of one, such as 9.4, not {text!r}."
+        raise SettingsError(message)
+    return text
+
+
+def _header(key: str, text: str) -> str:
+    if _HEADER.fullmatch(text) is None:
+        message = f"{key} must be a header's name that starts with X-, such as X-Grove-5e8c1a, not {text!r}."
+        raise SettingsError(message)
+    return text
+
+
+def _host_and_port(key: str, text: str) -> str:
+    try:
+        parts = urlsplit(f"//{text}")
+        valid = bool(parts.hostname) and text == parts.netloc and "@" not in text and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        message = f"{key} must be a host or host:port, such as postgres:5432, not {text!r}."
+        raise SettingsError(message)
+    return text
+
+
+def _mail_address(key: str, text: str) -> str:
+    if not text.isprintable() or _MAIL_ADDRESS.fullmatch(parseaddr(text)[1]) is None:
+        message = f"{key} must be an e-mail address, such as analytics@example.com or Example <analytics@example.com>."
+        raise SettingsError(message)
+    return text
+
+
 def _check(settings: Settings) -> None:
+    if (settings.smtp_url is None) != (settings.mail_from is None):
+        message = "GROVE_SMTP_URL and GROVE_MAIL_FROM are needed together."
+        raise SettingsError(message)
     if settings.embedded:
         return
     for name in ("secret_key", "public_url"):
@@ -211,6 +258,7 @@ _RANGES = {
     "GROVE_DUPLICATE_WINDOW_DAYS": (1, 3650),
     "GROVE_DRAIN_TIMEOUT_S": (1, 3600),
     "GROVE_INGEST_QUEUE_EVENTS": (1, 1_000_000),
+    "GROVE_TRUSTED_PROXIES": (0, 10),
     "GROVE_INGEST_CONNECTIONS": (1, 100),
     "GROVE_QUERY_CONNECTIONS": (1, 100),
 }
@@ -220,7 +268,12 @@ _CHECKS: dict[str, Callable[[str, str], str]] = {
     "database_url": _database_address,
     "redis_url": lambda key, text: _address(key, text, {"redis", "rediss"}),
     "grafana_url": lambda key, text: _address(key, text, {"http", "https"}),
+    "grafana_header": _header,
+    "grafana_allow_version": _version,
+    "grafana_database_host": _host_and_port,
     "public_url": lambda key, text: _address(key, text, {"http", "https"}),
+    "smtp_url": lambda key, text: _address(key, text, {"smtp", "smtps"}),
+    "mail_from": _mail_address,
     "log_level": _choice("debug", "info", "warning", "error"),
     "log_format": _choice("json", "console"),
 }

@@ -36,6 +36,10 @@ _CATALOGS = (
     "pg_class", "pg_attribute", "pg_namespace", "pg_proc", "pg_type", "pg_roles", "pg_authid", "pg_auth_members",
     "pg_database", "pg_db_role_setting", "pg_stats", "pg_tables", "pg_indexes", "pg_views", "pg_user", "pg_group",
 )  # fmt: skip
+_REGISTRY = (
+    "clients", "servers", "placements", "api_keys", "operations", "audit_log", "staff", "staff_sessions",
+    "one_time_tokens", "login_failures", "outgoing_mail", "dashboards_installed",
+)  # fmt: skip
 _STATISTICS = (
     "pg_stat_activity", "pg_stat_all_tables", "pg_stat_user_tables", "pg_stat_database", "pg_stat_user_indexes",
     "pg_statio_all_tables", "pg_locks", "pg_stat_replication",
@@ -133,8 +137,7 @@ def _neighbours(targets: Targets) -> list[Attempt]:
 
 def _control_plane() -> list[Attempt]:
     return [
-        Attempt("control plane", f"read grove.{table}", f"SELECT count(*) FROM grove.{table}")
-        for table in ("clients", "servers", "placements", "api_keys", "operations", "audit_log")
+        Attempt("control plane", f"read grove.{table}", f"SELECT count(*) FROM grove.{table}") for table in _REGISTRY
     ] + [
         Attempt("control plane", "change clients", "UPDATE grove.clients SET status = 'active'"),
         Attempt("control plane", "make a key", "INSERT INTO grove.api_keys DEFAULT VALUES"),

@@ -8,7 +8,7 @@ from migrations.partitions import ensure_partitions
 from migrations.tenant_plane import upgrade_tenant
 from provisioning.keys import NewKey, new_key_row
 from provisioning.sealed import open_secrets, seal_secrets
-from provisioning.work import Skipped, Step, Work, undo_nothing
+from provisioning.work import Step, Work, undo_nothing
 from tenants.keys import KeyKind
 from tenants.models import ApiKey, Client, Operation, PlacementRow
 from tenants.revocations import revoke
@@ -79,14 +79,6 @@ async def _change_status(work: Work, *, before: str, after: str) -> None:
         revoke(session, "client", work.client_id)
 
 
-async def _no_grafana(_work: Work) -> str:
-    raise Skipped("no Grafana configured")
-
-
 TABLES = Step("migrations", ensure_tables, undo_nothing)
 KEYS = Step("keys", ensure_first_keys, drop_first_keys)
 ACTIVATION = Step("activation", switch_on, switch_off)
-GRAFANA = tuple(
-    Step(f"grafana_{name}", _no_grafana, undo_nothing)
-    for name in ("organisation", "datasource", "folders", "dashboards", "staff")
-)

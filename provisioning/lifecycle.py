@@ -7,7 +7,6 @@ Called by the routes, the CLI and a daily job. What changes is told to every pro
 import uuid
 from datetime import datetime, timedelta
 
-import msgspec
 from msgspec import UNSET
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,6 +22,7 @@ from provisioning.operations import (
 )
 from provisioning.plans import CHECK, CREATE, PLANS, REMOVE
 from provisioning.requests import ClientChange
+from provisioning.staff import replace_staff
 from provisioning.validation import check_client_change
 from tenants.errors import NotFound, WrongState
 from tenants.models import Client, Operation
@@ -46,7 +46,6 @@ async def change_client(
     wanted = {
         "name": change.name, "timezone": change.timezone, "domain": change.domain,
         "branding": UNSET if change.branding is UNSET else change.branding.stored(client.branding),
-        "staff": UNSET if change.staff is UNSET else msgspec.to_builtins(change.staff),
         "dashboards": change.dashboards,
     }  # fmt: skip
     changed = [name for name, value in wanted.items() if value is not UNSET and getattr(client, name) != value]
@@ -54,6 +53,8 @@ async def change_client(
         await check_domain_free(session, change.domain, client_id)
     for name in changed:
         setattr(client, name, wanted[name])
+    if change.staff is not UNSET and await replace_staff(session, client_id, change.staff, actor, now=now):
+        changed.append("staff")
     if changed:
         client.updated_at = now
         revoke(session, "client", client_id)

@@ -14,13 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import Actor, record
 from provisioning.databases_check import check_database_url
+from provisioning.grafana.organisations import MAIN_ORG
 from provisioning.operations import NewOperation, add_operation
 from provisioning.placing import stored_placement
 from provisioning.plans import CREATE, PLANS
 from provisioning.requests import NewClient
 from provisioning.sealed import Secrets, open_secrets, seal_secrets
+from provisioning.staff import replace_staff
 from provisioning.validation import check_new_client
-from tenants.clock import Clock
+from tenants.clock import Clock, utc_now
 from tenants.control import ControlPlane
 from tenants.errors import AlreadyTaken, DatabaseRefused, GroveError, InputRefused
 from tenants.models import Client, Operation, Server
@@ -39,8 +41,9 @@ class Examined(msgspec.Struct, frozen=True):
 class Onboarding:
     """Takes orders for new clients. `reserved` are the ids that paths of ours begin with."""
 
-    def __init__(self, *, vault: Vault, reserved: frozenset[str], retention_days: int) -> None:
+    def __init__(self, *, vault: Vault, reserved: frozenset[str], retention_days: int, clock: Clock = utc_now) -> None:
         self._vault = vault
+        self._clock = clock
         self._reserved = reserved
         self._retention_days = retention_days
 
@@ -63,7 +66,7 @@ class Onboarding:
     async def request(self, session: AsyncSession, examined: Examined, actor: Actor) -> uuid.UUID:
         """Store the intent to onboard a client and return the operation's id; then let a runner run it.
 
-        Errors: InputRefused with a pointer per fault; AlreadyTaken (`/id`, `/domain`); DatabaseRefused
+        Errors: InputRefused with a pointer per fault; AlreadyTaken (`/id`, `/domain`, `/grafanaOrgId`); DatabaseRefused
         (`/placement/url`). Nothing is stored then. What was examined may have changed since: the id and the domain
         are looked at again here, and the database by the step that fills it.
         """
@@ -72,6 +75,7 @@ class Onboarding:
         new = examined.new
         await self._check_free(session, new)
         await self._reserve(session, new)
+        await replace_staff(session, new.id, new.staff, actor, now=self._clock())
         order = NewOperation(
             kind=CREATE, client_id=new.id, steps=PLANS[CREATE].names, input=stored_placement(new.placement),
             sealed=seal_secrets(Secrets(url=new.placement.url), self._vault),
@@ -86,6 +90,7 @@ class Onboarding:
         if await session.get(Client, new.id) is not None:
             raise AlreadyTaken("There is a client of this id.", field="/id")
         await check_domain_free(session, new.domain, new.id)
+        await _check_organisation_free(session, new.grafana_org_id)
         server = new.placement.server
         if server is not None and await session.get(Server, server) is None:
             raise InputRefused("There is no server of this name.", field="/placement/server")
@@ -94,12 +99,21 @@ class Onboarding:
         """Insert the client's row; of two at once, one finds the id or the domain taken."""
         query = insert(Client).values(
             id=new.id, name=new.name, status="provisioning", timezone=new.timezone, domain=new.domain,
-            branding=new.branding.stored(), staff=msgspec.to_builtins(new.staff), dashboards=new.dashboards,
-            grafana_org_id=new.grafana_org_id, retention_days=self._retention_days,
+            branding=new.branding.stored(), dashboards=new.dashboards, grafana_org_id=new.grafana_org_id,
+            grafana_org_given=new.grafana_org_id is not None, retention_days=self._retention_days,
         )  # fmt: skip
         if (await session.execute(query.on_conflict_do_nothing().returning(Client.id))).first() is None:
             await self._check_free(session, new)
             raise AlreadyTaken("There is a client of this id.", field="/id")
+
+
+async def _check_organisation_free(session: AsyncSession, org_id: int | None) -> None:
+    if org_id is None:
+        return
+    if org_id == MAIN_ORG:
+        raise InputRefused("Organisation 1 is Grafana's own and no client's.", field="/grafanaOrgId")
+    if (await session.scalars(select(Client.id).where(Client.grafana_org_id == org_id))).first() is not None:
+        raise AlreadyTaken("Another client has this organisation.", field="/grafanaOrgId")
 
 
 async def check_domain_free(session: AsyncSession, domain: str | None, client_id: str) -> None:

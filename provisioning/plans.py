@@ -6,7 +6,9 @@ Read by the runner, and by whoever stores the intent.
 import msgspec
 
 from provisioning.access import ROLES, SERVER_ACCESS
-from provisioning.filling import ACTIVATION, GRAFANA, KEYS, TABLES
+from provisioning.filling import ACTIVATION, KEYS, TABLES
+from provisioning.grafana.reconcile import RECONCILIATION
+from provisioning.grafana.steps import GRAFANA
 from provisioning.isolation import ISOLATION_CHECK
 from provisioning.placing import PLACE
 from provisioning.removal import REMOVAL
@@ -17,6 +19,7 @@ from provisioning.work import Step
 CREATE = "client.create"
 REMOVE = "client.remove"
 CHECK = "client.isolation_check"
+RECONCILE = "grafana.reconcile"
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -36,4 +39,5 @@ PLANS = {
     CREATE: Plan((PLACE, SERVER_ACCESS, ROLES, DATABASE, SCHEMA, WALLS, TABLES, SOURCE, KEYS, ACTIVATION, *GRAFANA)),
     REMOVE: Plan(REMOVAL, endless=True),
     CHECK: Plan(ISOLATION_CHECK),
+    RECONCILE: Plan(RECONCILIATION),
 }

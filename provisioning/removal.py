@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from provisioning.access import drop_roles, drop_server_access
 from provisioning.failures import describe
+from provisioning.grafana.steps import GRAFANA_REMOVAL
 from provisioning.placing import forget_place
 from provisioning.roles import close_login
 from provisioning.sources import drop_source
@@ -76,6 +77,7 @@ def _on_given_server(place: Place) -> bool:
 
 REMOVAL = (
     Step("shut", shut, undo_nothing),
+    *GRAFANA_REMOVAL,
     _step("source", drop_source, lambda _place: True),
     _step("hardening", drop_walls, _on_given_server),
     _step("schema", drop_schema, _on_given_server),

@@ -69,7 +69,17 @@ class NewStaff(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
 
     email: Annotated[str, Meta(description="E-mail address.", examples=["ana@maple.example"])]
     name: Annotated[str, Meta(description="The person's name.", examples=["Ana Silva"])] = ""
-    role: Annotated[str, Meta(description="`viewer`, `editor` or `admin`.", examples=["viewer"])] = "viewer"
+    role: Annotated[str, Meta(description="`viewer` or `editor`.", examples=["viewer"])] = "viewer"
+
+
+class StaffChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What is to change about a person; what is left out stays."""
+
+    name: Annotated[str | UnsetType, Meta(description="The person's name.")] = UNSET
+    role: Annotated[str | UnsetType, Meta(description="`viewer` or `editor`.")] = UNSET
+    status: Annotated[
+        str | UnsetType, Meta(description="`disabled` ends every session at once; `active` lets the person in again.")
+    ] = UNSET
 
 
 class NewClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -15,10 +15,12 @@ from sqlalchemy import Update, func, select, update
 
 from provisioning.audit import GROVE, record
 from provisioning.failures import describe, is_passing
+from provisioning.grafana.client import GrafanaAdmin
 from provisioning.leases import Lease, LeaseLost
 from provisioning.operations import OperationView, get_operation, unscoped_due_operations
 from provisioning.plans import PLANS, Plan
 from provisioning.sealed import without_url
+from provisioning.templates import Templates
 from provisioning.work import Means, Skipped, Step, Work
 from tenants.clock import Clock
 from tenants.control import ControlPlane
@@ -36,7 +38,7 @@ class OperationRunner:
     """Runs one operation at a time per call; any number of runners may compete, in any number of processes.
 
     `control` and `main_url` are the administrator's; `announce` (`RevocationFeed.announce`) is called after a change
-    that every process must hear of.
+    that every process must hear of. `means` is what the steps work with.
     """
 
     def __init__(
@@ -47,8 +49,12 @@ class OperationRunner:
         main_url: str,
         clock: Clock,
         announce: Callable[[], Awaitable[None]] | None = None,
+        grafana: GrafanaAdmin | None = None,
+        templates: Templates | None = None,
     ) -> None:
-        self._means = Means(control=control, vault=vault, main_url=main_url, clock=clock)
+        self.means = Means(
+            control=control, vault=vault, main_url=main_url, clock=clock, grafana=grafana, templates=templates
+        )
         self._control = control
         self._announce = announce
 
@@ -64,7 +70,7 @@ class OperationRunner:
             async with self._control.session() as session:
                 row = await session.get_one(Operation, operation_id)
             try:
-                await lease.run(_Run(Work(row, self._means), lease, PLANS[row.kind]).go())
+                await lease.run(_Run(Work(row, self.means), lease, PLANS[row.kind]).go())
             except LeaseLost:
                 log.warning("operation_taken_over", operation_id=str(operation_id))
             if self._announce is not None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import UNSET
 
-from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff
+from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff, StaffChange
 from tenants.errors import InputRefused
 from tenants.ids import is_client_id
 from tenants.placement import PlacementKind
@@ -17,7 +17,8 @@ from tenants.zones import zone_names
 
 Fault = tuple[str, str]
 
-ROLES = ("viewer", "editor", "admin")
+ROLES = ("viewer", "editor")
+STATUSES = ("active", "disabled")
 INTERVALS = ("year", "month")
 CHAT_TABLES = {
     "UserEvents": (
@@ -81,6 +82,26 @@ def check_client_change(change: ClientChange) -> None:
     _refuse(faults, "The client cannot be changed like this.")
 
 
+def check_staff(new: NewStaff) -> None:
+    """Judge a person to invite.
+
+    Errors: InputRefused with a pointer per fault.
+    """
+    _refuse([*_email_faults("", new.email), *_person_faults("", new.name, new.role)], "The person cannot be invited.")
+
+
+def check_staff_change(change: StaffChange) -> None:
+    """Judge a change of a person.
+
+    Errors: InputRefused with a pointer per fault.
+    """
+    name = "" if change.name is UNSET else change.name
+    faults = list(_person_faults("", name, ROLES[0] if change.role is UNSET else change.role))
+    if change.status is not UNSET and change.status not in STATUSES:
+        faults.append(("/status", f"The status is one of {', '.join(STATUSES)}."))
+    _refuse(faults, "The person cannot be changed like this.")
+
+
 def is_host_name(text: str) -> bool:
     """Tell whether a text is a lower-case host name with at least two labels, or `localhost`."""
     labels = text.split(".")
@@ -93,7 +114,7 @@ def is_server_name(text: str) -> bool:
     return _SERVER_NAME.fullmatch(text) is not None
 
 
-def _refuse(faults: list[Fault], summary: str) -> None:
+def _refuse(faults: list[Fault], summary: str = "The client cannot be made like this.") -> None:
     if faults:
         raise InputRefused(summary if len(faults) > 1 else faults[0][1], errors=faults)
 
@@ -228,16 +249,24 @@ def _staff_faults(staff: list[NewStaff]) -> Iterator[Fault]:
         return
     seen: set[str] = set()
     for index, person in enumerate(staff):
-        match = _EMAIL.fullmatch(person.email)
-        if match is None or not is_host_name(match[1].lower()):
-            yield f"/staff/{index}/email", "This is no e-mail address."
-        elif person.email.lower() in seen:
+        yield from _email_faults(f"/staff/{index}", person.email)
+        if person.email.lower() in seen:
             yield f"/staff/{index}/email", "This address is named twice."
         seen.add(person.email.lower())
-        if len(person.name) > _MAX_NAME or not person.name.isprintable():
-            yield f"/staff/{index}/name", f"A name has at most {_MAX_NAME} printable characters."
-        if person.role not in ROLES:
-            yield f"/staff/{index}/role", f"The role is one of {', '.join(ROLES)}."
+        yield from _person_faults(f"/staff/{index}", person.name, person.role)
+
+
+def _email_faults(where: str, email: str) -> Iterator[Fault]:
+    match = _EMAIL.fullmatch(email)
+    if match is None or not is_host_name(match[1].lower()):
+        yield f"{where}/email", "This is no e-mail address."
+
+
+def _person_faults(where: str, name: str, role: str) -> Iterator[Fault]:
+    if len(name) > _MAX_NAME or not name.isprintable():
+        yield f"{where}/name", f"A name has at most {_MAX_NAME} printable characters."
+    if role not in ROLES:
+        yield f"{where}/role", f"The role is one of {', '.join(ROLES)}."
 
 
 def _dashboard_faults(dashboards: list[str]) -> Iterator[Fault]:

@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import undefer
 
 from migrations.engines import administrator_engine
+from provisioning.grafana.client import GrafanaAdmin
 from provisioning.sealed import open_secrets
+from provisioning.templates import Templates
 from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.models import Operation, PlacementRow, Server
@@ -42,16 +44,24 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
-    """What a runner works with. `control` and `main_url` are the administrator's."""
+    """What a runner works with. `control` and `main_url` are the administrator's.
+
+    Shape: `grafana` is None where there is none; `templates` are the dashboards to use instead of the shipped ones.
+    """
 
     control: ControlPlane
     vault: Vault
     main_url: str
     clock: Clock
+    grafana: GrafanaAdmin | None = None
+    templates: Templates | None = None
 
 
 class Work:
-    """One operation being carried out. `result` is stored with the step that sets it; `attempts` counts runs so far."""
+    """One operation being carried out. `result` is stored with the step that sets it; `attempts` counts runs so far.
+
+    `grafana_org` is the client's organisation, once this run has made sure of it.
+    """
 
     def __init__(self, row: Operation, means: Means) -> None:
         self.operation_id = row.id
@@ -63,6 +73,9 @@ class Work:
         self.vault = means.vault
         self.main_url = means.main_url
         self.clock = means.clock
+        self.grafana = means.grafana
+        self.templates = means.templates
+        self.grafana_org: int | None = None
         self.result: dict[str, Any] | None = None
 
     async def find_place(self) -> Place | None:

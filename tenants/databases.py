@@ -112,6 +112,13 @@ class TenantConnection:
         self._note(sql, args)
         return await self._raw.fetchval(sql, *args)
 
+    async def fetch_first(self, most: int, sql: str, *args: Any) -> list[asyncpg.Record]:
+        """Run a query and return its first rows; those that come after are never sent."""
+        self._note(sql, args)
+        cursor = await self._raw.cursor(sql, *args)
+        rows: list[asyncpg.Record] = await cursor.fetch(most)
+        return rows
+
     async def execute(self, sql: str, *args: Any) -> str:
         """Run a statement and return its command tag."""
         self._note(sql, args)

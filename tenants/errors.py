@@ -87,6 +87,26 @@ class StoreUnavailable(GroveError):
         self.retry_after_s = retry_after_s
 
 
+class GrafanaUnavailable(GroveError):
+    """Grafana cannot be reached, did not answer in time, or cannot do its work now; trying again may help."""
+
+
+class GrafanaUnreachable(GrafanaUnavailable):
+    """Grafana does not answer, or not in a way that can be passed on."""
+
+
+class GrafanaSlow(GrafanaUnavailable):
+    """Grafana did not answer in time."""
+
+
+class GrafanaRefused(GroveError):
+    """Grafana, or what is in it, does not allow what was asked, and will not later."""
+
+
+class GrafanaUnfit(GroveError):
+    """This version of Grafana is not supported, or lacks security patches, and no setting allows it."""
+
+
 class QueryTimedOut(GroveError):
     """A question took longer than its limit and was cancelled."""
 

@@ -54,7 +54,13 @@ class Server(Base):
 
 
 class Client(Base):
-    """A client of the agency. `status`: provisioning, active, suspended, deleting."""
+    """A client of the agency. `status`: provisioning, active, suspended, deleting.
+
+    `grafana_org_given` tells that the
+    organisation was there before, and outlives the client. `domain_proven` is the domain that was shown to be the
+    client's; it is served while it is still its `domain`. `template_version` is set while the client
+    has another version of the dashboards than the one that is offered to all.
+    """
 
     __tablename__ = "clients"
 
@@ -63,10 +69,12 @@ class Client(Base):
     status: Mapped[str]
     timezone: Mapped[str]
     domain: Mapped[str | None] = mapped_column(unique=True)
+    domain_proven: Mapped[str | None]
     branding: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
-    staff: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     dashboards: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
     grafana_org_id: Mapped[int | None]
+    grafana_org_given: Mapped[bool] = mapped_column(server_default=text("false"))
+    template_version: Mapped[int | None]
     retention_days: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
@@ -126,7 +134,7 @@ class ApiKey(Base):
 
 
 class Revocation(Base):
-    """What every process must forget at once; polled by sequence number. `kind`: key, client."""
+    """What every process must forget at once; polled by sequence number. `kind`: key, client, staff."""
 
     __tablename__ = "revocations"
 
@@ -211,3 +219,131 @@ class AuditEntry(Base):
     action: Mapped[str]
     detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     request_id: Mapped[str | None]
+
+
+class Staff(Base):
+    """Somebody who works at a client. `role`: viewer, editor. `status`: invited, active, disabled.
+
+    A person at two clients is two rows, and two users of Grafana. `email` is in lower case.
+    """
+
+    __tablename__ = "staff"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"))
+    email: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str]
+    status: Mapped[str]
+    password_hash: Mapped[str | None]
+    grafana_user_id: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+    __table_args__ = (UniqueConstraint("client_id", "email"),)
+
+
+class StaffSession(Base):
+    """A session of somebody's browser, by the SHA-256 of its opaque token."""
+
+    __tablename__ = "staff_sessions"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    staff_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("grove.staff.id", ondelete="CASCADE"), index=True)
+    csrf: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    seen_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    address: Mapped[str]
+    user_agent: Mapped[str]
+
+
+class OneTimeToken(Base):
+    """A link that was sent, by the SHA-256 of its token. `purpose`: invitation, reset."""
+
+    __tablename__ = "one_time_tokens"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    staff_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("grove.staff.id", ondelete="CASCADE"), index=True)
+    purpose: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class LoginFailure(Base):
+    """How often logging in was tried in vain, by the HMAC of what is counted: an account, an address, a device.
+
+    Made by every attempt before the password is looked at; taken back when that was right.
+    """
+
+    __tablename__ = "login_failures"
+
+    bucket: Mapped[bytes] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    blocked_until: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class OutgoingMail(Base):
+    """A link that somebody is to be sent: the truth of which a worker's round makes a message, and then deletes it.
+
+    `purpose` is that of the link. Whether there is such a client and person is found out when it is sent, so that
+    asking for it is the same work for everybody; the link itself is made then, too, and is never stored.
+    """
+
+    __tablename__ = "outgoing_mail"
+
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    not_before: Mapped[datetime]
+
+
+class TemplateRelease(Base):
+    """A version of the dashboards' templates, kept so that it can be gone back to.
+
+    What all clients get is the one that was `offered_at` last; the others are tried by single clients, or are past.
+    """
+
+    __tablename__ = "template_releases"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    templates: Mapped[dict[str, Any]]
+    content_hash: Mapped[str]
+    stored_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+    offered_at: Mapped[datetime | None]
+
+
+class DashboardInstalled(Base):
+    """A dashboard that Grove put into a client's Grafana; all others there are the staff's own.
+
+    `version` is the templates', `saved_as` the number that Grafana gave to what Grove saved.
+    """
+
+    __tablename__ = "dashboards_installed"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"), primary_key=True)
+    uid: Mapped[str] = mapped_column(primary_key=True)
+    template: Mapped[str]
+    version: Mapped[int]
+    content_hash: Mapped[str]
+    saved_as: Mapped[int]
+    installed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class OutcomeHour(Base):
+    """How many events of a client had an outcome in an hour, told to the platform by a regular job.
+
+    A copy: the truth is in each client's own `outcome_counts`, which the platform's dashboards may not read.
+    """
+
+    __tablename__ = "outcome_hours"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    outcome: Mapped[str] = mapped_column(primary_key=True)
+    n: Mapped[int]

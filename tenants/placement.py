@@ -71,7 +71,10 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TenantContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What serving needs to know of a client; comes from a verified key or session, never from input."""
+    """What serving needs to know of a client; comes from a verified key or session, never from input.
+
+    Shape: `dashboards` names the sets that it asked for; none means the default ones.
+    """
 
     tenant_id: TenantId
     name: str
@@ -81,3 +84,5 @@ class TenantContext(msgspec.Struct, frozen=True, kw_only=True):
     branding: dict[str, Any]
     retention_days: int
     placement: Placement
+    grafana_org_id: int | None = None
+    dashboards: tuple[str, ...] = ()

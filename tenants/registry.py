@@ -84,6 +84,10 @@ class Registry:
             self._cache[tenant_id] = found
         return found
 
+    def peek(self, tenant_id: TenantId) -> TenantContext | None:
+        """Return a client if it is cached; for what must not wait, such as an error's page."""
+        return self._cache.get(tenant_id)
+
     async def load(self, session: AsyncSession, tenant_id: TenantId) -> TenantContext:
         """Read a client within a transaction.
 
@@ -122,6 +126,8 @@ class Registry:
             timezone=client.timezone,
             domain=client.domain,
             branding=client.branding,
+            grafana_org_id=client.grafana_org_id,
+            dashboards=tuple(client.dashboards),
             retention_days=client.retention_days,
             placement=self.placement(row, server),
         )

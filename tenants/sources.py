@@ -28,13 +28,32 @@ TIME_COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 CHAT_TABLES = tuple(TEXT_COLUMNS)
 
-TIMESTAMPTZ, TIMESTAMP, DATE, BOOLEAN = (
+TIMESTAMPTZ, TIMESTAMP, DATE, BOOLEAN, TEXT, NUMBER = (
     "timestamp with time zone",
     "timestamp without time zone",
     "date",
     "boolean",
+    "text",
+    "numeric",
 )
 _TIMES = frozenset({TIMESTAMPTZ, TIMESTAMP, DATE})
+_NUMBERS = frozenset({NUMBER, "smallint", "integer", "bigint", "real", "double precision"})
+
+# What only dashboards show, and as what; a source that lacks such a column, or has it as something else, is as good.
+DETAIL_COLUMNS: Mapping[str, Mapping[str, str]] = {
+    SESSIONS: {},
+    LEADS: {"name": TEXT, "email": TEXT, "phone": TEXT},
+    CHAT_LOG: {
+        "role": TEXT,
+        "intent": TEXT,
+        "fallback": BOOLEAN,
+        "tokensIn": NUMBER,
+        "tokensOut": NUMBER,
+        "cost": NUMBER,
+        "latencyMs": NUMBER,
+    },
+    AGENTS: {"agent": TEXT, "csat": NUMBER},
+}
 
 # Only what the login may select is listed: a column that cannot be read is as good as none. Domains count as
 # the type that they are made of.
@@ -111,6 +130,12 @@ def judge_shape(found: Mapping[str, Mapping[str, SourceColumn]], source: SourceM
             if source_name(source, table, column) in theirs
         }
         fatal, minor = (["was not found"], []) if not theirs else _judge_table(table, ours)
+        ours |= {
+            column: theirs[source_name(source, table, column)]
+            for column, kind in DETAIL_COLUMNS[table].items()
+            if source_name(source, table, column) in theirs
+            and _shows(kind, theirs[source_name(source, table, column)].type)
+        }
         if fatal or minor:
             remarks[table] = tuple(fatal + minor)
         if not fatal:
@@ -139,3 +164,8 @@ def _is_time(table: str, name: str, columns: Mapping[str, SourceColumn]) -> bool
     if columns[name].type == BOOLEAN and table == SESSIONS and name in STEPS:
         return "createdAt" in columns and columns["createdAt"].type in _TIMES
     return columns[name].type in _TIMES
+
+
+def _shows(kind: str, found: str) -> bool:
+    """Tell whether a column can be shown as text, a number or a truth."""
+    return kind in {TEXT, found} or (kind == NUMBER and found in _NUMBERS)

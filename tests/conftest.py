@@ -1,12 +1,13 @@
 """Real engines for the whole run, and a Grove on them for the tests that ask."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
 from tests.support.engines import throwaway_postgres, throwaway_valkey
+from tests.support.grafana import Target, double_grafana, real_grafana
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,20 @@ def valkey() -> Iterator[EmbeddedValkey]:
     """A throwaway Valkey."""
     with throwaway_valkey() as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def the_real_grafana() -> Iterator[Target]:
+    """A real Grafana, the same for the whole run; skips where there is none."""
+    with real_grafana() as target:
+        yield target
+
+
+@pytest.fixture(scope="module", params=["double", pytest.param("real", marks=pytest.mark.grafana)])
+async def grafana(request: pytest.FixtureRequest) -> AsyncIterator[Target]:
+    """The double, and a real Grafana where there is one."""
+    if request.param == "real":
+        yield request.getfixturevalue("the_real_grafana")
+        return
+    async with double_grafana() as target:
+        yield target

@@ -8,9 +8,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.query.answers import CheckAnswer, TableCheck
-from app.query.plan import OWN_SHAPE
 from app.query.results import COUNTS, make_daily, make_funnel, make_hourly, make_leads, make_session
 from app.query.spec import Period
+from tenants.relations import OWN_SHAPE
 
 _CLIENT = "maple"
 _START = datetime(2026, 11, 2, 23, tzinfo=UTC)

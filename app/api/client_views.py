@@ -17,13 +17,14 @@ from app.settings import Settings
 from provisioning.audit import Actor
 from provisioning.onboarding import reveal_keys
 from provisioning.operations import OperationView
+from provisioning.staff import staff_column
 from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.errors import NotFound
 from tenants.models import Client, PlacementRow
 from tenants.vault import Vault
 
-_CLIENTS = select(Client, PlacementRow).outerjoin(PlacementRow, PlacementRow.client_id == Client.id)
+_CLIENTS = select(Client, PlacementRow, staff_column()).outerjoin(PlacementRow, PlacementRow.client_id == Client.id)
 
 
 class ShownPlacement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -106,7 +107,7 @@ class Presenter:
         query = _CLIENTS.order_by(Client.id).limit(limit)
         if after is not None:
             query = query.where(Client.id > after)
-        return [show_client(*row, self._settings) for row in await session.execute(query)]
+        return [show_client(self._settings, *row) for row in await session.execute(query)]
 
     async def get(self, session: AsyncSession, client_id: str) -> ShownClient:
         """Read one client.
@@ -116,7 +117,7 @@ class Presenter:
         row = (await session.execute(_CLIENTS.where(Client.id == client_id))).one_or_none()
         if row is None:
             raise NotFound("No such client.")
-        return show_client(*row, self._settings)
+        return show_client(self._settings, *row)
 
     async def onboarded(self, view: OperationView, creator: Actor | None) -> OnboardedClient:
         """Show the client that an operation has made, with its keys if its creator has not seen them yet.
@@ -131,7 +132,9 @@ class Presenter:
         return OnboardedClient(**msgspec.structs.asdict(client), operation_id=view.id, keys=keys)
 
 
-def show_client(client: Client, placement: PlacementRow | None, settings: Settings) -> ShownClient:
+def show_client(
+    settings: Settings, client: Client, placement: PlacementRow | None, staff: list[dict[str, Any]]
+) -> ShownClient:
     """Show a client whole; one that has no place yet has no placement."""
     return ShownClient(
         id=client.id,
@@ -142,7 +145,7 @@ def show_client(client: Client, placement: PlacementRow | None, settings: Settin
         dashboard_url=dashboard_url(settings, client.id),
         branding=client.branding,
         placement=None if placement is None else _show_placement(placement),
-        staff=client.staff,
+        staff=staff,
         dashboards=client.dashboards,
         grafana_org_id=client.grafana_org_id,
         retention_days=client.retention_days,

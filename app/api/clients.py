@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 from msgspec import UNSET
 from sqlalchemy import select
 
-from app.api import client_states
+from app.api import client_grafana, client_states
 from app.api.client_views import ListedClient, OnboardedClient, Presenter, ShownClient, list_client
 from app.api.dependencies import DEPENDENCIES
 from app.api.dispatch import Dispatcher
@@ -19,6 +19,7 @@ from app.api.idempotency import Idempotency, claim, remember
 from app.api.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from app.settings import Settings
 from provisioning.audit import Actor
+from provisioning.grafana.orders import request_reconciliation
 from provisioning.lifecycle import change_client
 from provisioning.onboarding import Onboarding
 from provisioning.operations import OperationView
@@ -29,11 +30,12 @@ from tenants.errors import Forbidden
 from tenants.keyring import Principal
 from tenants.keys import Scope
 from tenants.models import Client
-from tenants.revocations import RevocationFeed
 from tenants.vault import Vault
 
 # What a client's own admin key may change; the rest is between the agency and the client.
 OWN_FIELDS = frozenset({"branding", "staff"})
+SHOWN_IN_GRAFANA = frozenset({"timezone", "branding", "staff", "dashboards"})
+UNMADE = frozenset({"provisioning", "deleting"})
 
 
 def provide_onboarding(
@@ -146,16 +148,19 @@ async def update_client(
     managed: NamedDependency[Client],
     manager: NamedDependency[Principal],
     actor: NamedDependency[Actor],
-    feed: NamedDependency[RevocationFeed],
     clock: NamedDependency[Clock],
     present: NamedDependency[Presenter],
+    dispatcher: NamedDependency[Dispatcher],
 ) -> ShownClient:
-    """Change what is given and answer with the client as it is then."""
+    """Change what is given and answer with the client as it is then; its Grafana follows."""
     require_own_fields(manager, data)
+    reconciliation = None
     async with present.control.session() as session:
-        await change_client(session, managed.id, data, actor, now=clock())
+        changed = await change_client(session, managed.id, data, actor, now=clock())
+        if SHOWN_IN_GRAFANA & set(changed) and managed.grafana_org_id is not None and managed.status not in UNMADE:
+            reconciliation = await request_reconciliation(session, managed.id, actor)
         shown = await present.get(session, managed.id)
-    await feed.announce()
+    await dispatcher.ring(reconciliation)
     return shown
 
 
@@ -175,7 +180,15 @@ def require_own_fields(manager: Principal, change: ClientChange) -> None:
 handlers = [
     Router(
         "/",
-        route_handlers=[create_client, list_short, list_clients, read_client, update_client, *client_states.handlers],
+        route_handlers=[
+            create_client,
+            list_short,
+            list_clients,
+            read_client,
+            update_client,
+            *client_states.handlers,
+            *client_grafana.handlers,
+        ],
         dependencies=DEPENDENCIES
         | {
             "onboarding": Provide(provide_onboarding, sync_to_thread=False),

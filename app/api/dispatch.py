@@ -68,6 +68,12 @@ class Dispatcher(msgspec.Struct, frozen=True):
             raise failure_of(view)
         return view
 
+    async def ring(self, operation_id: UUID | None) -> None:
+        """Tell every process of a change, and the workers of what follows from it; nobody waits for that."""
+        await self.feed.announce()
+        if operation_id is not None:
+            await self.jobs.defer_operation(operation_id)
+
     def headers(self, view: OperationView) -> dict[str, str]:
         """Write the headers that go with an operation."""
         headers = {"Location": f"{OPERATION_PATH}/{view.id}", "Cache-Control": "no-store"}

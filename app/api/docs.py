@@ -112,6 +112,7 @@ OPENAPI = OpenAPIConfig(
         Tag("Chatbot analytics", "Answers out: funnel, days, hours, leads and sessions of one client."),
         Tag("Clients", "Onboard, change and remove clients, and see what was done and used."),
         Tag("Keys", "Create, rotate and revoke keys."),
+        Tag("Staff", "The people who log in to look at a client's figures."),
         Tag("Operations", "Follow long work."),
         Tag("Operation", "Health, metrics and documents; these need no key."),
     ],

@@ -16,11 +16,13 @@ from app.api.key_desk import Rotation
 from app.api.keys import KeyRequest, PlatformKeyRequest
 from app.api.operations import OperationAnswer
 from app.api.pages import Page, PageMeta
+from app.api.staff_desk import InvitedStaff, StaffLink
 from app.api.usage import OutcomeCount, Usage, UsageHour
 from provisioning.isolation import Tried
 from provisioning.keys import KeyView
 from provisioning.operations import OperationView, StepView
-from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff
+from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff, StaffChange
+from provisioning.staff import StaffView
 
 
 class Examples(msgspec.Struct, frozen=True):
@@ -82,6 +84,24 @@ _KEY = KeyView(
 )
 _PLATFORM_KEY = msgspec.structs.replace(
     _KEY, client_id=None, kind="platform", name="deploy script", hint="grv_p_…9aXk", scopes=["manage", "platform"]
+)
+_PERSON = StaffView(
+    id=uuid.UUID("0b6f3d2e-2a1c-4c57-8f0e-4a8f4be5d7c1"),
+    email=_STAFF.email,
+    name=_STAFF.name,
+    role=_STAFF.role,
+    status="invited",
+    created_at=_AT,
+    updated_at=_AT,
+)
+_INVITED = InvitedStaff(
+    **msgspec.structs.asdict(_PERSON),
+    mailed=False,
+    link=StaffLink(
+        purpose="invitation",
+        url="https://grove.example/maple/invitation/…",
+        expires_at=_AT + timedelta(days=7),
+    ),
 )
 _USAGE = Usage(
     start=_AT,
@@ -182,6 +202,10 @@ EXAMPLES: dict[tuple[str, str], Examples] = {
             "202": _operation("client.isolation_check", "pending"),
         }
     ),
+    ("post", f"{_ONE}/staff"): Examples({"201": _INVITED}, body=_STAFF),
+    ("get", f"{_ONE}/staff"): Examples({"200": _page(_PERSON)}),
+    ("patch", f"{_ONE}/staff/{{staff_id}}"): Examples({"200": _PERSON}, body=StaffChange(role="editor")),
+    ("post", f"{_ONE}/staff/{{staff_id}}/invite"): Examples({"201": _INVITED}),
     ("get", f"{_ONE}/usage"): Examples({"200": _USAGE}),
     ("get", f"{_ONE}/audit"): Examples({"200": _page(_AUDITED)}),
     ("get", "/api/v1/operations/{operation_id}"): Examples(

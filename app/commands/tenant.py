@@ -3,7 +3,7 @@
 import click
 
 from app.api.client_views import ShownClient
-from app.commands import tenant_making, tenant_states
+from app.commands import tenant_domain, tenant_making, tenant_states
 from app.commands.administration import administer
 from app.commands.printing import as_json, presenter, print_client, print_json, print_table
 from app.workers.resources import WorkerResources
@@ -54,6 +54,6 @@ def show(client_id: str, *, as_json: bool) -> None:
         print_client(client)
 
 
-for module in (tenant_making, tenant_states):
+for module in (tenant_domain, tenant_making, tenant_states):
     for each in module.commands:
         command.add_command(each)

@@ -25,6 +25,7 @@ class DemoClient(msgspec.Struct, frozen=True, kw_only=True):
     domain: str
     primary_color: str
     placement: str
+    dashboards: tuple[str, ...]
     visits_per_day: int
     hours: tuple[int, ...]
     week: tuple[float, ...]
@@ -44,6 +45,7 @@ class DemoClient(msgspec.Struct, frozen=True, kw_only=True):
             "domain": self.domain,
             "branding": {"primaryColor": self.primary_color},
             "placement": {"kind": self.placement},
+            "dashboards": list(self.dashboards),
         }
 
 
@@ -54,6 +56,7 @@ MAPLE = DemoClient(
     domain="maple.example",
     primary_color="#c2410c",
     placement="database",
+    dashboards=("chatbot",),
     visits_per_day=240,
     hours=_OFFICE_HOURS,
     week=_WORKING_WEEK,
@@ -66,6 +69,7 @@ BIRCH = DemoClient(
     domain="birch.example",
     primary_color="#0f766e",
     placement="schema",
+    dashboards=("portfolio",),
     visits_per_day=130,
     hours=_ALL_DAY,
     week=_EVEN_WEEK,
@@ -78,6 +82,7 @@ CEDAR = DemoClient(
     domain="cedar.example",
     primary_color="#4d7c0f",
     placement="schema",
+    dashboards=("shop",),
     visits_per_day=280,
     hours=_EVENINGS,
     week=_SHOPPING_WEEK,

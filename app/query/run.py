@@ -5,7 +5,7 @@ Called by the routes with the client that a key proved; plans with `app.query.pl
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import resources
@@ -16,19 +16,22 @@ import msgspec
 import structlog
 
 from app.query.answers import CheckAnswer, DailyAnswer, FunnelAnswer, HourlyAnswer, LeadsAnswer
-from app.query.plan import OWN_SHAPE, plan_question, source_of
+from app.query.plan import Statement, plan_question
 from app.query.results import make_daily, make_funnel, make_hourly, make_leads, make_tables
 from app.query.spec import Period, Position
 from app.query.zones import list_days, list_shifts
 from tenants.databases import Databases, TenantConnection
 from tenants.errors import QueryTimedOut, SourceUnfit, StoreUnavailable
 from tenants.placement import Placement, Purpose, TenantContext
+from tenants.relations import OWN_SHAPE, source_of
 from tenants.sources import SESSIONS, SourceShape, read_shape
 
 SHAPE_TTL_S = 60.0
 MAX_SOURCES = 100
 
 log = structlog.get_logger()
+
+Plan = Callable[[SourceShape], Statement]
 
 _UNREADABLE = "The chatbot tables cannot be read."
 
@@ -102,30 +105,38 @@ class Analyst:
     async def _ask(
         self, placement: Placement, question: str, values: Mapping[str, Any]
     ) -> tuple[list[asyncpg.Record], SourceShape]:
-        """Run a question; if an attached database has changed since it was looked at, look again, once.
+        return await self.ask(placement, lambda shape: plan_question(_question(question), values, placement, shape))
 
+    async def ask(
+        self, placement: Placement, plan: Plan, *, most: int | None = None
+    ) -> tuple[list[asyncpg.Record], SourceShape]:
+        """Run what a plan makes of the client's tables and return its rows, the first `most` of them if that is given.
+
+        If an attached database has changed since it was looked at, look again, once.
         Errors: SourceUnfit, StoreUnavailable, QueryTimedOut.
         """
         if placement.source_url is None:
-            return await self._ask_once(placement, question, values, fresh=False)
+            return await self._ask_once(placement, plan, most, fresh=False)
         try:
-            return await self._ask_once(placement, question, values, fresh=False)
+            return await self._ask_once(placement, plan, most, fresh=False)
         except _MISFITS:
             log.info("source_changed", client=placement.tenant_id)
         try:
-            return await self._ask_once(placement, question, values, fresh=True)
+            return await self._ask_once(placement, plan, most, fresh=True)
         except _MISFITS as error:
             raise SourceUnfit(_UNREADABLE) from error
 
     async def _ask_once(
-        self, placement: Placement, question: str, values: Mapping[str, Any], *, fresh: bool
+        self, placement: Placement, plan: Plan, most: int | None, *, fresh: bool
     ) -> tuple[list[asyncpg.Record], SourceShape]:
         async with self._unit(placement) as connection:
             shape = await self._shape(connection, fresh=fresh)
             if not shape.fit:
                 raise SourceUnfit(_describe_misfit(shape))
-            statement = plan_question(_question(question), values, placement, shape)
-            return await connection.fetch(statement.sql, *statement.args), shape
+            statement = plan(shape)
+            if most is None:
+                return await connection.fetch(statement.sql, *statement.args), shape
+            return await connection.fetch_first(most, statement.sql, *statement.args), shape
 
     def _unit(self, placement: Placement) -> AbstractAsyncContextManager[TenantConnection]:
         return self._databases.unit(placement, Purpose.READ if placement.source_url is None else Purpose.SOURCE)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.staff import staff_column
 from tenants.errors import NotFound
 from tenants.models import Client, PlacementRow
 
@@ -17,11 +18,11 @@ async def describe_client(session: AsyncSession, client_id: str) -> dict[str, An
 
     Errors: NotFound.
     """
-    query = select(Client, PlacementRow).join(PlacementRow, PlacementRow.client_id == Client.id)
+    query = select(Client, PlacementRow, staff_column()).join(PlacementRow, PlacementRow.client_id == Client.id)
     row = (await session.execute(query.where(Client.id == client_id))).tuples().one_or_none()
     if row is None:
         raise NotFound("No such client.")
-    client, placement = row
+    client, placement, staff = row
     return {
         "id": client.id,
         "name": client.name,
@@ -29,7 +30,7 @@ async def describe_client(session: AsyncSession, client_id: str) -> dict[str, An
         "timezone": client.timezone,
         "domain": client.domain,
         "branding": client.branding,
-        "staff": client.staff,
+        "staff": staff,
         "dashboards": client.dashboards,
         "grafanaOrgId": client.grafana_org_id,
         "retentionDays": client.retention_days,

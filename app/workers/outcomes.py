@@ -1,16 +1,27 @@
-"""Compact outcome counts: one row per flush becomes one row per key, hour, outcome and reason.
+"""Compact outcome counts: one row per flush becomes one row per key, hour, outcome and reason; and tell the platform.
 
-Scheduled hourly. Only hours that ended an hour ago are touched, so that a flush whose answer was lost still
+Scheduled. Only hours that ended an hour ago are touched, so that a flush whose answer was lost still
 finds its own rows when it asks whether it was committed.
 """
 
 from datetime import timedelta
 
+from sqlalchemy import delete
+from sqlalchemy.dialects.postgresql import insert
+
 from app.workers.resources import WorkerResources
 from app.workers.rounds import visit_clients
+from tenants.models import OutcomeHour
 from tenants.placement import Purpose, TenantContext
 
 AGE = timedelta(hours=1)
+# How far back hours are told anew, and how long they are kept.
+TOLD = timedelta(hours=6)
+KEPT = timedelta(days=90)
+
+_TOLD = """
+SELECT hour, outcome, sum(n)::bigint AS n FROM {{schema}}.outcome_counts WHERE hour >= $1 GROUP BY hour, outcome
+"""
 
 # One statement: a row is either still its flush's or already in the sum, whoever reads and whatever crashes.
 _COMPACT = """
@@ -34,3 +45,25 @@ async def compact_outcomes(resources: WorkerResources) -> int:
         return int(tag.rpartition(" ")[2])
 
     return await visit_clients(resources, "compact_outcomes", visit)
+
+
+async def tell_outcomes(resources: WorkerResources) -> int:
+    """Copy every client's counts of the last hours to where the platform's dashboard reads them; return the rows.
+
+    Counts go by when events were received, so an older hour changes no more.
+    """
+    now = resources.clock()
+
+    async def visit(client: TenantContext) -> int:
+        async with resources.databases.unit(client.placement, Purpose.READ) as unit:
+            rows = await unit.fetch(client.placement.render(_TOLD), now - TOLD)
+        if rows:
+            query = insert(OutcomeHour).values([{"client_id": client.tenant_id, **row} for row in rows])
+            keys = ["client_id", "hour", "outcome"]
+            async with resources.control.session() as session:
+                await session.execute(query.on_conflict_do_update(index_elements=keys, set_={"n": query.excluded.n}))
+        return len(rows)
+
+    async with resources.control.session() as session:
+        await session.execute(delete(OutcomeHour).where(OutcomeHour.hour < now - KEPT))
+    return await visit_clients(resources, "tell_outcomes", visit)

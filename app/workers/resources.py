@@ -11,6 +11,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from app.settings import Settings
+from provisioning.grafana.client import GrafanaAdmin
 from provisioning.runner import OperationRunner
 from tenants.clock import Clock, utc_now
 from tenants.control import ControlPlane
@@ -42,7 +43,7 @@ async def open_worker_resources(
     """Make the pools, which connect at their first use, and close them in the end."""
     control, vault = ControlPlane(settings.main_url), Vault(settings.key_material)
     databases = Databases(settings, observe=observe)
-    redis = _redis(settings.redis_url)
+    redis, grafana = _redis(settings.redis_url), grafana_of(settings)
     feed = RevocationFeed(control, redis)
     try:
         yield WorkerResources(
@@ -54,12 +55,19 @@ async def open_worker_resources(
             databases=databases,
             feed=feed,
             runner=OperationRunner(
-                control, vault=vault, main_url=settings.main_url, clock=clock, announce=feed.announce
+                control,
+                vault=vault,
+                main_url=settings.main_url,
+                clock=clock,
+                announce=feed.announce,
+                grafana=grafana,
             ),
         )
     finally:
         await databases.close()
         await control.close()
+        if grafana is not None:
+            await grafana.close()
         if redis is not None:
             await redis.aclose()
 
@@ -68,3 +76,15 @@ def _redis(url: str | None) -> Redis | None:
     if url is None:
         return None
     return Redis.from_url(url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
+
+
+def grafana_of(settings: Settings) -> GrafanaAdmin | None:
+    """Make the client of the Grafana that the settings name; None without one. Close it after use."""
+    if settings.grafana_url is None or settings.grafana_admin_password is None:
+        return None
+    return GrafanaAdmin(
+        settings.grafana_url,
+        settings.grafana_admin_password,
+        allow_version=settings.grafana_allow_version,
+        database_host=settings.grafana_database_host,
+    )

@@ -11,8 +11,10 @@ from uuid import UUID
 from procrastinate import App
 
 from app.workers.event_ids import purge_event_ids
-from app.workers.leftovers import erase_unshown_keys, purge_idempotency, purge_revocations
-from app.workers.outcomes import compact_outcomes
+from app.workers.grafana import reconcile_grafana, rotate_passwords
+from app.workers.leftovers import erase_unshown_keys, purge_idempotency, purge_logins, purge_revocations
+from app.workers.mail import send_links
+from app.workers.outcomes import compact_outcomes, tell_outcomes
 from app.workers.partitions import extend_partitions
 from app.workers.queue import OPERATIONS_QUEUE, RUN_OPERATION, JobQueue
 from app.workers.removals import finish_removals
@@ -28,14 +30,19 @@ def regular_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> list[t
     """List the regular jobs: cron in UTC (minute, hour, day, month, weekday, and maybe second), name, work."""
     return [
         ("* * * * * */5", "sweep_operations", partial(sweep_operations, resources, jobs)),
+        ("* * * * * */3", "send_links", partial(send_links, resources)),
         ("* * * * *", "drop_stalled_jobs", partial(drop_stalled_jobs, app.job_manager)),
         ("*/5 * * * *", "finish_removals", partial(finish_removals, resources, jobs)),
+        ("*/5 * * * *", "tell_outcomes", partial(tell_outcomes, resources)),
         ("10 * * * *", "compact_outcomes", partial(compact_outcomes, resources)),
         ("30 * * * *", "purge_revocations", partial(purge_revocations, resources)),
         ("40 * * * *", "purge_idempotency", partial(purge_idempotency, resources)),
+        ("45 * * * *", "purge_logins", partial(purge_logins, resources)),
         ("50 * * * *", "erase_unshown_keys", partial(erase_unshown_keys, resources)),
         ("20 2 * * *", "extend_partitions", partial(extend_partitions, resources)),
         ("50 2 * * *", "purge_event_ids", partial(purge_event_ids, resources)),
+        ("20 3 * * *", "reconcile_grafana", partial(reconcile_grafana, resources, jobs)),
+        ("50 3 1 * *", "rotate_passwords", partial(rotate_passwords, resources, jobs)),
     ]
 
 

@@ -48,9 +48,15 @@ class Grove:
     """A running application. `platform` is the header of the platform's key."""
 
     def __init__(
-        self, settings: Settings, http: httpx.AsyncClient, platform_key: str, recorder: Recorder | None = None
+        self,
+        settings: Settings,
+        app: Any,
+        http: httpx.AsyncClient,
+        platform_key: str,
+        recorder: Recorder | None = None,
     ) -> None:
         self.settings = settings
+        self.app = app
         self.http = http
         self.recorder = recorder or Recorder()
         self.platform = bearer(platform_key)
@@ -69,8 +75,8 @@ class Grove:
     @asynccontextmanager
     async def twin(self) -> AsyncIterator["Grove"]:
         """Run the application a second time on the same database, as another process would."""
-        async with _serve(self.settings, self.recorder) as http:
-            yield Grove(self.settings, http, "", self.recorder)
+        async with _serve(self.settings, self.recorder) as (app, http):
+            yield Grove(self.settings, app, http, "", self.recorder)
 
     async def placement_of(self, client_id: str) -> Placement:
         """Look up where a client's data is."""
@@ -107,18 +113,18 @@ async def open_grove(admin_url: str, *, redis_url: str | None = None, **changes:
         prepared = await bootstrap(settings)
         assert prepared.platform_key is not None
         recorder = Recorder()
-        async with _serve(settings, recorder) as http:
-            grove = Grove(settings, http, prepared.platform_key, recorder)
+        async with _serve(settings, recorder) as (app, http):
+            grove = Grove(settings, app, http, prepared.platform_key, recorder)
             yield grove
             await grove.prove_walls()
 
 
 @asynccontextmanager
-async def _serve(settings: Settings, recorder: Recorder) -> AsyncIterator[httpx.AsyncClient]:
+async def _serve(settings: Settings, recorder: Recorder) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
     app = create_app(settings, observe=recorder.observe)
     transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
     async with _lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://grove.test") as http:
-        yield http
+        yield app, http
 
 
 def grove_settings(database_url: str, **changes: Any) -> Settings:

@@ -15,12 +15,15 @@ import msgspec
 
 from migrations.control_plane import upgrade_control_plane
 from provisioning.audit import Actor
+from provisioning.grafana.client import GrafanaAdmin
+from provisioning.grafana.orders import request_reconciliation
 from provisioning.lifecycle import delete_client, request_isolation_check
 from provisioning.onboarding import Onboarding, reveal_keys
 from provisioning.operations import OperationView
 from provisioning.requests import NewClient
 from provisioning.runner import OperationRunner
 from provisioning.servers import ensure_main_server
+from provisioning.templates import Templates
 from provisioning.work import find_place
 from tenants.clock import utc_now
 from tenants.control import SERVING_LOGIN, ControlPlane
@@ -54,8 +57,12 @@ _CATALOGS = {
 class Provisioner:
     """Makes clients on one database."""
 
-    def __init__(self, url: str, vault: Vault) -> None:
+    def __init__(
+        self, url: str, vault: Vault, grafana: GrafanaAdmin | None = None, templates: Templates | None = None
+    ) -> None:
         self.url = url
+        self.grafana = grafana
+        self.templates = templates
         self.vault = vault
         self.now: datetime = utc_now()
         self.control = ControlPlane(url)
@@ -69,7 +76,10 @@ class Provisioner:
 
     def runner(self) -> OperationRunner:
         """Make a runner, as each worker process has one."""
-        return OperationRunner(self.control, vault=self.vault, main_url=self.url, clock=self.clock)
+        return OperationRunner(
+            self.control, vault=self.vault, main_url=self.url, clock=self.clock, grafana=self.grafana,
+            templates=self.templates,
+        )  # fmt: skip
 
     async def request(self, client_id: str, **wanted: Any) -> uuid.UUID:
         """Store the intent to onboard, with the rights that serving has."""
@@ -86,6 +96,12 @@ class Provisioner:
         """Remove a client without any grace."""
         async with self.serving.session() as session:
             operation_id = await delete_client(session, client_id, ACTOR, now=self.now, grace_days=0)
+        return await self.runner().run(operation_id)
+
+    async def reconcile(self, client_id: str, *, rotate: bool = False) -> OperationView:
+        """Repair a client's Grafana."""
+        async with self.serving.session() as session:
+            operation_id = await request_reconciliation(session, client_id, ACTOR, rotate=rotate)
         return await self.runner().run(operation_id)
 
     async def check(self, client_id: str) -> OperationView:
@@ -138,16 +154,16 @@ def _plain(row: asyncpg.Record) -> str:
 
 
 @asynccontextmanager
-async def open_provisioner(admin_url: str) -> AsyncIterator[Provisioner]:
+async def open_provisioner(admin_url: str, *, grafana: GrafanaAdmin | None = None) -> AsyncIterator[Provisioner]:
     """Make a database with a control plane in it; it is dropped afterwards."""
-    async with own_database(admin_url) as url, prepared(url) as grove:
+    async with own_database(admin_url) as url, prepared(url, grafana=grafana) as grove:
         yield grove
 
 
 @asynccontextmanager
-async def prepared(url: str) -> AsyncIterator[Provisioner]:
+async def prepared(url: str, *, grafana: GrafanaAdmin | None = None) -> AsyncIterator[Provisioner]:
     """Put a control plane into a database, which is left so."""
-    grove = Provisioner(url, Vault(SECRET_KEY))
+    grove = Provisioner(url, Vault(SECRET_KEY), grafana)
     try:
         await upgrade_control_plane(grove.control)
         await ensure_main_server(grove.control, vault=grove.vault)
@@ -155,6 +171,8 @@ async def prepared(url: str) -> AsyncIterator[Provisioner]:
     finally:
         await grove.serving.close()
         await grove.control.close()
+        if grafana is not None:
+            await grafana.close()
 
 
 async def execute(url: str, sql: str, *args: Any) -> None:

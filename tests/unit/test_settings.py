@@ -72,6 +72,11 @@ def test_an_unknown_key_of_ours_stops_the_start_and_names_itself() -> None:
         ("GROVE_DRAIN_TIMEOUT_S", "3601"),
         ("GROVE_INGEST_QUEUE_EVENTS", "1000001"),
         ("GROVE_DELETE_GRACE_DAYS", "3651"),
+        ("GROVE_TRUSTED_PROXIES", "11"),
+        ("GROVE_SMTP_URL", "http://mail.example"),
+        ("GROVE_SMTP_URL", "smtp://"),
+        ("GROVE_MAIL_FROM", "nobody"),
+        ("GROVE_MAIL_FROM", "a@b.example\r\nBcc: c@d.example"),
         ("GROVE_LOG_LEVEL", "verbose"),
         ("GROVE_LOG_FORMAT", "xml"),
         ("GROVE_SECRET_KEY", "too short"),
@@ -93,12 +98,21 @@ def test_a_bad_value_stops_the_start_with_one_line_that_names_its_key(key: str, 
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("key", ["DATABASE_URL", "REDIS_URL", "GROVE_SECRET_KEY", "MAPLE_DB_URL"])
+@pytest.mark.parametrize("key", ["DATABASE_URL", "REDIS_URL", "GROVE_SECRET_KEY", "GROVE_SMTP_URL", "MAPLE_DB_URL"])
 def test_a_refused_secret_is_not_repeated(key: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         load({key: "hunter2"})
 
     assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("given", [{"GROVE_SMTP_URL": "smtps://mail.example"}, {"GROVE_MAIL_FROM": "a@b.example"}])
+def test_mail_needs_both_a_server_and_a_sender(given: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="together"):
+        load(given)
+
+    both = load({"GROVE_SMTP_URL": "smtps://u:p@mail.example:465", "GROVE_MAIL_FROM": "Grove <a@b.example>"})
+    assert (both.smtp_url, both.mail_from) == ("smtps://u:p@mail.example:465", "Grove <a@b.example>")
 
 
 @pytest.mark.parametrize("missing", ["GROVE_SECRET_KEY", "GROVE_PUBLIC_URL"])

@@ -2,9 +2,10 @@
 
 import pytest
 
-from app.query.plan import OWN_SHAPE, bind_values, plan_question
+from app.query.plan import bind_values, plan_question
 from tenants.ids import TenantId
 from tenants.placement import Placement, PlacementKind, SourceMap
+from tenants.relations import OWN_SHAPE
 from tenants.sources import SourceColumn, SourceShape
 
 OWN = Placement(

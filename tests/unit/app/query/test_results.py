@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from app.query.plan import OWN_SHAPE
 from app.query.results import (
     COUNTS,
     make_daily,
@@ -19,6 +18,7 @@ from app.query.results import (
     percent,
 )
 from app.query.spec import Period
+from tenants.relations import OWN_SHAPE
 from tenants.sources import SourceShape
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

@@ -1,0 +1,88 @@
+"""Answer a panel: take its template, render it for the client, run its SQL under the client's read role, draw it.
+
+Called by the routes with a client that a session or a key proved. Panels about the chatbot ask where its tables are,
+be that an attached database; all others ask the client's Grove schema.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from app.console.dashboards.figures import Look
+from app.console.dashboards.frames import make_frame
+from app.console.dashboards.macros import expand, read_variables
+from app.console.dashboards.panels import PanelView, find_panel, view_panel
+from app.query.plan import Statement
+from app.query.run import Analyst
+from app.query.spec import Period
+from provisioning.templates import Template, Templates, context_of, load_templates, palette, render
+from tenants.databases import Databases
+from tenants.errors import NotFound
+from tenants.placement import Purpose, TenantContext
+from tenants.relations import OWN_SHAPE
+from tenants.sources import SourceShape
+
+MAX_ROWS = 5_000
+
+
+@cache
+def templates() -> Templates:
+    """Return the templates that came with this Grove, read once."""
+    return load_templates()
+
+
+def list_dashboards(client: TenantContext) -> list[Template]:
+    """List the dashboards that a client has."""
+    return templates().choose(client.dashboards, client.placement.kind)
+
+
+def get_dashboard(client: TenantContext, uid: str) -> Template:
+    """Return a dashboard of a client.
+
+    Errors: NotFound.
+    """
+    found = next((template for template in list_dashboards(client) if template.uid == uid), None)
+    if found is None:
+        raise NotFound("No such dashboard.")
+    return found
+
+
+def zone_of(client: TenantContext) -> ZoneInfo:
+    """Return the zone in which a client's dashboards are shown."""
+    return ZoneInfo(client.timezone)
+
+
+class Desk:
+    """Runs panels. `analyst` knows what attached databases look like."""
+
+    def __init__(self, databases: Databases, analyst: Analyst) -> None:
+        self._databases = databases
+        self._analyst = analyst
+
+    async def view(
+        self, client: TenantContext, template: Template, panel_id: int, *, period: Period, given: Mapping[str, str]
+    ) -> PanelView:
+        """Show a panel of a period. `given` are values for the dashboard's variables.
+
+        Errors: NotFound; InputRefused for a variable; SourceUnfit, StoreUnavailable, QueryTimedOut.
+        """
+        sketch = find_panel(template.model, panel_id)
+        if sketch is None:
+            raise NotFound("No such panel.")
+        own = msgspec.structs.replace(template, model={"panel": sketch, "templating": template.model["templating"]})
+        model = render(own, context_of(client))
+        values, _ = read_variables(model, given)
+
+        def plan(shape: SourceShape) -> Statement:
+            panel = render(own, context_of(client, shape=shape))["panel"]
+            return Statement(expand(panel["targets"][0]["rawSql"], period.from_at, period.to_at, values), ())
+
+        if template.reads == "chat":
+            rows, _ = await self._analyst.ask(client.placement, plan, most=MAX_ROWS + 1)
+        else:
+            async with self._databases.unit(client.placement, Purpose.READ) as connection:
+                rows = await connection.fetch_first(MAX_ROWS + 1, plan(OWN_SHAPE).sql)
+        look = Look(palette(context_of(client).primary), period)
+        return view_panel(model["panel"], make_frame(rows, MAX_ROWS), look)

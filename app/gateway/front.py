@@ -1,0 +1,115 @@
+"""Decide what is Grafana's, by host and by the raw path, before the router sees a request.
+
+Made by `app.asgi` around the routes. On a client's own host every path is that client's, and below `/grafana` is its
+Grafana; elsewhere the client's id stands in front.
+"""
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from litestar import Litestar
+from litestar.enums import ScopeType
+from litestar.types import HTTPScope, Receive, Scope, Send, WebSocketScope
+
+from app.auth.cookies import HOST_MODE
+from app.gateway.failures import answer_failure, refuse_socket
+from app.gateway.gateway import Gateway, Visit
+from app.gateway.origins import host_of, origin_of
+
+if TYPE_CHECKING:
+    from app.gateway.hosts import Hosts
+    from app.settings import Settings
+
+ROUTE = "/{client_id}/grafana/{path}"
+_BELOW = re.compile(rb"/([a-z][a-z0-9-]{1,38})/grafana(/.*)?", re.DOTALL)
+_REQUESTS = frozenset({"http", "websocket"})  # and no lifespan
+_LEAVING = {b"/login": "/login", b"/logout": "/logout"}
+
+
+class Front:
+    """ASGI middleware between what measures requests and the routes."""
+
+    def __init__(self, routes: Litestar) -> None:
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send a request on its way."""
+        if scope["type"] not in _REQUESTS:
+            await self._routes(scope, receive, send)
+            return
+        request: HTTPScope | WebSocketScope = scope
+        settings: Settings = self._routes.state.settings
+        gateway: Gateway | None = self._routes.state.gateway
+        request.setdefault("state", {})
+        own = await self._own_host(request)
+        if own is not None:
+            _move(request, own)
+        found = _BELOW.fullmatch(_raw_path(request))
+        if found is None or gateway is None:
+            await self._routes(scope, receive, send)
+            return
+        client_id = found[1].decode()
+        home = "" if own is not None else f"/{client_id}"
+        visit = Visit(
+            client_id=client_id, raw_path=found[2] or b"", prefix=f"{home}/grafana", home=home,
+            origin=origin_of(request, settings),
+        )  # fmt: skip
+        request["state"]["route"] = ROUTE
+        request["litestar_app"] = self._routes
+        await _serve(gateway, request, receive, send, visit)
+
+    async def _own_host(self, scope: HTTPScope | WebSocketScope) -> str | None:
+        hosts: Hosts = self._routes.state.hosts
+        host = host_of(scope)
+        return None if host is None else await hosts.find_client(host)
+
+
+async def _serve(
+    gateway: Gateway, scope: HTTPScope | WebSocketScope, receive: Receive, send: Send, visit: Visit
+) -> None:
+    started = False
+
+    async def watched_send(message: Any) -> None:
+        nonlocal started
+        started = True
+        await send(message)
+
+    try:
+        if scope["type"] == ScopeType.WEBSOCKET:
+            await gateway.connect(scope, receive, watched_send, visit)
+            return
+        leads_to = _LEAVING.get(visit.raw_path, f"{visit.prefix}/" if visit.raw_path == b"" else None)
+        if leads_to is not None:
+            await _redirect(send, leads_to if visit.raw_path == b"" else visit.home + leads_to)
+            return
+        await gateway.answer(scope, receive, watched_send, visit)
+    except Exception as error:
+        if started:
+            raise  # the answer has begun: all that is left is to break it off
+        if scope["type"] == ScopeType.WEBSOCKET:
+            await refuse_socket(scope, send, error)
+        else:
+            await answer_failure(scope, send, visit, error)
+
+
+def _raw_path(scope: HTTPScope | WebSocketScope) -> bytes:
+    """Return the path as it was sent; a server that does not hand it over hands a decoded one, encoded again here."""
+    raw = scope.get("raw_path")
+    return raw.partition(b"?")[0] if raw else scope["path"].encode("utf-8", "surrogateescape")
+
+
+def _move(scope: HTTPScope | WebSocketScope, client_id: str) -> None:
+    """Make a request on a client's own host one below that client's id."""
+    raw = f"/{client_id}".encode() + _raw_path(scope)
+    scope["state"][HOST_MODE] = True
+    scope["raw_path"] = raw
+    scope["path"] = unquote_to_bytes(raw).decode("utf-8", "replace")
+
+
+async def _redirect(send: Send, location: str) -> None:
+    headers = [(b"location", location.encode()), (b"cache-control", b"no-store"), (b"content-length", b"0")]
+    start: Any = {"type": "http.response.start", "status": 303, "headers": headers}
+    await send(start)
+    end: Any = {"type": "http.response.body", "body": b"", "more_body": False}
+    await send(end)

@@ -1,0 +1,1 @@
+"""A client's Grafana: its organisation, datasources, dashboards and people, made, compared and repaired."""

@@ -1,0 +1,284 @@
+"""Every panel of every dashboard: as the client's Grafana login sees it, as Grove draws it, and as the API answers."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import msgspec
+import pytest
+from sqlalchemy import select
+
+from app.console.dashboards.macros import expand, read_variables
+from app.console.dashboards.routes import LIBRARY_NAME
+from app.demo.clients import BIRCH, CEDAR, MAPLE
+from app.demo.story import tell_day
+from app.embedded.postgres import EmbeddedPostgres
+from app.query.spec import Period, read_period
+from provisioning.templates import Template, context_of, load_templates, render
+from tenants.clock import utc_now
+from tenants.control import ControlPlane
+from tenants.ids import TenantId, quote
+from tenants.models import PlacementRow
+from tenants.placement import PlacementKind, TenantContext
+from tenants.registry import Registry, with_login
+from tenants.relations import OWN_SHAPE
+from tenants.sources import read_shape
+from tenants.vault import Vault
+from tests.support.grove import SECRET_KEY, Grove, MadeClient, open_grove, own_database
+
+ZONE = "America/New_York"
+TEMPLATES = load_templates()
+CLIENT_TEMPLATES = [template for template in TEMPLATES.dashboards if template.audience != "platform"]
+KINDS = list(PlacementKind)
+# An older chatbot's database: times without a zone, another name, whole numbers where we have text.
+ATTACHED = """
+CREATE TABLE visits ("sessionId" text PRIMARY KEY, "pageLoaded" timestamp, "widgetOpened" timestamp,
+    "requestedHuman" timestamp, "pressedAccept" timestamp, "pressedCallback" timestamp, "pressedContinue" timestamp,
+    "createdAt" timestamp, "updatedAt" timestamp);
+CREATE TABLE "Leads" (id uuid, "sessionId" text, name text, email text, phone bigint, source text,
+    "createdAt" timestamp);
+CREATE TABLE "ChatLog" (id uuid, "sessionId" text, role varchar(20), message text, intent text, fallback boolean,
+    "tokensIn" integer, "tokensOut" integer, cost real, "latencyMs" integer, "createdAt" timestamp);
+CREATE TABLE "AgentConnection" (id uuid, "sessionId" text, agent text, "connectedAt" timestamp,
+    "disconnectedAt" timestamp, csat smallint)
+"""
+COPIED = {
+    "UserEvents": "visits",
+    "Leads": "Leads",
+    "ChatLog": "ChatLog",
+    "AgentConnection": "AgentConnection",
+}
+
+
+class Seeded(msgspec.Struct, frozen=True):
+    """A client with a few days of everything, and the logins that its Grafana would use."""
+
+    made: MadeClient
+    context: TenantContext
+    login_url: str
+
+    def url_for(self, template: Template) -> str:
+        """Choose the database that a dashboard reads."""
+        source_url = self.context.placement.source_url
+        return self.login_url if source_url is None or template.reads == "events" else source_url
+
+
+@pytest.fixture(scope="module")
+async def grove(postgres: EmbeddedPostgres) -> AsyncIterator[Grove]:
+    async with open_grove(postgres.url) as opened, opened.worker():
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def clients(grove: Grove, postgres: EmbeddedPostgres) -> AsyncIterator[dict[PlacementKind, Seeded]]:
+    async with own_database(postgres.url) as attached_url:
+        connection = await asyncpg.connect(attached_url)
+        await connection.execute(ATTACHED)
+        made: dict[PlacementKind, Seeded] = {}
+        for kind in KINDS:
+            placement: dict[str, Any] = {"kind": kind.value}
+            if kind is PlacementKind.EXTERNAL:
+                await copy_chat(grove, made[PlacementKind.SCHEMA], connection)
+                placement |= {"url": attached_url, "tables": {"UserEvents": "visits"}}
+            client = await grove.make_client(f"tree-{kind.value}", timezone=ZONE, placement=placement)
+            await send_days(grove, client, chat=kind is not PlacementKind.EXTERNAL)
+            made[kind] = await look_up(grove, client)
+        await connection.close()
+        yield made
+
+
+async def look_up(grove: Grove, client: MadeClient) -> Seeded:
+    """Find out where a client is and with which password its Grafana logs in."""
+    control, vault = ControlPlane(grove.settings.main_url), Vault(SECRET_KEY)
+    async with control.session() as session:
+        registry = Registry(control, vault=vault, main_url=grove.settings.main_url)
+        context = await registry.load(session, TenantId(client.id))
+        query = select(PlacementRow.login_password_sealed).where(PlacementRow.client_id == client.id)
+        sealed = (await session.execute(query)).scalar_one()
+    assert sealed is not None
+    await control.close()
+    url = with_login(context.placement.serve_url, user=context.placement.login_role, password=vault.open(sealed))
+    return Seeded(client, context, url)
+
+
+async def send_days(grove: Grove, client: MadeClient, *, chat: bool) -> None:
+    """Send what happened at all three of the demo's clients on the last four days, thinned out."""
+    today = utc_now().date()
+    stories = [MAPLE, BIRCH, CEDAR] if chat else [BIRCH, CEDAR]
+    days = [today - timedelta(days=ago) for ago in range(2, 6)]
+    events = [event for story in stories for day in days for event in tell_day(story, day, scale=0.2)]
+    for start in range(0, len(events), 1000):
+        body = json.dumps(events[start : start + 1000])
+        headers = client.server | {"Content-Type": "application/json"}
+        answer = await grove.http.post("/api/v1/events", content=body, headers=headers)
+        assert answer.status_code == 202
+        assert answer.json()["rejected"] == []
+
+
+async def copy_chat(grove: Grove, source: Seeded, target: asyncpg.Connection) -> None:
+    """Put the chatbot rows of one client into a customer's database, in UTC without saying so."""
+    connection = await asyncpg.connect(grove.settings.main_url)
+    for ours, theirs in COPIED.items():
+        columns = [row["name"] for row in await target.fetch(
+            "SELECT column_name AS name FROM information_schema.columns WHERE table_name = $1", theirs
+        )]  # fmt: skip
+        rows = await connection.fetch(f"TABLE {quote(source.context.placement.schema)}.{quote(ours)}")
+        records = [[plain(name, row[name]) for name in columns] for row in rows]
+        await target.copy_records_to_table(theirs, records=records, columns=columns)
+    await connection.close()
+
+
+def plain(name: str, value: Any) -> Any:
+    """Write a value as the customer's database has it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None)
+    if name == "phone" and value is not None:
+        return int("".join(character for character in value if character.isdigit()))
+    return int(value) if name in {"csat", "latencyMs"} and value is not None else value
+
+
+def a_week() -> Period:
+    return read_period(None, None, None, client_zone=ZONE, now=utc_now())
+
+
+async def ask(seeded: Seeded, template: Template, panel: Mapping[str, Any], **given: str) -> list[asyncpg.Record]:
+    """Run a panel's SQL as Grafana would: with the login of the client's Grafana, in the database that it reads."""
+    connection = await asyncpg.connect(seeded.url_for(template))
+    try:
+        shape = OWN_SHAPE
+        if seeded.context.placement.source is not None and template.reads == "chat":
+            shape = await read_shape(connection.fetch, seeded.context.placement.source)
+        model = render(template, context_of(seeded.context, shape=shape))
+        values, _ = read_variables(model, given)
+        sql = next(each for each in model["panels"] if each["id"] == panel["id"])["targets"][0]["rawSql"]
+        period = a_week()
+        return list(await connection.fetch(expand(sql, period.from_at, period.to_at, values)))
+    finally:
+        await connection.close()
+
+
+def panel_of(uid: str, title: str) -> tuple[Template, dict[str, Any]]:
+    template = next(each for each in TEMPLATES.dashboards if each.uid == uid)
+    return template, next(panel for panel in template.model["panels"] if panel["title"] == title)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("template", CLIENT_TEMPLATES, ids=lambda template: template.uid)
+async def test_every_panel_runs_as_the_login_of_the_clients_grafana(
+    clients: dict[PlacementKind, Seeded], kind: PlacementKind, template: Template
+) -> None:
+    for panel in template.model["panels"]:
+        for bucket in ("hour", "day", "week", "month"):
+            rows = await ask(clients[kind], template, panel, bucket=bucket)
+            assert rows, panel["title"]
+            assert any(value for row in rows for value in row.values()), panel["title"]
+            if "${bucket}" not in panel["targets"][0]["rawSql"]:
+                break
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("template", CLIENT_TEMPLATES, ids=lambda template: template.uid)
+async def test_every_panel_is_drawn_for_the_clients_read_key(
+    grove: Grove, clients: dict[PlacementKind, Seeded], kind: PlacementKind, template: Template
+) -> None:
+    client = clients[kind].made
+    for panel in template.model["panels"]:
+        path = f"/{client.id}/dashboards/{template.uid}/panels/{panel['id']}"
+        answer = await grove.http.get(path, headers=client.server)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["view"] in {"figure", "values", "table"}, panel["title"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+async def test_the_funnel_and_its_rates_are_those_of_the_api(
+    grove: Grove, clients: dict[PlacementKind, Seeded], kind: PlacementKind
+) -> None:
+    seeded = clients[kind]
+    answer = (await grove.http.get(f"/api/{seeded.made.id}/funnel", headers=seeded.made.server)).json()
+    steps = answer["steps"]
+    assert steps[0]["count"] > 50
+    (funnel,) = await ask(seeded, *panel_of("user-events", "Conversion funnel"))
+    assert list(funnel.values()) == [step["count"] for step in steps]
+    rates = await ask(seeded, *panel_of("user-events", "Rate of each step"))
+    assert [row["Sessions"] for row in rates] == [step["count"] for step in steps]
+    for row, step in zip(rates, steps, strict=True):
+        assert float(row["Of the step before"]) == pytest.approx(step["rateOfPrevious"], abs=0.006)
+        assert float(row["Of page loads"]) == pytest.approx(step["rateOfFirst"], abs=0.006)
+    (shares,) = await ask(seeded, *panel_of("user-events", "Accept against callback"))
+    assert list(shares.values()) == [answer["acceptVsCallback"]["accepts"], answer["acceptVsCallback"]["callbacks"]]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+async def test_days_hours_and_leads_are_those_of_the_api(
+    grove: Grove, clients: dict[PlacementKind, Seeded], kind: PlacementKind
+) -> None:
+    seeded = clients[kind]
+    daily, hourly, leads = [
+        (await grove.http.get(f"/api/{seeded.made.id}/{name}", headers=seeded.made.server)).json()
+        for name in ("daily", "hourly", "leads")
+    ]
+    days = await ask(seeded, *panel_of("user-events", "Sessions and steps over time"), bucket="day")
+    found = {row["time"].astimezone(ZoneInfo(ZONE)).date().isoformat(): row for row in days}
+    assert {day: (row["Sessions"], row["Accepts"]) for day, row in found.items()} == {
+        day["date"]: (day["sessions"], day["accepts"]) for day in daily["days"]
+    }
+    hours = await ask(seeded, *panel_of("user-events", "Sessions by hour of day"))
+    assert [row["Sessions"] for row in hours] == [hour["sessions"] for hour in hourly["hours"]]
+    peaks = await ask(seeded, *panel_of("user-events", "Peak hours"))
+    assert peaks[0]["Hour"].startswith(f"{hourly['peakHour']:02}:00")
+    (glance,) = await ask(seeded, *panel_of("user-events", "At a glance"))
+    assert glance["Leads"] == leads["leads"]
+    assert float(glance["Sessions with a lead"]) == pytest.approx(leads["conversionRate"], abs=0.006)
+    week = await ask(seeded, *panel_of("user-events", "Sessions by weekday and hour"))
+    assert sum(value for row in week for value in list(row.values())[1:]) == glance["Sessions"]
+
+
+async def test_revenue_is_the_sum_of_the_orders(clients: dict[PlacementKind, Seeded]) -> None:
+    seeded = clients[PlacementKind.SCHEMA]
+    (total,) = await ask(seeded, *panel_of("e-commerce", "Revenue"))
+    orders = await ask(seeded, *panel_of("e-commerce", "Latest orders"))
+    products = await ask(seeded, *panel_of("e-commerce", "Top products"))
+    assert total["Revenue"] == sum(row["Amount"] for row in orders) == sum(row["Revenue"] for row in products)
+
+
+async def test_a_dashboard_shows_nothing_to_strangers(grove: Grove, clients: dict[PlacementKind, Seeded]) -> None:
+    maple, other = clients[PlacementKind.SCHEMA].made, clients[PlacementKind.DATABASE].made
+    path = f"/{maple.id}/dashboards/user-events/panels/1"
+    assert (await grove.http.get(path, headers=other.server)).status_code == 404
+    assert (await grove.http.get(path, headers=maple.browser)).status_code == 403
+    assert (await grove.http.get(path)).status_code == 401
+    page = await grove.http.get(f"/{maple.id}/", headers={"Accept": "text/html"})
+    assert page.status_code == 303
+    assert page.headers["location"].startswith(f"/{maple.id}/login")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("user-events/panels/999", 404),
+        ("service-health/panels/1", 404),
+        ("user-events/panels/5?var-bucket=day'%20OR%20true", 400),
+        ("user-events/panels/5?from=yesterday", 400),
+        ("user-events/panels/5?from=now&to=now-1d", 400),
+    ],
+)
+async def test_what_cannot_be_asked_is_refused(
+    grove: Grove, clients: dict[PlacementKind, Seeded], path: str, status: int
+) -> None:
+    client = clients[PlacementKind.SCHEMA].made
+    answer = await grove.http.get(f"/{client.id}/dashboards/{path}", headers=client.server)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_the_library_is_kept_by_browsers_for_good(grove: Grove, clients: dict[PlacementKind, Seeded]) -> None:
+    client_id = clients[PlacementKind.SCHEMA].made.id
+    answer = await grove.http.get(f"/{client_id}/dashboards/library/{LIBRARY_NAME}")
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["cache-control"]
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "plotly.js" in answer.text[:400]
+    assert (await grove.http.get(f"/{client_id}/dashboards/library/other.js")).status_code == 404
