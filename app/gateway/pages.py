@@ -94,7 +94,7 @@ def _own_tags(page: Page) -> str:
 def _change_data(html: str, name: str, change: Callable[[Any, Page], Any], page: Page) -> str:
     """Change one value of the page's data, which stands in a script as `name: {…},`."""
     start = html.find("window.grafanaBootData")
-    found = re.compile(rf"\b{name}:\s*").search(html, start) if start >= 0 else None
+    found = re.compile(rf"""\b{name}["']?:\s*""").search(html, start) if start >= 0 else None
     if found is None:
         log.warning("page_without_data", name=name)
         return html

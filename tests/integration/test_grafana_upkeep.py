@@ -16,7 +16,8 @@ from app.workers.queue import JobQueue
 from app.workers.resources import open_worker_resources
 from tenants.errors import GrafanaUnfit
 from tests.support.grafana import ALLOWED
-from tests.support.grafana_double import PASSWORD, GrafanaDouble, Org, open_double
+from tests.support.grafana_double import PASSWORD, GrafanaDouble, open_double
+from tests.support.grafana_state import Org
 from tests.support.grove import Grove, MadeClient, grove_settings, open_grove, own_database
 from tests.support.provisioner import fetch
 

@@ -84,7 +84,7 @@ async def open_site(admin_url: str, grafana: Target, **changes: Any) -> AsyncIte
     """Start everything, onboard two clients with different figures, and serve; all is gone afterwards."""
     port = free_port("127.0.0.1")
     url = f"http://127.0.0.1:{port}"
-    given = {
+    given: dict[str, Any] = {
         "public_url": url, "host": "127.0.0.1", "port": port, "grafana_url": grafana.url,
         "grafana_admin_password": grafana.password, "grafana_allow_version": ALLOWED,
     }  # fmt: skip
