@@ -12,6 +12,7 @@ import http.client
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -25,6 +26,7 @@ import structlog
 
 from app.bootstrap import BootstrapResult, bootstrap
 from app.children import Child, inherit_environ, open_output
+from app.embedded.address import keep_address
 from app.embedded.engines import Engines
 from app.embedded.ports import find_obstacle, free_port
 from app.settings import Settings, to_environ
@@ -32,6 +34,8 @@ from app.settings import Settings, to_environ
 WEB_TARGET = "app.asgi:create_app_from_environment"
 WORKER = ("-m", "app", "worker")
 
+_OTHER_HOST = "Set GROVE_HOST to an address of this machine (0.0.0.0 takes all)."
+_OTHER_PORT = "Set PORT to another one (0 takes a free one)."
 _TICK_S = 0.1
 _READY_TIMEOUT_S = 60.0
 _DEATHS_BEFORE_GIVING_UP = 3
@@ -47,12 +51,14 @@ class SupervisorError(Exception):
     """The server cannot run; the message is for the operator."""
 
 
-class PortTaken(SupervisorError):
-    """Somebody else listens on the port that was asked for, or we may not."""
+class CannotListen(SupervisorError):
+    """Somebody else listens on the port that was asked for, we may not, or the host is none of this machine."""
 
-    def __init__(self, host: str, port: int, reason: str) -> None:
+    def __init__(self, host: str, port: int, obstacle: OSError) -> None:
+        foreign = isinstance(obstacle, socket.gaierror) or obstacle.errno == errno.EADDRNOTAVAIL
         super().__init__(
-            f"Cannot listen on {host} port {port}: {reason}. Set PORT to another one (0 takes a free one)."
+            f"Cannot listen on {host} port {port}: {obstacle.strerror or obstacle}. "
+            + (_OTHER_HOST if foreign else _OTHER_PORT)
         )
 
 
@@ -161,8 +167,7 @@ class Supervisor:
                 self._settled.set()
 
     def _open(self) -> None:
-        if self.settings.port:
-            _await_port(self.settings.host, self.settings.port)
+        _await_port(self.settings.host, self.settings.port)
         urls = self.engines.start(self.settings)
         self.engines.watch()
         completed = msgspec.structs.replace(
@@ -175,6 +180,8 @@ class Supervisor:
             port=self.settings.port or free_port(self.settings.host),
         )
         self.settings = msgspec.structs.replace(completed, public_url=completed.base_url)
+        if self.engines.postgres is not None:
+            keep_address(self.settings.data_dir, self.settings.base_url)
         self._report(asyncio.run(self._prepare(self.settings)))
         if self._quiet:
             self._output = open_output(self._log_file)
@@ -274,5 +281,5 @@ def _await_port(host: str, port: int) -> None:
     deadline = time.monotonic() + _PORT_PATIENCE_S
     while (obstacle := find_obstacle(port, host)) is not None:
         if obstacle.errno != errno.EADDRINUSE or time.monotonic() > deadline:
-            raise PortTaken(host, port, obstacle.strerror or str(obstacle))
+            raise CannotListen(host, port, obstacle)
         time.sleep(_TICK_S)

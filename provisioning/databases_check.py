@@ -22,6 +22,19 @@ _SQL = Path(__file__).parent / "sql"
 _MOMENTS = {"timestamp without time zone", "timestamp with time zone"}
 _REQUIRED = "UserEvents"
 _NOT_TIMES = {"sessionId"}
+_STRANGER = "What answers at this address is no PostgreSQL server."
+_AWAY = "There is no database to be reached at this address."
+# The first that fits counts: the client library's errors are kinds of one another.
+_REASONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (asyncpg.InvalidAuthorizationSpecificationError, "The database refuses this user name or password."),
+    (asyncpg.InvalidCatalogNameError, "There is no database of this name on that server."),
+    (asyncpg.InsufficientPrivilegeError, "This user may not connect to the database."),
+    (asyncpg.PostgresError, "The database does not accept connections at the moment."),
+    (asyncpg.ClientConfigurationError, "A parameter of this URL has a value that makes no sense."),
+    ((ConnectionRefusedError, TimeoutError), _AWAY),
+    ((ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError), _STRANGER),
+    ((OSError, ValueError), _AWAY),
+)  # fmt: skip
 
 
 async def check_database_url(url: str, placement: NewPlacement) -> None:
@@ -47,20 +60,9 @@ async def look_into(url: str, *, field: str) -> AsyncIterator[asyncpg.Connection
         connection = await asyncpg.connect(
             url, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S, statement_cache_size=0, server_settings=limits
         )
-    except asyncpg.InvalidAuthorizationSpecificationError as error:
-        raise DatabaseRefused("The database refuses this user name or password.", field=field) from error
-    except asyncpg.InvalidCatalogNameError as error:
-        raise DatabaseRefused("There is no database of this name on that server.", field=field) from error
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise DatabaseRefused("This user may not connect to the database.", field=field) from error
-    except asyncpg.PostgresError as error:
-        raise DatabaseRefused("The database does not accept connections at the moment.", field=field) from error
-    except (ConnectionRefusedError, TimeoutError) as error:
-        raise DatabaseRefused("There is no database to be reached at this address.", field=field) from error
-    except (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        raise DatabaseRefused("What answers at this address is no PostgreSQL server.", field=field) from error
-    except (OSError, ValueError) as error:
-        raise DatabaseRefused("There is no database to be reached at this address.", field=field) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError) as error:
+        reason = next(text for kinds, text in _REASONS if isinstance(error, kinds))
+        raise DatabaseRefused(reason, field=field) from error
     try:
         yield connection
     except asyncpg.InsufficientPrivilegeError as error:

@@ -94,33 +94,18 @@ def add_finished_operation(
     return operation_id
 
 
-async def find_operation(session: AsyncSession, operation_id: uuid.UUID) -> OperationView | None:
-    """Read an operation with its steps."""
-    await session.flush()
-    row = await session.get(Operation, operation_id, populate_existing=True)
-    return None if row is None else (await _views(session, [row]))[0]
-
-
 async def get_operation(session: AsyncSession, operation_id: uuid.UUID) -> OperationView:
     """Read an operation with its steps.
 
     Errors: NotFound.
     """
-    found = await find_operation(session, operation_id)
-    if found is None:
+    await session.flush()
+    row = await session.get(Operation, operation_id, populate_existing=True)
+    if row is None:
         raise NotFound("No such operation.")
-    return found
-
-
-async def list_operations(
-    session: AsyncSession, client_id: str, *, limit: int, before: tuple[datetime, uuid.UUID] | None = None
-) -> list[OperationView]:
-    """Read a client's operations, newest first; `before` is (created_at, id) of the last one already seen."""
-    query = select(Operation).where(Operation.client_id == client_id)
-    if before is not None:
-        query = query.where(func.row(Operation.created_at, Operation.id) < func.row(*before))
-    query = query.order_by(Operation.created_at.desc(), Operation.id.desc()).limit(limit)
-    return await _views(session, (await session.execute(query)).scalars().all())
+    query = select(OperationStep).where(OperationStep.operation_id == operation_id).order_by(OperationStep.position)
+    steps = await session.execute(query.execution_options(populate_existing=True))
+    return _view(row, [msgspec.convert(step, StepView, from_attributes=True) for step in steps.scalars()])
 
 
 async def find_open_operation(session: AsyncSession, client_id: str, kind: str) -> uuid.UUID | None:
@@ -153,15 +138,6 @@ async def unscoped_due_operations(session: AsyncSession, *, limit: int = 100) ->
         .limit(limit)
     )
     return list((await session.execute(query)).scalars())
-
-
-async def _views(session: AsyncSession, rows: Sequence[Operation]) -> list[OperationView]:
-    query = select(OperationStep).where(OperationStep.operation_id.in_([row.id for row in rows]))
-    query = query.order_by(OperationStep.operation_id, OperationStep.position).execution_options(populate_existing=True)
-    steps: dict[uuid.UUID, list[StepView]] = {}
-    for step in (await session.execute(query)).scalars():
-        steps.setdefault(step.operation_id, []).append(msgspec.convert(step, StepView, from_attributes=True))
-    return [_view(row, steps.get(row.id, [])) for row in rows]
 
 
 def _view(row: Operation, steps: list[StepView]) -> OperationView:

@@ -17,7 +17,7 @@ from provisioning.audit import GROVE, record
 from provisioning.failures import describe, is_passing
 from provisioning.grafana.client import GrafanaAdmin
 from provisioning.leases import Lease, LeaseLost
-from provisioning.operations import OperationView, get_operation, unscoped_due_operations
+from provisioning.operations import OperationView, get_operation
 from provisioning.plans import PLANS, Plan
 from provisioning.sealed import without_url
 from provisioning.templates import Templates
@@ -77,14 +77,6 @@ class OperationRunner:
                 await self._announce()
         async with self._control.session() as session:
             return await get_operation(session, operation_id)
-
-    async def run_due(self) -> int:
-        """Carry out everything that is due, one after the other; return how many were taken up."""
-        async with self._control.session() as session:
-            due = await unscoped_due_operations(session)
-        for operation_id in due:
-            await self.run(operation_id)
-        return len(due)
 
 
 class _Run:

@@ -17,9 +17,10 @@ from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.plans import CREATE
 from tenants.errors import IdempotencyConflict, InputRefused
 from tenants.keyring import Principal
-from tenants.models import IdempotencyRecord
+from tenants.models import Client, IdempotencyRecord, Operation
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -28,7 +29,8 @@ IdempotencyHeader = Annotated[
     HeaderParameter(
         name="Idempotency-Key",
         description="Any unique text of up to 255 visible characters. The same request sent again under it within "
-        "24 hours is answered as the first was, without secrets; another request under it is refused.",
+        "24 hours is answered as the first was, without secrets; another request under it is refused. Removing a "
+        "client frees the key under which it was made.",
     ),
 ]
 
@@ -69,6 +71,7 @@ def request_hash(method: str, path: str, body: bytes) -> bytes:
 async def claim(session: AsyncSession, idempotency: Idempotency) -> IdempotencyRecord | None:
     """Take the key for this request, or return the record of the request that took it before.
 
+    Shape: a key under which a client was made that has been removed since is free again.
     Errors: IdempotencyConflict if that was another request.
     """
     if idempotency.key is None:
@@ -77,11 +80,20 @@ async def claim(session: AsyncSession, idempotency: Idempotency) -> IdempotencyR
     query = insert(IdempotencyRecord).values(values).on_conflict_do_nothing().returning(IdempotencyRecord.key)
     if (await session.execute(query)).scalar_one_or_none() is not None:
         return None
-    record = await session.get_one(IdempotencyRecord, (idempotency.actor, idempotency.key))
+    record = await session.get_one(IdempotencyRecord, (idempotency.actor, idempotency.key), with_for_update=True)
     if record.request_hash != idempotency.request_hash:
         detail = "This Idempotency-Key was used for another request."
         raise IdempotencyConflict(detail)
-    return record
+    return None if await _is_undone(session, record) else record
+
+
+async def _is_undone(session: AsyncSession, record: IdempotencyRecord) -> bool:
+    """Tell whether what was made under a key was a client, and that is gone; another one may have its id by now."""
+    made = None if record.operation_id is None else await session.get(Operation, record.operation_id)
+    if made is None or made.kind != CREATE or made.state != "succeeded":
+        return False
+    client = await session.get(Client, made.client_id)
+    return client is None or client.created_at > made.created_at
 
 
 async def remember(

@@ -14,6 +14,7 @@ import click
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
+from app.embedded.address import kept_address
 from app.embedded.engines import find_running
 from app.embedded.errors import EngineError
 from app.observability import configure_logging
@@ -50,7 +51,11 @@ def read_settings(*, log_level: str | None = None) -> Settings:
         folder = settings.data_dir.resolve()
         raise SettingsError(f"No server runs on {folder}: start `grove serve` there, or set DATABASE_URL.")
     return msgspec.structs.replace(
-        settings, database_url=urls.database_url, redis_url=urls.redis_url, secret_key=urls.secret_key
+        settings,
+        database_url=urls.database_url,
+        redis_url=urls.redis_url,
+        secret_key=urls.secret_key,
+        public_url=settings.public_url or kept_address(settings.data_dir),
     )
 
 

@@ -14,7 +14,7 @@ WAIT = {"Prefer": "wait=30"}
 @pytest.fixture(scope="module")
 async def grove(postgres: EmbeddedPostgres) -> AsyncIterator[Grove]:
     """An application with a worker."""
-    async with open_grove(postgres.url) as running, running.worker():
+    async with open_grove(postgres.url, delete_grace_days=0) as running, running.worker():
         yield running
 
 
@@ -91,3 +91,32 @@ async def test_a_malformed_key_is_refused(grove: Grove, cedar: MadeClient, key: 
     headers = cedar.admin | {"Idempotency-Key": key}
     answer = await grove.http.post(f"{cedar.path}/keys", json={"kind": "server"}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_idempotency_key")
+
+
+@pytest.mark.parametrize("prefer", [{}, WAIT], ids=["at once", "waited for"])
+async def test_a_key_under_which_a_client_was_made_is_free_again_when_that_is_removed(
+    grove: Grove, prefer: dict[str, str]
+) -> None:
+    name = f"again-{len(prefer)}"
+    wanted, key = {"id": name, "name": "Again"}, {"Idempotency-Key": name}
+    first = await grove.http.post("/api/v1/clients", json=wanted, headers=grove.platform | WAIT | key)
+    assert first.status_code == 201
+    removed = await grove.http.delete(f"/api/v1/clients/{name}", headers=grove.platform | WAIT)
+    assert removed.json()["kind"] == "client.remove"
+    made = await grove.http.post("/api/v1/clients", json=wanted, headers=grove.platform | prefer | key)
+    assert made.status_code == (201 if prefer else 202), made.text
+    again = await grove.http.post("/api/v1/clients", json=wanted, headers=grove.platform | WAIT | key)
+    assert again.status_code == 201, again.text
+    operation_id = made.json()["operationId" if prefer else "id"]
+    assert again.json()["operationId"] == operation_id != first.json()["operationId"]
+
+
+async def test_a_key_does_not_show_another_client_that_has_the_id_by_now(grove: Grove) -> None:
+    key = {"Idempotency-Key": "hornbeam"}
+    wanted = {"id": "hornbeam", "name": "First"}
+    await grove.http.post("/api/v1/clients", json=wanted, headers=grove.platform | WAIT | key)
+    await grove.http.delete("/api/v1/clients/hornbeam", headers=grove.platform | WAIT)
+    await grove.make_client("hornbeam", name="Second")
+    for prefer in ({}, WAIT):
+        taken = await grove.http.post("/api/v1/clients", json=wanted, headers=grove.platform | prefer | key)
+        assert (taken.status_code, taken.json()["code"]) == (409, "already_taken"), taken.text

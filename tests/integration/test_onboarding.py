@@ -12,7 +12,7 @@ from migrations.control_plane import control_plane_drift
 from provisioning.audit import Actor
 from provisioning.lifecycle import delete_client
 from provisioning.onboarding import unscoped_erase_unshown_keys
-from provisioning.operations import get_operation, list_operations, unscoped_due_operations
+from provisioning.operations import get_operation, unscoped_due_operations
 from tenants.databases import Databases
 from tenants.errors import AlreadyTaken, DatabaseRefused, InputRefused
 from tenants.keys import KeyKind, hash_key, kind_of
@@ -114,7 +114,9 @@ async def test_a_taken_id_or_domain_is_refused_and_nothing_is_stored(grove: Prov
 async def test_of_two_requests_for_one_id_at_once_one_is_refused(grove: Provisioner) -> None:
     outcomes = await asyncio.gather(grove.request("twin"), grove.request("twin"), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["AlreadyTaken", "UUID"]
-    await grove.runner().run_due()
+    for operation_id in outcomes:
+        if isinstance(operation_id, uuid.UUID):
+            await grove.runner().run(operation_id)
 
 
 async def test_an_unknown_server_is_refused(grove: Provisioner) -> None:
@@ -136,6 +138,17 @@ async def test_a_database_url_that_does_not_work_is_refused(grove: Provisioner, 
         with pytest.raises(DatabaseRefused, match=words) as refused:
             await grove.request("wrong", placement={"kind": "database", "url": change(url)})  # type: ignore[operator]
     assert refused.value.field == "/placement/url"
+
+
+@pytest.mark.parametrize("parameter", ["sslmode=bogus", "target_session_attrs=bogus", "passfile=%00"])
+async def test_a_parameter_of_a_url_that_is_wrong_is_told_apart_from_what_is_no_postgres(
+    grove: Provisioner, parameter: str
+) -> None:
+    async with own_database(grove.url) as url:
+        with pytest.raises((DatabaseRefused, InputRefused)) as refused:
+            await grove.request("odd", placement={"kind": "database", "url": f"{url}?{parameter}"})
+    assert refused.value.field in {"/placement/url", None}
+    assert "URL" in refused.value.detail
 
 
 async def test_what_is_no_postgres_is_refused(grove: Provisioner) -> None:
@@ -259,8 +272,9 @@ async def test_two_runners_at_once_make_one_client(grove: Provisioner) -> None:
     assert {view.state for view in views} <= {"running", "succeeded"}
     async with grove.control.session() as session:
         view = await get_operation(session, operation_id)
-        assert [found.id for found in await list_operations(session, "contended", limit=10)] == [operation_id]
     assert {step.attempts for step in view.steps} == {1}
+    rows = await grove.fetch("SELECT id FROM grove.operations WHERE client_id = 'contended'")
+    assert [row["id"] for row in rows] == [operation_id]
 
 
 async def test_the_serving_login_may_neither_delete_clients_nor_read_administrators_secrets(grove: Provisioner) -> None:

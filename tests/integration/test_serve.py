@@ -18,11 +18,12 @@ import psycopg
 import pytest
 
 from app.bootstrap import BootstrapResult
+from app.commands.administration import read_settings
 from app.embedded.engines import find_running
 from app.embedded.errors import EnginesInUse
 from app.embedded.ports import free_port, is_free
 from app.settings import Settings, to_environ
-from app.supervisor import PortTaken, StartFailed, Supervisor
+from app.supervisor import CannotListen, StartFailed, Supervisor
 from tests.support.serve_standin import IDLE, TARGET, prepare_nothing
 
 TIMEOUT_S = 20
@@ -155,7 +156,7 @@ def test_several_web_processes_share_port_and_metrics(settings: Settings) -> Non
 def test_a_given_port_that_is_taken_is_said_before_anything_starts(settings: Settings) -> None:
     with (
         socket.create_server(("127.0.0.1", settings.port)),
-        pytest.raises(PortTaken, match=rf"port {settings.port}: Address already in use"),
+        pytest.raises(CannotListen, match=rf"port {settings.port}: Address already in use"),
     ):
         supervise(settings).start()
     assert not settings.data_dir.exists()
@@ -295,6 +296,32 @@ def test_a_postgres_that_was_adopted_and_is_killed_comes_back_too(server: Server
         os.kill(int(old), signal.SIGKILL)
         await_that(lambda: find_running(server.settings) is not None and engine_pids(server.settings)[0] != old)
         psycopg.connect(str(running.settings.database_url)).close()
+
+
+@pytest.mark.parametrize(("host", "port"), [("not.a.host.invalid", "0"), ("203.0.113.7", "8123")])
+def test_the_command_says_in_one_line_that_its_host_is_none_of_this_machine(
+    tmp_path: Path, host: str, port: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "serve"],
+        env={**inherited(), "PORT": port, "GROVE_HOST": host, "GROVE_DATA_DIR": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"grove: Cannot listen on {host} port {port}: ")
+    assert done.stderr.endswith("Set GROVE_HOST to an address of this machine (0.0.0.0 takes all).\n")
+
+
+def test_commands_beside_a_server_know_the_address_that_it_has_got(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in [key for key in os.environ if key.startswith("GROVE_") or key in {"PORT", "DATABASE_URL"}]:  # noqa: TID251
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("GROVE_DATA_DIR", str(server.settings.data_dir))
+    assert read_settings().base_url == f"http://127.0.0.1:{server.settings.port}"
 
 
 def test_the_command_says_in_one_line_that_its_port_is_taken(tmp_path: Path) -> None:
