@@ -6,7 +6,7 @@ Called with a client's own key; `app.query` does the work. `examples` of the ans
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from litestar import Router, get
+from litestar import Request, Router, get
 from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
@@ -28,6 +28,7 @@ from app.query.results import describe_period, make_session
 from app.query.run import Analyst
 from app.query.spec import Period, Position, read_period
 from tenants.clock import Clock
+from tenants.errors import InputRefused
 from tenants.placement import TenantContext
 
 From = Annotated[
@@ -56,6 +57,7 @@ Tz = Annotated[
     ),
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Sessions per page.")]
+PERIOD = ("from", "to", "tz")
 Cursor = Annotated[str | None, QueryParameter(description="`meta.next` of the page before.")]
 
 
@@ -66,7 +68,27 @@ class SessionsAnswer(PeriodAnswer, frozen=True, kw_only=True):
     meta: Annotated[PageMeta, Meta(description="Where the list goes on.")]
 
 
+def require_known_parameters(request: Request[Any, Any, Any]) -> None:
+    """Refuse query parameters that a question does not have, or that are given twice: none is left out silently.
+
+    Errors: InputRefused naming them.
+    """
+    known = request.route_handler.opt.get("parameters", PERIOD)
+    names = [name for name, _ in request.query_params.multi_items()]
+    takes = f"This question takes {', '.join(known)}." if known else "This question takes no parameters."
+    faults = [
+        (name, takes if name not in known else "Give this once.")
+        for name in dict.fromkeys(names)
+        if name not in known or names.count(name) > 1
+    ]
+    if faults:
+        raise InputRefused(
+            faults[0][1], code="unknown_parameter" if faults[0][1] is takes else "invalid", errors=faults
+        )
+
+
 def provide_period(
+    request: Request[Any, Any, Any],
     client: NamedDependency[TenantContext],
     clock: NamedDependency[Clock],
     from_text: From = None,
@@ -77,6 +99,7 @@ def provide_period(
 
     Errors: InputRefused.
     """
+    require_known_parameters(request)
     return read_period(from_text, to_text, tz, client_zone=client.timezone, now=clock())
 
 
@@ -147,6 +170,7 @@ async def read_leads(
     description="The sessions that started in the period, the latest first, with the time of each step, duration and "
     "outcome.",
     responses=_answers(SessionsAnswer, "sessions"),
+    opt={"parameters": (*PERIOD, "limit", "cursor")},
 )
 async def list_sessions(
     client: NamedDependency[TenantContext],
@@ -168,9 +192,13 @@ async def list_sessions(
     description="Whether the database that holds the client's chatbot data answers, how fast, which tables it has and "
     "how new they are. A database that is away is an answer here, not an error.",
     responses=_answers(CheckAnswer, "test"),
+    opt={"parameters": ()},
 )
-async def check_source(client: NamedDependency[TenantContext], analyst: NamedDependency[Analyst]) -> CheckAnswer:
+async def check_source(
+    request: Request[Any, Any, Any], client: NamedDependency[TenantContext], analyst: NamedDependency[Analyst]
+) -> CheckAnswer:
     """Answer with the findings."""
+    require_known_parameters(request)
     return await analyst.check(client)
 
 

@@ -142,6 +142,28 @@ async def test_a_bad_parameter_is_refused_by_its_name(
     assert response.json()["errors"][0]["pointer"] == pointer
 
 
+@pytest.mark.parametrize("path", ["funnel", "daily", "hourly", "leads", "sessions", "test"])
+async def test_parameters_that_a_question_does_not_have_are_refused_by_their_names(
+    http: AsyncClient, path: str
+) -> None:
+    response = await http.get(f"/api/maple/{path}", params={"form": "2026-11-01", "timezone": "UTC"})
+    assert (response.status_code, response.json()["code"]) == (400, "unknown_parameter")
+    assert [error["pointer"] for error in response.json()["errors"]] == ["form", "timezone"]
+    taken = {"from", "to", "tz", "limit", "cursor"}
+    known = set() if path == "test" else taken if path == "sessions" else {"from", "to", "tz"}
+    for name in taken - known:
+        response = await http.get(f"/api/maple/{path}", params={name: "1"})
+        assert (response.status_code, response.json()["errors"][0]["pointer"]) == (400, name)
+
+
+@pytest.mark.parametrize(("name", "value"), [("tz", "UTC"), ("from", "2026-11-01"), ("to", "2026-11-02")])
+async def test_a_parameter_that_is_given_twice_is_refused_by_its_name(http: AsyncClient, name: str, value: str) -> None:
+    for path in ("funnel", "daily", "hourly", "leads", "sessions"):
+        response = await http.get(f"/api/maple/{path}", params=[(name, value), (name, value)])
+        assert response.status_code == 400, response.text
+        assert response.json()["errors"][0]["pointer"] == name
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "201", "ten", "1.5", ""])
 async def test_a_bad_limit_is_refused_by_its_name(http: AsyncClient, limit: str) -> None:
     response = await http.get("/api/maple/sessions", params={"limit": limit})
