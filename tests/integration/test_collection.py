@@ -49,7 +49,7 @@ class Shop(Grove):
 @pytest.fixture(scope="module")
 async def shop(postgres: EmbeddedPostgres) -> AsyncIterator[Shop]:
     async with open_grove(postgres.url) as grove, grove.worker():
-        shop = Shop(grove.settings, grove.http, grove.platform["Authorization"].removeprefix("Bearer "))
+        shop = Shop(grove.settings, grove.app, grove.http, grove.platform["Authorization"].removeprefix("Bearer "))
         shop.client = await grove.make_client("maple")
         rows = await shop.rows("SELECT schema_name FROM grove.placements WHERE client_id = 'maple'")
         shop.schema = rows[0][0]
