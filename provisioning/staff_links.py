@@ -8,7 +8,7 @@ import secrets
 import uuid
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -61,6 +61,11 @@ async def drop_links(session: AsyncSession, staff_id: uuid.UUID, purpose: str | 
     if purpose is not None:
         query = query.where(OneTimeToken.purpose == purpose)
     await session.execute(query.values(used_at=func.now()))
+
+
+async def erase_link(session: AsyncSession, token: str) -> None:
+    """Erase a link that reached nobody, as if it had not been made. For the administrator's login."""
+    await session.execute(delete(OneTimeToken).where(OneTimeToken.hash == _hash(token)))
 
 
 async def order_mail(session: AsyncSession, client_id: str, email: str, purpose: str, *, now: datetime) -> None:

@@ -59,7 +59,6 @@ RULES: tuple[Rule, ...] = (
     _rule("GET", rf"/api/library-elements/{_UID}", Kind.DATA, "a panel that dashboards share"),
     _rule("GET", r"/api/plugins/[a-z0-9-]{1,60}/settings", Kind.DATA, "what a panel's plugin is called"),
     _rule("GET", r"/api/user/preferences", Kind.DATA, "the reader's time zone and theme"),
-    _rule("GET", r"/api/org/preferences", Kind.DATA, "the client's time zone and theme"),
     _rule("GET", r"/api/user/stars", Kind.DATA, "dashboards that the reader marked"),
     _rule("POST DELETE", r"/api/user/stars/dashboard/(?:uid/)?[A-Za-z0-9_-]{1,40}", Kind.DATA,
           "mark a dashboard, for oneself alone"),

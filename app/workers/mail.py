@@ -5,23 +5,35 @@ send it to, or a day later (`app.workers.leftovers`); until then it is tried aga
 """
 
 from datetime import timedelta
+from email.message import EmailMessage
 
+import msgspec
 import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.mail import MailRefused, send_mail, write_link_mail
 from app.workers.resources import WorkerResources
-from provisioning.staff_links import INVITATION, make_link
+from provisioning.staff_links import INVITATION, erase_link, make_link
 from tenants.models import Client, OneTimeToken, OutgoingMail, Staff
 
 AT_ONCE = 20
+# Longer than a mail server may take, and than the pause between two resets.
+TAKEN_FOR = timedelta(minutes=5)
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=1)
 # So that nobody's mailbox can be filled by a stranger.
 BETWEEN_RESETS = timedelta(minutes=2)
 
 log = structlog.get_logger()
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A mail whose link works already; `key` is the order's."""
+
+    key: tuple[str, str, str]
+    token: str
+    mail: EmailMessage
 
 
 async def send_links(resources: WorkerResources) -> int:
@@ -31,32 +43,44 @@ async def send_links(resources: WorkerResources) -> int:
     sent = 0
     for _ in range(AT_ONCE):
         async with resources.control.session() as session:
-            order = await _next_order(session, resources)
+            order = await _take_order(session, resources)
             if order is None:
                 break
-            sent += await _carry_out(session, order, resources)
+            letter = await _write(session, order, resources)
+        if letter is not None:
+            sent += await _deliver(letter, resources)
     return sent
 
 
-async def _next_order(session: AsyncSession, resources: WorkerResources) -> OutgoingMail | None:
-    query = select(OutgoingMail).where(OutgoingMail.not_before <= resources.clock())
-    query = query.order_by(OutgoingMail.not_before).limit(1).with_for_update(skip_locked=True)
-    return (await session.execute(query)).scalar_one_or_none()
+async def _take_order(session: AsyncSession, resources: WorkerResources) -> OutgoingMail | None:
+    """Take an order that is due, which nobody else then takes while the mail server may be thinking."""
+    now = resources.clock()
+    query = select(OutgoingMail).where(OutgoingMail.not_before <= now).order_by(OutgoingMail.not_before).limit(1)
+    order = (await session.execute(query.with_for_update(skip_locked=True))).scalar_one_or_none()
+    if order is not None:
+        order.not_before = now + TAKEN_FOR
+    return order
 
 
-async def _carry_out(session: AsyncSession, order: OutgoingMail, resources: WorkerResources) -> int:
-    """Send a mail within the transaction that makes its link: if it is not taken, there is no link either."""
+async def _write(session: AsyncSession, order: OutgoingMail, resources: WorkerResources) -> Letter | None:
+    """Make the link and the mail that brings it; a mail that nobody is to get ends here."""
     query = select(Staff, Client).join(Client, Client.id == Staff.client_id)
     query = query.where(Staff.client_id == order.client_id, Staff.email == order.email).with_for_update(of=Staff)
     found = (await session.execute(query)).one_or_none()
     if found is not None and found[1].status == "provisioning":
         _postpone(order, resources)
-        return 0
-    if found is None or not await _is_wanted(session, order, *found, resources):
+        return None
+    if found is None or not await _is_wanted(session, order, found[0], found[1], resources):
         await session.delete(order)
-        return 0
-    staff, client = found
-    return await _send(session, order, staff, client, resources)
+        return None
+    staff, client, settings = found[0], found[1], resources.settings
+    token = await make_link(session, staff.id, order.purpose, now=resources.clock())
+    url = f"{settings.base_url}/{client.id}/{order.purpose}/{token}"
+    mail = write_link_mail(
+        settings, resources.clock, purpose=order.purpose, client=client.name, email=staff.email, name=staff.name,
+        url=url,
+    )  # fmt: skip
+    return Letter((order.client_id, order.email, order.purpose), token, mail)
 
 
 async def _is_wanted(
@@ -72,29 +96,25 @@ async def _is_wanted(
     return staff.status == "active" and (await session.execute(recent.limit(1))).first() is None
 
 
-async def _send(
-    session: AsyncSession, order: OutgoingMail, staff: Staff, client: Client, resources: WorkerResources
-) -> int:
-    settings, savepoint = resources.settings, await session.begin_nested()
-    token = await make_link(session, staff.id, order.purpose, now=resources.clock())
-    url = f"{settings.base_url}/{client.id}/{order.purpose}/{token}"
-    mail = write_link_mail(
-        settings, resources.clock, purpose=order.purpose, client=client.name, email=staff.email, name=staff.name,
-        url=url,
-    )  # fmt: skip
+async def _deliver(letter: Letter, resources: WorkerResources) -> int:
+    """Send a mail; one that is not taken leaves no link behind."""
+    client_id, _, purpose = letter.key
+    refused: MailRefused | None = None
     try:
-        await send_mail(settings, mail)
-    except MailRefused as refused:
-        await savepoint.rollback()
-        log.warning("mail_not_sent", client=client.id, purpose=order.purpose, reason=str(refused))
-        if refused.final:
+        await send_mail(resources.settings, letter.mail)
+        log.info("mail_sent", client=client_id, purpose=purpose)
+    except MailRefused as error:
+        refused = error
+        log.warning("mail_not_sent", client=client_id, purpose=purpose, reason=str(error))
+    async with resources.control.session() as session:
+        order = await session.get(OutgoingMail, letter.key, with_for_update=True)
+        if refused is not None:
+            await erase_link(session, letter.token)
+        if order is not None and (refused is None or refused.final):
             await session.delete(order)
-        else:
+        elif order is not None:
             _postpone(order, resources)
-        return 0
-    await session.delete(order)
-    log.info("mail_sent", client=client.id, purpose=order.purpose)
-    return 1
+    return int(refused is None)
 
 
 def _postpone(order: OutgoingMail, resources: WorkerResources) -> None:
