@@ -15,12 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.audit import Actor
 from provisioning.lifecycle import change_client
 from provisioning.onboarding import Examined, Onboarding, check_domain_free
+from provisioning.reattaching import examine_url, take_url
 from provisioning.requests import ClientChange, NewClient
 from provisioning.validation import check_client_change, check_new_client
 from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.errors import GroveError, InputRefused, WrongState
 from tenants.models import Client, PlacementRow
+from tenants.vault import Vault
 
 # What is decided when a client is made, and not changed by a file.
 _FIXED = frozenset({"id", "placement", "grafanaOrgId"})
@@ -84,7 +86,9 @@ def _read_each(path: Path, entries: Sequence[dict[str, Any]]) -> list[Wanted]:
     return wanted
 
 
-async def check_clients(control: ControlPlane, onboarding: Onboarding, wanted: Sequence[Wanted]) -> None:
+async def check_clients(
+    control: ControlPlane, onboarding: Onboarding, wanted: Sequence[Wanted], *, vault: Vault
+) -> None:
     """Judge all clients of a file, and the databases that they name, before anything is made of any.
 
     Errors: InputRefused, whose pointers begin with the client's id.
@@ -94,7 +98,7 @@ async def check_clients(control: ControlPlane, onboarding: Onboarding, wanted: S
     for each in wanted:
         client_id, domain = each.new.id, each.new.domain
         try:
-            await _check_client(control, onboarding, each)
+            await _check_client(control, onboarding, each, vault)
         except InputRefused as error:
             found = error.errors or [("", error.detail)]
             faults += [(f"{client_id}: {pointer}" if pointer else client_id, detail) for pointer, detail in found]
@@ -107,7 +111,7 @@ async def check_clients(control: ControlPlane, onboarding: Onboarding, wanted: S
 
 
 async def apply_client(
-    session: AsyncSession, onboarding: Onboarding, wanted: Wanted, actor: Actor, *, clock: Clock
+    session: AsyncSession, onboarding: Onboarding, wanted: Wanted, actor: Actor, *, clock: Clock, vault: Vault
 ) -> Applied:
     """Make one client so: create it if missing, else change what the file gives and leave alone what it leaves out.
 
@@ -122,10 +126,13 @@ async def apply_client(
         return Applied(client_id=client_id, did="created", operation_id=operation_id)
     await _check_stays(session, client, wanted.new)
     changed = await change_client(session, client_id, wanted.change, actor, now=clock())
+    url = wanted.new.placement.url
+    if url is not None and await take_url(session, client_id, url, actor, vault=vault):
+        changed = [*changed, "placement.url"]
     return Applied(client_id=client_id, did="changed" if changed else "unchanged", changed=changed)
 
 
-async def _check_client(control: ControlPlane, onboarding: Onboarding, wanted: Wanted) -> None:
+async def _check_client(control: ControlPlane, onboarding: Onboarding, wanted: Wanted, vault: Vault) -> None:
     new = wanted.new
     async with control.session() as session:
         client = await session.get(Client, new.id)
@@ -134,6 +141,8 @@ async def _check_client(control: ControlPlane, onboarding: Onboarding, wanted: W
             check_client_change(wanted.change)
             await check_domain_free(session, new.domain, new.id)
             await _check_stays(session, client, new)
+            if new.placement.url is not None:
+                await examine_url(session, new.id, new.placement.url, vault=vault)
             return
     examined = await onboarding.examine(control, new)
     if examined.refusal is not None:
@@ -141,7 +150,7 @@ async def _check_client(control: ControlPlane, onboarding: Onboarding, wanted: W
 
 
 async def _check_stays(session: AsyncSession, client: Client, wanted: NewClient) -> None:
-    """Refuse what a file cannot change. A URL is not compared: what is stored may be a login of Grove's own making."""
+    """Refuse what a file cannot change."""
     if client.status == "deleting":
         raise WrongState("The client is being deleted; restore it first.")
     faults = []

@@ -1,4 +1,4 @@
-"""The read-only login to an attached client database. A step of onboarding; undone by removal.
+"""The read-only login to an attached client database. A step of onboarding and of `reattaching`; undone by removal.
 
 Nothing else of that database is touched: it is the client's.
 """
@@ -12,7 +12,7 @@ from sqlalchemy import update
 from provisioning.databases_check import may_write
 from provisioning.roles import LoginReader, close_login, drop_role, ensure_login_reader, may_make_roles
 from provisioning.validation import CHAT_TABLES
-from provisioning.work import Place, Skipped, Step, Work, administrator
+from provisioning.work import Skipped, Step, Work, administrator
 from tenants.errors import DatabaseRefused
 from tenants.ids import quote
 from tenants.models import PlacementRow
@@ -33,7 +33,11 @@ async def ensure_source(work: Work) -> str:
             return "the given login only reads"
         if not await may_make_roles(connection):
             raise DatabaseRefused("The login can write and cannot make one that only reads.", field="/placement/url")
-        await _make_login(work, place, connection)
+        if place.row.source_map is None:
+            message = "an attached database was recorded without its map"
+            raise LookupError(message)
+        source_url = work.vault.open(place.row.source_url_sealed)
+        await make_login(connection, source_url, msgspec.convert(place.row.source_map, SourceMap))
     async with administrator(work.vault.open(place.row.source_url_sealed)) as connection:
         writes = await may_write(connection)
     return "a login of its own that only reads" + (", though everybody may make objects there" if writes else "")
@@ -58,12 +62,9 @@ async def _keep_given(work: Work, url: str) -> None:
         )
 
 
-async def _make_login(work: Work, place: Place, connection: asyncpg.Connection) -> None:
-    if place.row.source_url_sealed is None or place.row.source_map is None:
-        message = "an attached database was recorded without its login or map"
-        raise LookupError(message)
-    parts = urlsplit(work.vault.open(place.row.source_url_sealed))
-    source = msgspec.convert(place.row.source_map, SourceMap)
+async def make_login(connection: asyncpg.Connection, source_url: str, source: SourceMap) -> None:
+    """Make the login that a URL names, with its password, and let it read the chatbot tables alone."""
+    parts = urlsplit(source_url)
     name = unquote(parts.username or "")
     async with connection.transaction():
         await ensure_login_reader(connection, LoginReader(name, unquote(parts.password or ""), source.schema))

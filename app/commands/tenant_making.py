@@ -67,12 +67,15 @@ def apply_file(path: Path) -> None:
 
     Clients that are missing are made. Of those that are there, what the file gives is changed, and what it leaves out
     is left alone. If any client of the file is refused, nothing is applied.
+
+    A given database whose URL has changed (in the file, or as <CLIENT>_DB_URL) is looked into, and the URL kept from
+    then on. The environment is read for it here and when a client is made, at no other time.
     """
 
     async def work(resources: WorkerResources) -> list[str]:
         onboarding = _onboarding(resources)
         clients = [_complete(resources, each) for each in read_clients(path)]
-        await check_clients(resources.control, onboarding, clients)
+        await check_clients(resources.control, onboarding, clients, vault=resources.vault)
         return [each.new.id for each in clients if not await _apply_one(resources, onboarding, each)]
 
     failed = administer(work)
@@ -91,7 +94,7 @@ async def _apply_one(resources: WorkerResources, onboarding: Onboarding, wanted:
     client_id = wanted.new.id
     try:
         async with resources.control.session() as session:
-            applied = await apply_client(session, onboarding, wanted, CLI, clock=resources.clock)
+            applied = await apply_client(session, onboarding, wanted, CLI, clock=resources.clock, vault=resources.vault)
         await resources.feed.announce()
         click.echo(f"{client_id}: {_say(applied)}")
         if applied.operation_id is None:

@@ -256,7 +256,7 @@ kind = "schema"
 async def apply_wanted(grove: Provisioner, wanted: Wanted) -> Applied:
     """Make one client of a file so."""
     async with grove.serving.session() as session:
-        return await apply_client(session, grove.onboarding, wanted, ACTOR, clock=grove.clock)
+        return await apply_client(session, grove.onboarding, wanted, ACTOR, clock=grove.clock, vault=grove.vault)
 
 
 async def test_a_file_of_clients_is_made_so_and_then_changes_nothing(grove: Provisioner, tmp_path: Path) -> None:
