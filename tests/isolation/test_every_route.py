@@ -17,7 +17,7 @@ from app.observability import Metrics
 from tests.support.grove import Grove, MadeClient, grove_settings, open_grove
 
 # Which objects a path names, by its parameters.
-OF_CLIENTS = {"client_id", "key_id", "operation_id"}
+OF_CLIENTS = {"client_id", "key_id", "operation_id", "staff_id"}
 # Paths that name nothing of a client's: public pages, lists whose owner is the key, and what only the platform has.
 PUBLIC = {
     "/docs", "/api/docs", "/docs/{name}", "/health", "/health/live", "/health/ready", "/metrics", "/problems/{slug}",
@@ -31,8 +31,14 @@ BODIES: dict[str, Any] = {
     "/api/v1/clients": {"id": "another", "name": "Another"},
     "/api/v1/clients/{client_id}": {"branding": {"primaryColor": "#000000"}},
     "/api/v1/clients/{client_id}/keys": {"kind": "admin"},
+    "/api/v1/clients/{client_id}/staff": {"email": "eve@birch.example", "name": "Eve"},
 }
-NONE = {"client_id": "nobody", "key_id": str(uuid.UUID(int=7)), "operation_id": str(uuid.UUID(int=8))}
+NONE = {
+    "client_id": "nobody",
+    "key_id": str(uuid.UUID(int=7)),
+    "operation_id": str(uuid.UUID(int=8)),
+    "staff_id": str(uuid.UUID(int=9)),
+}
 
 
 class Route(NamedTuple):
@@ -48,9 +54,11 @@ class Route(NamedTuple):
 
 
 def every_route() -> Iterator[Route]:
-    """List what the application answers to."""
+    """List what the application answers to; the pages below a client's path have a walk of their own."""
     app = create_litestar(grove_settings("postgresql://a:b@127.0.0.1:1/x"), Metrics())
     for route in app.routes:
+        if route.path.startswith("/{client_id"):
+            continue
         for method in sorted(getattr(route, "methods", None) or {"POST"}):
             if method not in {"OPTIONS", "HEAD"}:
                 yield Route(method, route.path_format)
@@ -83,7 +91,15 @@ async def intruder(grove: Grove) -> MadeClient:
 async def things(grove: Grove, victim: MadeClient) -> dict[str, str]:
     """One of each thing that the victim has."""
     keys = (await grove.http.get(f"{victim.path}/keys", headers=victim.admin)).json()["data"]
-    return {"client_id": victim.id, "key_id": keys[0]["id"], "operation_id": victim.body["operationId"]}
+    ada = {"email": "ada@maple.example", "name": "Ada"}
+    invited = await grove.http.post(f"{victim.path}/staff", json=ada, headers=victim.admin)
+    assert invited.status_code == 201, invited.text
+    return {
+        "client_id": victim.id,
+        "key_id": keys[0]["id"],
+        "operation_id": victim.body["operationId"],
+        "staff_id": invited.json()["id"],
+    }
 
 
 async def ask(grove: Grove, route: Route, named: Mapping[str, str], headers: dict[str, str]) -> httpx.Response:
@@ -155,7 +171,8 @@ async def test_the_things_that_were_asked_about_are_really_there_and_untouched(
         if route.method == "GET" and not route.path.startswith("/api/{client_id}/"):
             assert (await ask(grove, route, things, victim.admin)).status_code == 200, route
     shown = (await grove.http.get(victim.path, headers=grove.platform)).json()
-    assert shown == {name: value for name, value in victim.body.items() if name not in {"keys", "operationId"}}
+    made = {name: value for name, value in victim.body.items() if name not in {"keys", "operationId"}}
+    assert shown == made | {"staff": [{"email": "ada@maple.example", "name": "Ada", "role": "viewer"}]}
     keys = (await grove.http.get(f"{victim.path}/keys", headers=grove.platform)).json()["data"]
     assert len(keys) == 3
     assert {key["revoked_at"] or key["replaced_by"] for key in keys} == {None}
