@@ -78,7 +78,7 @@ def require_known_parameters(request: Request[Any, Any, Any]) -> None:
     takes = f"This question takes {', '.join(known)}." if known else "This question takes no parameters."
     faults = [
         (name, takes if name not in known else "Give this once.")
-        for name in dict.fromkeys(names)
+        for name in sorted(set(names))
         if name not in known or names.count(name) > 1
     ]
     if faults:
