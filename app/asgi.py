@@ -48,7 +48,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, observe: Observer 
     """Build the application: the routes, behind what is Grafana's, within what names and measures every request."""
     metrics = Metrics(settings.metrics_dir)
     routes = create_litestar(settings, metrics, clock=clock, observe=observe)
-    return Observability(Front(routes), metrics)
+    return Observability(Front(routes, settings), metrics)
 
 
 def create_litestar(

@@ -30,8 +30,9 @@ _LEAVING = {b"/login": "/login", b"/logout": "/logout"}
 class Front:
     """ASGI middleware between what measures requests and the routes."""
 
-    def __init__(self, routes: Litestar) -> None:
+    def __init__(self, routes: Litestar, settings: "Settings") -> None:
         self._routes = routes
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a request on its way."""
@@ -39,8 +40,7 @@ class Front:
             await self._routes(scope, receive, send)
             return
         request: HTTPScope | WebSocketScope = scope
-        settings: Settings = self._routes.state.settings
-        gateway: Gateway | None = self._routes.state.gateway
+        gateway: Gateway | None = self._routes.state.get("gateway")
         request.setdefault("state", {})
         own = await self._own_host(request)
         if own is not None:
@@ -53,16 +53,17 @@ class Front:
         home = "" if own is not None else f"/{client_id}"
         visit = Visit(
             client_id=client_id, raw_path=found[2] or b"", prefix=f"{home}/grafana", home=home,
-            origin=origin_of(request, settings),
+            origin=origin_of(request, self._settings),
         )  # fmt: skip
         request["state"]["route"] = ROUTE
         request["litestar_app"] = self._routes
         await _serve(gateway, request, receive, send, visit)
 
     async def _own_host(self, scope: HTTPScope | WebSocketScope) -> str | None:
-        hosts: Hosts = self._routes.state.hosts
+        # Documents can be asked for before the lifespan has opened anything.
+        hosts: Hosts | None = self._routes.state.get("hosts")
         host = host_of(scope)
-        return None if host is None else await hosts.find_client(host)
+        return None if host is None or hosts is None else await hosts.find_client(host)
 
 
 async def _serve(
