@@ -50,8 +50,10 @@ def delete(client_id: str, *, yes: bool) -> None:
     """Shut a client now and remove it when the grace is over; until then it can be restored."""
     yes or click.confirm(f"Delete {client_id}?", abort=True)
     _order(
-        lambda resources: lambda session: delete_client(
-            session, client_id, CLI, now=resources.clock(), grace_days=resources.settings.delete_grace_days
+        lambda resources: (
+            lambda session: delete_client(
+                session, client_id, CLI, now=resources.clock(), grace_days=resources.settings.delete_grace_days
+            )
         )
     )
     click.echo(f"{client_id} is deleted; `grove tenant restore {client_id}` takes it back while the grace lasts.")
