@@ -27,9 +27,7 @@ MAX_DELAY_S = 2 * 24 * 3600
 log = structlog.get_logger()
 
 
-async def run_worker(
-    settings: Settings, stop: asyncio.Event | None = None, *, observe: Observer | None = None
-) -> None:
+async def run_worker(settings: Settings, stop: asyncio.Event | None = None, *, observe: Observer | None = None) -> None:
     """Work until `stop` is set (by default by SIGTERM or SIGINT); what runs then has `drain_timeout_s` to finish.
 
     A database that is away is waited for.
