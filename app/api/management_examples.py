@@ -202,6 +202,12 @@ EXAMPLES: dict[tuple[str, str], Examples] = {
             "202": _operation("client.isolation_check", "pending"),
         }
     ),
+    ("post", f"{_ONE}/grafana/reconcile"): Examples(
+        {
+            "200": _operation("grafana.reconcile", "succeeded", result={"changes": []}),
+            "202": _operation("grafana.reconcile", "pending"),
+        }
+    ),
     ("post", f"{_ONE}/staff"): Examples({"201": _INVITED}, body=_STAFF),
     ("get", f"{_ONE}/staff"): Examples({"200": _page(_PERSON)}),
     ("patch", f"{_ONE}/staff/{{staff_id}}"): Examples({"200": _PERSON}, body=StaffChange(role="editor")),
