@@ -1,5 +1,6 @@
 """Real engines for the whole run, and a Grove on them for the tests that ask."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -8,6 +9,9 @@ from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
 from tests.support.engines import throwaway_postgres, throwaway_valkey
 from tests.support.grafana import Target, double_grafana, real_grafana
+
+# A job in the background is started deaf to Ctrl-C, and would hand that on to the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

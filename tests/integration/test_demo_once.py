@@ -19,7 +19,7 @@ from app.demo.keys import DemoKeys, load_keys
 
 ROOT = Path(__file__).parents[2]
 ONCE_LIMIT_S = 60
-START_LIMIT_S = 60
+START_LIMIT_S = 240
 
 
 def environment(folder: Path, **changes: str) -> dict[str, str]:

@@ -233,7 +233,7 @@ async def test_the_log_names_the_client_but_no_secret_no_body_and_no_query(
     lines = requests_in(log)
     assert [(line["path"], line["status"], line["client"]) for line in lines] == [
         (EVENTS, 400, "maple"),
-        ("/api/maple/funnel", 400, "maple"),
+        ("/api/maple/funnel", 200, "maple"),
         (maple.path, 200, "maple"),
         (EVENTS, 401, None),
     ]
