@@ -15,9 +15,11 @@ from tenants.models import PlacementRow
 CATALOG_GROUP = "grove_catalogs"
 # From this version on a grant can say that a role may be taken but gives nothing by itself.
 _FIRST_WITH_SET_GRANTS = 160000
+# What a login reader may unset, so that the watchdog comes after it.
+READER_TIMEOUT_S = 30
 _LOGIN_SETTINGS = {
     "default_transaction_read_only": "on",
-    "statement_timeout": "30s",
+    "statement_timeout": f"{READER_TIMEOUT_S}s",
     "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "30s",
     "work_mem": "16MB",

@@ -38,7 +38,7 @@ from tenants.revocations import RevocationFeed
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_PAGE_BYTES = 8 * 1024 * 1024
-MAX_DATA_BYTES = 64 * 1024 * 1024
+MAX_DATA_BYTES = 32 * 1024 * 1024
 _NO_USER = 407
 _READING = frozenset({"GET", "HEAD"})
 _UNKEPT = b"no-store"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import httpx
 import msgspec
 import pytest
 
@@ -152,18 +153,13 @@ async def test_no_request_changes_the_organisation(site: Site, cookie: bytes, th
         for method in (b"POST", b"GET", b"PUT"):
             path = b"/maple/grafana/api/user/using/%d" % number
             assert (await ask(site, path, method=method, cookie=cookie)).status == 404
-    async with the_real_grafana_session(the_real_grafana) as grafana:
+    login = ("admin", the_real_grafana.password)
+    async with httpx.AsyncClient(base_url=the_real_grafana.url, auth=login, trust_env=False) as grafana:
         for tenant in (site.maple, site.oak):
-            login = f"{tenant.id}:{tenant.editor}"
-            async with grafana.get(f"{the_real_grafana.url}/api/users/lookup", params={"loginOrEmail": login}) as found:
-                user = await found.json()
-            async with grafana.get(f"{the_real_grafana.url}/api/users/{user['id']}/orgs") as found:
-                assert [(org["name"], org["role"]) for org in await found.json()] == [(tenant.id, "Editor")]
-
-
-def the_real_grafana_session(target: Target) -> aiohttp.ClientSession:
-    """Ask Grafana itself, as its administrator."""
-    return aiohttp.ClientSession(auth=aiohttp.BasicAuth("admin", target.password))
+            name = {"loginOrEmail": f"{tenant.id}:{tenant.editor}"}
+            user = (await grafana.get("/api/users/lookup", params=name)).json()
+            orgs = (await grafana.get(f"/api/users/{user['id']}/orgs")).json()
+            assert [(org["name"], org["role"]) for org in orgs] == [(tenant.id, "Editor")]
 
 
 async def test_smuggled_and_half_sent_requests_reach_nothing(site: Site, cookie: bytes) -> None:
