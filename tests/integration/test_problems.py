@@ -66,7 +66,9 @@ def problem_of(answer: httpx.Response, status: int, code: str) -> Problem:
     return problem
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/api/nothing", "/api/v1/nothing", "/%ff%fe", "/schema/nothing", "/../x"])
+@pytest.mark.parametrize(
+    "path", ["/no/such/path", "/api/nothing", "/api/v1/nothing", "/%ff%fe/x/y", "/schema/nothing", "/../x/y/z"]
+)
 async def test_an_unknown_path_is_a_problem(grove: Grove, path: str) -> None:
     problem_of(await grove.http.get(path), 404, "not_found")
 
