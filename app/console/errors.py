@@ -35,7 +35,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     prefix = prefix_of(request.scope, client_id)
     if isinstance(error, Unauthenticated | NotFound) and "staff_id" not in request.scope["state"]:
         query = request.scope.get("query_string", b"").decode("latin-1")
-        wanted = request.scope["path"] + (f"?{query}" if query else "")
+        wanted = prefix + request.scope["path"].removeprefix(f"/{client_id}") + (f"?{query}" if query else "")
         return see_other(login_page(prefix, wanted))
     return show_error(request, error, prefix)
 

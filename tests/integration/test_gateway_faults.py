@@ -1,0 +1,217 @@
+"""What staff see when Grafana is away, slow or strange, and what of its answers goes on."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from app.embedded.postgres import EmbeddedPostgres
+from app.gateway.upstream import Upstream
+from tenants.errors import GrafanaSlow, GrafanaUnreachable
+from tests.support.browser import ORIGIN, Browser, add_person
+from tests.support.grafana import ALLOWED, Target, double_grafana
+from tests.support.grove import Grove, MadeClient, open_grove
+from tests.support.loopback import Answer, Answering, Call, serve
+
+ANA = "ana@maple.example"
+DATA = {"Accept": "application/json", "Origin": ORIGIN}
+SCRIPT = "/public/build/app.84d214799c2b5093c33c.js"
+
+
+class Strange:
+    """A double behind something that answers some paths in its own way."""
+
+    def __init__(self, url: str) -> None:
+        self.url = ""
+        self.calls: list[Call] = []
+        self.answers: dict[str, Answering] = {}
+        self._http = httpx.AsyncClient(base_url=url, trust_env=False)
+
+    async def answer(self, call: Call) -> Answer | None:
+        """Answer as told for this path, or pass it on."""
+        self.calls.append(call)
+        if call.path in self.answers:
+            return await self.answers[call.path](call)
+        headers = {name: value for name, value in call.headers.items() if name not in {"host", "content-length"}}
+        passed = await self._http.request(
+            call.method, call.path, params=call.query, headers=headers, content=call.content
+        )
+        if passed.headers["content-type"].startswith("text/html"):
+            return Answer(passed.status_code, page=passed.text)
+        return Answer(passed.status_code, passed.json() if passed.content else None)
+
+    def say(self, path: str, answer: Answer | None) -> None:
+        """Answer a path like this."""
+
+        async def told(_call: Call) -> Answer | None:
+            return answer
+
+        self.answers[path] = told
+
+
+@pytest.fixture(scope="module")
+async def strange() -> AsyncIterator[Strange]:
+    """A Grafana that can be made to misbehave."""
+    async with double_grafana() as target:
+        front = Strange(target.url)
+        async with serve(front.answer) as url:
+            front.url = url
+            yield front
+
+
+@pytest.fixture(scope="module")
+async def grove(postgres: EmbeddedPostgres, strange: Strange) -> AsyncIterator[Grove]:
+    """An application behind https, with a worker and that Grafana."""
+    target = Target(strange.url, "admin-password")
+    given: dict[str, Any] = {
+        "public_url": ORIGIN, "grafana_url": target.url, "grafana_admin_password": target.password,
+        "grafana_allow_version": ALLOWED,
+    }  # fmt: skip
+    async with open_grove(postgres.url, **given) as running, running.worker():
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def maple(grove: Grove) -> MadeClient:
+    """A client with one person."""
+    made = await grove.make_client("maple", name="Maple Dental")
+    await add_person(grove, made, ANA)
+    return made
+
+
+@pytest.fixture
+async def ana(grove: Grove, maple: MadeClient, strange: Strange) -> AsyncIterator[Browser]:
+    """A browser, logged in, and a Grafana that behaves."""
+    browser = Browser(grove)
+    await browser.log_in(maple.id, ANA)
+    strange.answers.clear()
+    strange.calls.clear()
+    yield browser
+    strange.answers.clear()
+
+
+async def test_a_grafana_that_hangs_up_gives_a_page_under_the_clients_name(ana: Browser, strange: Strange) -> None:
+    strange.say("/", None)
+    strange.say("/api/search", None)
+    page = await ana.get("/maple/grafana/")
+    assert (page.status_code, page.headers["content-type"]) == (502, "text/html; charset=utf-8")
+    assert "Maple Dental" in page.text
+    assert not re.search("grafana", re.sub(r'(href|action|src)="[^"]*"', "", page.text), re.IGNORECASE)
+    data = await ana.get("/maple/grafana/api/search", headers=DATA)
+    assert (data.status_code, data.json()["code"], data.headers["retry-after"]) == (502, "grafana_unreachable", "5")
+    assert strange.url not in data.text
+
+
+async def test_a_grafana_that_does_not_know_somebody_yet_says_so_kindly(ana: Browser, strange: Strange) -> None:
+    strange.say("/api/search", Answer(407, {"message": "User not found"}))
+    answer = await ana.get("/maple/grafana/api/search", headers=DATA)
+    assert (answer.status_code, answer.json()["code"]) == (503, "grafana_unavailable")
+
+
+async def test_a_grafana_that_is_slow_or_away_is_not_waited_for() -> None:
+    async def dawdle(_call: Call) -> Answer:
+        await asyncio.sleep(5)
+        return Answer(200, {})
+
+    async with serve(dawdle) as url:
+        upstream = Upstream(url, answer_timeout_s=0.2)
+        with pytest.raises(GrafanaSlow):
+            async with upstream.request("GET", "/", [], None):
+                pass
+        await upstream.close()
+    upstream = Upstream(url)
+    with pytest.raises(GrafanaUnreachable):
+        async with upstream.request("GET", "/", [], None):
+            pass
+    with pytest.raises(GrafanaUnreachable):
+        async with upstream.live("/", [], []):
+            pass
+    await upstream.close()
+
+
+async def test_what_grafana_is_told_is_who_asks_and_nothing_else(ana: Browser, strange: Strange) -> None:
+    strange.say("/api/user/preferences", Answer(200, {}))
+    sent = {"Authorization": "Basic x", "X-WEBAUTH-USER": "admin", "X-Grafana-Org-Id": "1", "Accept-Language": "de"}
+    await ana.get("/maple/grafana/api/user/preferences?orgId=1&x=1", headers=DATA | sent)
+    call = strange.calls[-1]
+    org = call.headers.pop("x-grafana-org-id")
+    assert org != "1"
+    call.headers.pop("user-agent")
+    assert call.headers == {
+        "accept": "application/json",
+        "accept-encoding": "gzip",
+        "accept-language": "de",
+        "host": strange.url.removeprefix("http://"),
+        "x-webauth-user": f"maple:{ANA}",
+    }
+    assert call.query == {"x": "1"}
+
+
+@pytest.mark.parametrize(
+    ("location", "seen"),
+    [
+        ("/d/x?orgId=1", "/maple/grafana/d/x?orgId=1"),
+        ("/", "/maple/grafana/"),
+        ("//evil.example/", "/maple/grafana/"),
+        ("https://evil.example/", "/maple/grafana/"),
+        ("/\\evil.example", "/maple/grafana/"),
+        ("d/x", "/maple/grafana/"),
+    ],
+)
+async def test_redirections_stay_below_the_prefix(ana: Browser, strange: Strange, location: str, seen: str) -> None:
+    strange.say("/d/x", Answer(302, page="", headers={"location": location, "set-cookie": "grafana_session=1"}))
+    answer = await ana.get("/maple/grafana/d/x")
+    assert (answer.status_code, answer.headers["location"]) == (302, seen)
+    assert "set-cookie" not in answer.headers
+
+
+async def test_files_that_last_are_asked_for_once_and_kept_by_browsers(ana: Browser, strange: Strange) -> None:
+    strange.say(SCRIPT, Answer(200, {"a": "script"}, headers={"content-type": "text/javascript", "etag": '"1"'}))
+    answers = [await ana.get(f"/maple/grafana{SCRIPT}") for _ in range(3)]
+    assert {answer.text for answer in answers} == {'{"a":"script"}'}
+    assert {answer.headers["cache-control"] for answer in answers} == {"private, max-age=31536000, immutable"}
+    assert sum(call.path == SCRIPT for call in strange.calls) == 1
+    head = await ana.http.head(f"/maple/grafana{SCRIPT}")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_a_missing_file_is_not_kept(ana: Browser, strange: Strange) -> None:
+    path = "/public/build/gone.84d214799c2b5093c33c.js"
+    strange.say(path, Answer(404, {"message": "Not found"}))
+    for _ in range(2):
+        answer = await ana.get(f"/maple/grafana{path}")
+        assert (answer.status_code, "immutable" in answer.headers.get("cache-control", "")) == (404, False)
+    assert sum(call.path == path for call in strange.calls) == 2
+
+
+async def test_a_browser_that_leaves_takes_its_question_back(grove: Grove, ana: Browser, strange: Strange) -> None:
+    asked = asyncio.Event()
+
+    async def hang(_call: Call) -> Answer | None:
+        asked.set()
+        await asyncio.sleep(30)
+        return None
+
+    strange.answers["/api/search"] = hang
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in ana.http.cookies.jar)
+    messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    await messages.put({"type": "http.request", "body": b"", "more_body": False})
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "https",
+        "path": "/maple/grafana/api/search", "raw_path": b"/maple/grafana/api/search", "query_string": b"",
+        "root_path": "", "client": ("192.0.2.1", 1), "server": ("grove.test", 443), "state": {},
+        "headers": [(b"host", b"grove.test"), (b"cookie", cookies.encode())],
+    }  # fmt: skip
+    answered: list[Any] = []
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    task = asyncio.create_task(grove.app(scope, messages.get, send))
+    await asyncio.wait_for(asked.wait(), 5)
+    await messages.put({"type": "http.disconnect"})
+    await asyncio.wait_for(task, 5)
+    assert answered == []
