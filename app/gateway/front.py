@@ -19,7 +19,6 @@ from app.gateway.origins import host_of, origin_of
 
 if TYPE_CHECKING:
     from app.gateway.hosts import Hosts
-    from app.settings import Settings
 
 ROUTE = "/{client_id}/grafana/{path}"
 _BELOW = re.compile(rb"/([a-z][a-z0-9-]{1,38})/grafana(/.*)?", re.DOTALL)
@@ -39,8 +38,7 @@ class Front:
             await self._routes(scope, receive, send)
             return
         request: HTTPScope | WebSocketScope = scope
-        settings: Settings = self._routes.state.settings
-        gateway: Gateway | None = self._routes.state.gateway
+        gateway: Gateway | None = self._routes.state.get("gateway")
         request.setdefault("state", {})
         own = await self._own_host(request)
         if own is not None:
@@ -53,16 +51,16 @@ class Front:
         home = "" if own is not None else f"/{client_id}"
         visit = Visit(
             client_id=client_id, raw_path=found[2] or b"", prefix=f"{home}/grafana", home=home,
-            origin=origin_of(request, settings),
+            origin=origin_of(request, self._routes.state.settings),
         )  # fmt: skip
         request["state"]["route"] = ROUTE
         request["litestar_app"] = self._routes
         await _serve(gateway, request, receive, send, visit)
 
     async def _own_host(self, scope: HTTPScope | WebSocketScope) -> str | None:
-        hosts: Hosts = self._routes.state.hosts
+        hosts: Hosts | None = self._routes.state.get("hosts")
         host = host_of(scope)
-        return None if host is None else await hosts.find_client(host)
+        return None if host is None or hosts is None else await hosts.find_client(host)
 
 
 async def _serve(

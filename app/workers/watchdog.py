@@ -25,7 +25,8 @@ log = structlog.get_logger()
 # A statement is cancelled first; what goes on all the same, or holds a transaction open, loses its connection.
 _CUT = """
 SELECT a.usename AS login, a.pid,
-       CASE WHEN a.state = 'active' AND a.query_start > clock_timestamp() - make_interval(secs => $1::float8 + $2::float8)
+       CASE WHEN a.state = 'active'
+                 AND a.query_start > clock_timestamp() - make_interval(secs => $1::float8 + $2::float8)
                  AND a.xact_start > clock_timestamp() - make_interval(secs => $1::float8 + $2::float8)
             THEN pg_catalog.pg_cancel_backend(a.pid) ELSE pg_catalog.pg_terminate_backend(a.pid) END AS cut
 FROM pg_catalog.pg_stat_activity a
