@@ -108,8 +108,9 @@ class Gateway:
         asked = await self._ask(scope, visit, member, path)
         if asked.rule.kind is Kind.LIVE:
             raise NotFound("This is a websocket.")
+        # A page view is a line in the log; the dozens of requests that follow from it are counted.
+        scope["state"]["quiet"] = asked.rule.kind is not Kind.PAGE
         if is_lasting(path):
-            scope["state"]["quiet"] = True
             kept = self._assets.find(path, gzip=asked.gzip)
             if kept is not None:
                 await _send(send, 200, kept.headers, b"" if asked.method == "HEAD" else kept.body)

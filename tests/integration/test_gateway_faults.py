@@ -43,6 +43,10 @@ class Strange:
             return Answer(passed.status_code, page=passed.text)
         return Answer(passed.status_code, passed.json() if passed.content else None)
 
+    async def close(self) -> None:
+        """Close the connections to the double."""
+        await self._http.aclose()
+
     def say(self, path: str, answer: Answer | None) -> None:
         """Answer a path like this."""
 
@@ -60,6 +64,7 @@ async def strange() -> AsyncIterator[Strange]:
         async with serve(front.answer) as url:
             front.url = url
             yield front
+        await front.close()
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from tests.support.grafana import ALLOWED, Target
 from tests.support.grove import Grove, MadeClient, open_grove
 
 READY_TIMEOUT_S = 30
+CLIENTS = ("maple", "oak")
 
 
 class Tenant(msgspec.Struct, frozen=True):
@@ -88,11 +89,31 @@ async def open_site(admin_url: str, grafana: Target, **changes: Any) -> AsyncIte
         "public_url": url, "host": "127.0.0.1", "port": port, "grafana_url": grafana.url,
         "grafana_admin_password": grafana.password, "grafana_allow_version": ALLOWED,
     }  # fmt: skip
-    async with open_grove(admin_url, **(given | changes)) as grove, grove.worker():
+    async with own_names(grafana), open_grove(admin_url, **(given | changes)) as grove, grove.worker():
         maple = await _make_tenant(grove, "maple", "Maple Dental", "#c2410c", sessions=7)
         oak = await _make_tenant(grove, "oak", "Oak Cycles", "#1d4ed8", sessions=3)
         async with _served(grove, url):
             yield Site(grove, url, maple, oak)
+
+
+@asynccontextmanager
+async def own_names(grafana: Target) -> AsyncIterator[None]:
+    """Free the clients' names in a Grafana that other tests use, too, before and after."""
+    login = ("admin", grafana.password)
+    async with httpx.AsyncClient(base_url=grafana.url, auth=login, timeout=60, trust_env=False) as http:
+        await _free_names(http)
+        yield
+        await _free_names(http)
+
+
+async def _free_names(http: httpx.AsyncClient) -> None:
+    for client_id in CLIENTS:
+        for user in (await http.get("/api/users/search", params={"query": f"{client_id}:"})).json()["users"]:
+            if user["login"].startswith(f"{client_id}:"):
+                (await http.delete(f"/api/admin/users/{user['id']}")).raise_for_status()
+        org = await http.get(f"/api/orgs/name/{client_id}")
+        if org.is_success:
+            (await http.delete(f"/api/orgs/{org.json()['id']}")).raise_for_status()
 
 
 async def _make_tenant(grove: Grove, client_id: str, name: str, colour: str, *, sessions: int) -> Tenant:
