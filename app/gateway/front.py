@@ -19,6 +19,7 @@ from app.gateway.origins import host_of, origin_of
 
 if TYPE_CHECKING:
     from app.gateway.hosts import Hosts
+    from app.settings import Settings
 
 ROUTE = "/{client_id}/grafana/{path}"
 _BELOW = re.compile(rb"/([a-z][a-z0-9-]{1,38})/grafana(/.*)?", re.DOTALL)
