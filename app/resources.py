@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -28,6 +29,7 @@ from app.observability import Metrics
 from app.query.run import Analyst
 from app.settings import Settings
 from app.workers.queue import JobQueue
+from provisioning.domains import Witnesses
 from tenants.clock import Clock, utc_now
 from tenants.control import SERVING_LOGIN, ControlPlane
 from tenants.databases import Databases, Observer, own_urls
@@ -66,6 +68,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     collection: Collection
     hosts: Hosts
     gateway: Gateway | None
+    witnesses: Witnesses
     reserved: frozenset[str]
 
 
@@ -77,6 +80,7 @@ async def open_resources(
     *,
     clock: Clock = utc_now,
     observe: Observer | None = None,
+    witnesses: Witnesses | None = None,
 ) -> AsyncIterator[Resources]:
     """Connect everything; on leaving, finish what was accepted, then close.
 
@@ -127,6 +131,7 @@ async def open_resources(
             collection=Collection(keyring, registry, commit, clock, metrics),
             hosts=hosts,
             gateway=gateway,
+            witnesses=witnesses or Witnesses(own_host=urlsplit(settings.base_url).hostname),
             reserved=reserved,
         )
 

@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 from msgspec import UNSET
 from sqlalchemy import select
 
-from app.api import client_grafana, client_states
+from app.api import client_domain, client_grafana, client_states
 from app.api.client_views import ListedClient, OnboardedClient, Presenter, ShownClient, list_client
 from app.api.dependencies import DEPENDENCIES
 from app.api.dispatch import Dispatcher
@@ -187,6 +187,7 @@ handlers = [
             read_client,
             update_client,
             *client_states.handlers,
+            *client_domain.handlers,
             *client_grafana.handlers,
         ],
         dependencies=DEPENDENCIES

@@ -100,7 +100,7 @@ class Gateway:
         path = read_path(visit.raw_path)
         if scope["method"] not in _READING:
             require_own_origin(scope, visit.origin)
-        own = await self._find_own(path, member, scope["method"])
+        own = await self._find_own(path, visit, member, scope["method"])
         if own is not None:
             scope["state"]["quiet"] = True
             await _send(send, *own)
@@ -131,10 +131,12 @@ class Gateway:
         headers = to_grafana([], self._settings.grafana_header, member, asked.org, gzip=False)
         await self._live.bridge(scope, receive, send, member=member, target=asked.target, headers=headers)
 
-    async def _find_own(self, path: str, member: StaffMember, method: str) -> tuple[int, Headers, bytes] | None:
+    async def _find_own(
+        self, path: str, visit: Visit, member: StaffMember, method: str
+    ) -> tuple[int, Headers, bytes] | None:
         if (path not in LOGOS and path not in OWN_FILES) or method not in _READING:
             return None
-        return find_own(path, brand_of(await self._registry.get_client(member.client_id)))
+        return find_own(path, brand_of(await self._registry.get_client(member.client_id)), visit.home)
 
     async def _ask(self, scope: HTTPScope | WebSocketScope, visit: Visit, member: StaffMember, path: str) -> _Asked:
         method = scope["method"] if scope["type"] == ScopeType.HTTP else "GET"
