@@ -58,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     query_connections: int = 8
     ingest_queue_events: int = 50_000
     drain_timeout_s: int = 30
-    trusted_proxies: int = 0
+    trusted_proxies: int | None = None
     smtp_url: str | None = None
     mail_from: str | None = None
     client_databases: Mapping[str, str] = {}
@@ -151,7 +151,7 @@ def _client_databases(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _parse(key: str, name: str, text: str) -> object:
     kind = Settings.__annotations__[name]
-    if kind is int:
+    if kind in {int, int | None}:
         return _number(key, text)
     if kind in {Path, Path | None}:
         return Path(text)

@@ -42,7 +42,9 @@ _MAX_STAFF = 1000
 _MAX_DASHBOARDS = 100
 _COLOUR = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
 _HOST_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9.-]{1,253})")
+# A dot-atom of RFC 5322 and a host; `=?` would begin an encoded word in a mail's header.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_EMAIL = re.compile(rf"(?=[^@]{{1,64}}@)(?!.*=\?){_ATOM}(?:\.{_ATOM})*@([A-Za-z0-9.-]{{1,253}})")
 _SERVER_NAME = re.compile(r"[a-z][a-z0-9-]{0,38}")
 _DASHBOARD = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}

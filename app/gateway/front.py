@@ -20,7 +20,6 @@ from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.gateway.hosts import Hosts
-    from app.settings import Settings
 
 ROUTE = "/{client_id}/grafana/{path}"
 _BELOW = re.compile(rb"/([a-z][a-z0-9-]{1,38})/grafana(/.*)?", re.DOTALL)
