@@ -7,7 +7,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 import httpx
@@ -18,13 +18,15 @@ from app.asgi import create_app
 from app.bootstrap import bootstrap
 from app.settings import Settings
 from app.workers.worker import run_worker
-from provisioning.domains import Witnesses
 from tenants.control import ControlPlane
 from tenants.ids import TenantId
 from tenants.placement import Placement
 from tenants.registry import Registry, with_database
 from tenants.vault import Vault
 from tests.support.statements import Recorder, prove
+
+if TYPE_CHECKING:
+    from provisioning.domains import Witnesses
 
 # One for all databases of a cluster, because the serving login's password is derived from it.
 SECRET_KEY = "a secret key that all tests of one cluster share"
