@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from configparser import RawConfigParser
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Target(msgspec.Struct, frozen=True):
 
 def missing_reason() -> str | None:
     """Say why there is no real Grafana here; None if there is one."""
-    if os.environ.get("GRAFANA_URL") or _command() is not None:  # noqa: TID251 - says what this machine has
+    if os.environ.get("GRAFANA_URL") or find_command() is not None:  # noqa: TID251 - says what this machine has
         return None
     return "no real Grafana: neither GRAFANA_URL nor GRAFANA_HOME is set, and there is no grafana on the PATH"
 
@@ -61,10 +62,14 @@ def real_grafana() -> Iterator[Target]:
 
 
 @contextmanager
-def started_grafana(folder: Path) -> Iterator[Target]:
-    """Start a Grafana on a folder, in which it keeps its database, and stop it in the end."""
-    command, port = _command(), free_port("127.0.0.1")
-    assert command is not None
+def started_grafana(folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[Target]:
+    """Start a Grafana on a folder, in which it keeps its database, and stop it in the end.
+
+    Shape: `variables` go to it beside the settings. Skips where there is no program to start.
+    """
+    command, port = find_command(), free_port("127.0.0.1")
+    if command is None:
+        pytest.skip("no Grafana to start: GRAFANA_HOME is not set, and there is no grafana on the PATH")
     given = {
         "GF_SERVER_HTTP_PORT": str(port),
         "GF_PATHS_DATA": str(folder / "data"),
@@ -76,7 +81,11 @@ def started_grafana(folder: Path) -> Iterator[Target]:
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("GF_")}  # noqa: TID251 - handed on
     with (folder / "grafana.log").open("ab") as log:
         process = subprocess.Popen(
-            [*command, "--config", str(SETTINGS)], env=inherited | given, stdout=log, stderr=log, cwd=folder
+            [*command, "--config", str(SETTINGS)],
+            env=inherited | given | dict(variables or {}),
+            stdout=log,
+            stderr=log,
+            cwd=folder,
         )
     try:
         url = f"http://127.0.0.1:{port}"
@@ -87,6 +96,14 @@ def started_grafana(folder: Path) -> Iterator[Target]:
         process.wait(timeout=READY_TIMEOUT_S)
 
 
+def read_settings() -> dict[str, dict[str, str]]:
+    """Read the settings of this repository."""
+    parser = RawConfigParser()
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(SETTINGS)
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
 @asynccontextmanager
 async def double_grafana() -> AsyncIterator[Target]:
     """Yield a double."""
@@ -94,7 +111,8 @@ async def double_grafana() -> AsyncIterator[Target]:
         yield Target(double.url, double.password, double)
 
 
-def _command() -> list[str] | None:
+def find_command() -> list[str] | None:
+    """Find what starts a Grafana on this machine, with its home if that is known."""
     home = os.environ.get("GRAFANA_HOME")  # noqa: TID251 - says what this machine has
     if home:
         for name in ("grafana", "grafana-server"):
