@@ -72,10 +72,12 @@ class IdempotencyConflict(GroveError):
 
 
 class QueueFull(GroveError):
-    """A client's bounded ingest queue has no room. `retry_after_s` says when to come back."""
+    """A bounded queue has no room: a client's for ingest, or the gateway's. `retry_after_s` says when to come back."""
 
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__("Too many events are waiting for this client's database.")
+    def __init__(
+        self, retry_after_s: int, detail: str = "Too many events are waiting for this client's database."
+    ) -> None:
+        super().__init__(detail)
         self.retry_after_s = retry_after_s
 
 
