@@ -61,8 +61,11 @@ def real_grafana() -> Iterator[Target]:
 
 
 @contextmanager
-def started_grafana(folder: Path) -> Iterator[Target]:
-    """Start a Grafana on a folder, in which it keeps its database, and stop it in the end."""
+def started_grafana(folder: Path, **more: str) -> Iterator[Target]:
+    """Start a Grafana on a folder, in which it keeps its database, and stop it in the end.
+
+    Shape: `more` are further variables.
+    """
     command, port = _command(), free_port("127.0.0.1")
     assert command is not None
     given = {
@@ -76,7 +79,7 @@ def started_grafana(folder: Path) -> Iterator[Target]:
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("GF_")}  # noqa: TID251 - handed on
     with (folder / "grafana.log").open("ab") as log:
         process = subprocess.Popen(
-            [*command, "--config", str(SETTINGS)], env=inherited | given, stdout=log, stderr=log, cwd=folder
+            [*command, "--config", str(SETTINGS)], env=inherited | given | more, stdout=log, stderr=log, cwd=folder
         )
     try:
         url = f"http://127.0.0.1:{port}"
