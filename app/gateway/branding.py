@@ -17,6 +17,8 @@ LOGOS = frozenset(
     {
         "/public/img/apple-touch-icon.png",
         "/public/img/fav32.png",
+        "/public/img/grafana_com_auth_icon.svg",
+        "/public/img/grafana_enterprise_typelogo.svg",
         "/public/img/grafana_icon.svg",
         "/public/img/grafana_mask_icon.svg",
         "/public/img/grafana_mask_icon_white.svg",
@@ -24,6 +26,10 @@ LOGOS = frozenset(
         "/public/img/grafana_text_logo-dark.svg",
         "/public/img/grafana_text_logo-light.svg",
         "/public/img/grafana_typelogo.svg",
+        "/public/img/icons/mono/grafana.svg",
+        "/public/img/logo_transparent_200x.png",
+        "/public/img/logo_transparent_200x75.png",
+        "/public/img/logo_transparent_400x.png",
     }
 )
 OWN_FILES = frozenset({"/grove/brand.css", "/grove/brand.js"})

@@ -73,11 +73,14 @@ async def site(
 async def oak(site: Site) -> Place:
     """Where the other client lives."""
     admin = await asyncpg.connect(site.grove.settings.main_url)
-    query = "SELECT schema_name, reader_role, login_role, database, kind FROM grove.placements WHERE client_id = $1"
+    query = (
+        "SELECT schema_name, reader_role, login_role, database, kind = 'database' FROM grove.placements "
+        "WHERE client_id = $1"
+    )
     row = await admin.fetchrow(query, site.oak.id)
     await admin.close()
     assert row is not None
-    return Place(*row[:4], is_alone=row[4] == "database")
+    return Place(*row)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import asyncpg
 import httpx
@@ -24,9 +24,6 @@ from tenants.placement import Placement
 from tenants.registry import Registry, with_database
 from tenants.vault import Vault
 from tests.support.statements import Recorder, prove
-
-if TYPE_CHECKING:
-    from provisioning.domains import Witnesses
 
 # One for all databases of a cluster, because the serving login's password is derived from it.
 SECRET_KEY = "a secret key that all tests of one cluster share"
@@ -112,15 +109,15 @@ class Grove:
 async def open_grove(admin_url: str, *, redis_url: str | None = None, **changes: Any) -> AsyncIterator[Grove]:
     """Make a database, prepare it and run the application on it; all is gone afterwards.
 
-    Shape: `changes` are settings, and `witnesses` for another world outside.
+    Shape: `changes` are settings, and options of `open_resources`.
     """
-    witnesses: Witnesses | None = changes.pop("witnesses", None)
+    options = {name: changes.pop(name) for name in ("witnesses", "grafana_timeout_s") if name in changes}
     async with own_database(admin_url) as database_url:
         settings = grove_settings(database_url, redis_url=redis_url, **changes)
         prepared = await bootstrap(settings)
         assert prepared.platform_key is not None
         recorder = Recorder()
-        async with _serve(settings, recorder, witnesses=witnesses) as (app, http):
+        async with _serve(settings, recorder, **options) as (app, http):
             grove = Grove(settings, app, http, prepared.platform_key, recorder)
             yield grove
             await grove.prove_walls()

@@ -32,12 +32,13 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What is said back: JSON, or a page where `page` is given, or a file where `content` is."""
+    """What is said back: JSON, or a page where `page` is given, or a file in `content`, or `parts` as they come."""
 
     status: int
     body: Any = None
     page: str | None = None
     content: bytes | None = None
+    parts: AsyncIterator[bytes] | None = None
     headers: dict[str, str] = {}
 
 
@@ -79,6 +80,9 @@ async def _talk(answering: Answering, reader: asyncio.StreamReader, writer: asyn
         if answer is None:
             writer.transport.abort()
             return
+        if answer.parts is not None:
+            await _send_parts(connection, writer, answer, answer.parts)
+            return
         content = answer.content
         if content is None:
             content = msgspec.json.encode(answer.body) if answer.page is None else answer.page.encode()
@@ -91,6 +95,19 @@ async def _talk(answering: Answering, reader: asyncio.StreamReader, writer: asyn
         if connection.our_state is h11.MUST_CLOSE:
             return
         connection.start_next_cycle()
+
+
+async def _send_parts(
+    connection: h11.Connection, writer: asyncio.StreamWriter, answer: Answer, parts: AsyncIterator[bytes]
+) -> None:
+    """Send an answer of unknown length, never more at once than is taken; the connection ends with it."""
+    headers = [*answer.headers.items(), ("connection", "close")]
+    writer.write(connection.send(h11.Response(status_code=answer.status, headers=headers)) or b"")
+    async for part in parts:
+        writer.write(connection.send(h11.Data(data=part)) or b"")
+        await writer.drain()
+    writer.write(connection.send(h11.EndOfMessage()) or b"")
+    await writer.drain()
 
 
 async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Call | None:
