@@ -108,8 +108,10 @@ async def test_our_own_files_carry_the_clients_colours(ana: Browser, maple: Made
     sheet = await ana.get(f"/{maple.id}/grafana/grove/brand.css")
     assert "--grove-primary: #c2410c" in sheet.text
     logo = await ana.get(f"/{maple.id}/grafana/public/img/grafana_icon.svg")
-    assert logo.headers["content-type"] == "image/svg+xml"
-    assert ">M</text>" in logo.text
+    assert logo.headers["location"].startswith(f"/{maple.id}/assets/mark.svg?v=")
+    mark = await ana.get(logo.headers["location"])
+    assert mark.headers["content-type"] == "image/svg+xml"
+    assert ">M</text>" in mark.text
 
 
 async def test_figures_come_from_the_clients_own_database(ana: Browser, maple: MadeClient) -> None:
