@@ -14,9 +14,9 @@ import msgspec
 from sqlalchemy import update
 
 from provisioning.grafana.changes import Change
-from provisioning.grafana.client import Missing, ensure_made
+from provisioning.grafana.client import Missing, make_once
 from provisioning.grafana.organisations import DATASOURCE
-from provisioning.grafana.visit import Visit
+from provisioning.grafana.visit import Room, Visit
 from provisioning.roles import LoginReader, ensure_login_reader, lock_server
 from provisioning.scram import random_password
 from provisioning.work import administrator
@@ -55,7 +55,7 @@ async def ensure_datasources(visit: Visit) -> str:
     """
     targets = await _targets(visit)
     for target in targets:
-        await _ensure(visit, target)
+        await ensure_datasource(visit, await describe(visit, target))
     return ", ".join(target.uid for target in targets)
 
 
@@ -64,11 +64,12 @@ async def check_datasources(visit: Visit) -> str:
 
     Errors: GrafanaUnavailable if it still cannot.
     """
-    for target in await _targets(visit):
-        if await _is_healthy(visit, target.uid):
-            continue
-        change = Change("change", "datasource", target.uid, "does not reach the database")
-        await visit.changes.make(change, lambda target=target: _mend(visit, target))  # type: ignore[misc]
+    uids = [DATASOURCE] if visit.place.row.source_url_sealed is None else [DATASOURCE, SOURCE]
+    broken = [uid for uid in uids if not await is_healthy(visit, uid)]
+    for target in await _targets(visit) if broken else []:
+        if target.uid in broken:
+            change = Change("change", "datasource", target.uid, "does not reach the database")
+            await visit.changes.make(change, lambda target=target: _mend(visit, target))  # type: ignore[misc]
     return "Grafana reads the database"
 
 
@@ -94,31 +95,32 @@ async def drop_datasources(visit: Visit) -> None:
         await visit.grafana.delete(f"/api/datasources/uid/{uid}", org=visit.org)
 
 
-async def _ensure(visit: Visit, target: Target) -> None:
-    path = f"/api/datasources/uid/{target.uid}"
-    wanted = await _describe(visit, target)
-    found = await visit.grafana.find(path, org=visit.org)
+async def ensure_datasource(room: Room, wanted: dict[str, Any]) -> None:
+    """Have a datasource as it is described; what its password is cannot be seen."""
+    uid = wanted["uid"]
+    path = f"/api/datasources/uid/{uid}"
+    found = await room.find_inside(path)
     if found is None:
 
         async def make() -> None:
-            await ensure_made(
-                lambda: visit.grafana.find(path, org=visit.org),
-                lambda: visit.grafana.create("/api/datasources", wanted, org=visit.org),
+            await make_once(
+                lambda: room.grafana.create("/api/datasources", wanted, org=room.org),
+                lambda: room.grafana.find(path, org=room.org),
             )
 
-        await visit.changes.make(Change("create", "datasource", target.uid), make)
+        await room.changes.make(Change("create", "datasource", uid), make)
         return
     differing = _differences(wanted, found)
     if differing:
-        change = Change("change", "datasource", target.uid, ", ".join(differing))
-        await visit.changes.make(change, lambda: visit.grafana.put(path, wanted, org=visit.org))
+        change = Change("change", "datasource", uid, ", ".join(differing))
+        await room.changes.make(change, lambda: room.grafana.put(path, wanted, org=room.org))
 
 
 async def _mend(visit: Visit, target: Target) -> None:
     if target.uid == DATASOURCE:
         await _set_password(visit, target)
-    await _ensure(visit, target)
-    wanted = await _describe(visit, target)
+    wanted = await describe(visit, target)
+    await ensure_datasource(visit, wanted)
     await visit.grafana.put(f"/api/datasources/uid/{target.uid}", wanted, org=visit.org)
     await _await_health(visit, target.uid)
 
@@ -133,15 +135,16 @@ async def _set_password(visit: Visit, target: Target) -> None:
 async def _await_health(visit: Visit, uid: str) -> None:
     """Wait until Grafana connects; for some seconds after a change it may still use what it remembers."""
     ends_at = time.monotonic() + REMEMBERED_S
-    while not await _is_healthy(visit, uid):
+    while not await is_healthy(visit, uid):
         if time.monotonic() > ends_at:
             raise GrafanaUnavailable("Grafana cannot read the client's database.")
         await asyncio.sleep(PAUSE_S)
 
 
-async def _is_healthy(visit: Visit, uid: str) -> bool:
+async def is_healthy(room: Room, uid: str) -> bool:
+    """Tell whether Grafana reaches a database through a datasource."""
     try:
-        answer = await visit.grafana.get(f"/api/datasources/uid/{uid}/health", org=visit.org)
+        answer = await room.grafana.get(f"/api/datasources/uid/{uid}/health", org=room.org)
     except (GrafanaRefused, Missing):
         return False
     return bool(answer.get("status") == "OK")
@@ -154,10 +157,10 @@ async def _targets(visit: Visit) -> list[Target]:
         raise LookupError(message)
     url = work.administrator_url(visit.place, database=row.database)
     async with administrator(url) as connection:
-        tls, version = await _ask(connection, url)
+        tls, version = await ask_server(connection, url)
     address = visit.grafana.database_host if visit.place.server.name == MAIN_SERVER else None
     own = Target(
-        uid=DATASOURCE, name="Analytics", address=_with_port(address or _address(url)), database=row.database,
+        uid=DATASOURCE, name="Analytics", address=address_of(url, address), database=row.database,
         user=row.login_role, password=work.vault.open(row.login_password_sealed), tls=tls, server_version=version,
     )  # fmt: skip
     if row.source_url_sealed is None:
@@ -169,14 +172,14 @@ async def _source(url: str) -> Target:
     """Describe the attached database, which Grafana reads through the login that Grove reads it with."""
     parts = urlsplit(url)
     async with administrator(url) as connection:
-        tls, version = await _ask(connection, url)
+        tls, version = await ask_server(connection, url)
     return Target(
-        uid=SOURCE, name="Attached database", address=_with_port(_address(url)), database=unquote(parts.path[1:]),
+        uid=SOURCE, name="Attached database", address=address_of(url), database=unquote(parts.path[1:]),
         user=unquote(parts.username or ""), password=unquote(parts.password or ""), tls=tls, server_version=version,
     )  # fmt: skip
 
 
-async def _ask(connection: asyncpg.Connection, url: str) -> tuple[str, int]:
+async def ask_server(connection: asyncpg.Connection, url: str) -> tuple[str, int]:
     """Find the version, and whether to encrypt: as the URL says, else as our own connection turned out."""
     version: int = await connection.fetchval("SELECT pg_catalog.current_setting('server_version_num')::int")
     asked = dict(pair.partition("=")[::2] for pair in urlsplit(url).query.split("&")).get("sslmode")
@@ -186,17 +189,15 @@ async def _ask(connection: asyncpg.Connection, url: str) -> tuple[str, int]:
     return ("require" if encrypted else "disable"), version
 
 
-def _address(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]
-
-
-def _with_port(address: str) -> str:
+def address_of(url: str, other: str | None = None) -> str:
+    """Write where a database's server is, by its URL unless Grafana reaches it elsewhere."""
+    address = other or urlsplit(url).netloc.rpartition("@")[2]
     return address if urlsplit(f"//{address}").port is not None else f"{address}:{_DEFAULT_PORT}"
 
 
-async def _describe(visit: Visit, target: Target) -> dict[str, Any]:
+async def describe(room: Room, target: Target) -> dict[str, Any]:
     """Write a datasource as Grafana takes it; `database` stands where old and where new versions look for it."""
-    version = await visit.grafana.check_version()
+    version = await room.grafana.check_version()
     return {
         "name": target.name,
         "uid": target.uid,

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from sqlalchemy import delete, or_, select
 
 from provisioning.grafana.changes import Change
-from provisioning.grafana.client import ADMIN, ensure_made
+from provisioning.grafana.client import ADMIN, make_once
 from provisioning.grafana.visit import Visit, login_prefix
 from tenants.errors import GrafanaRefused
 from tenants.models import Client, DashboardInstalled
@@ -19,6 +19,8 @@ from tenants.revocations import revoke
 MAIN_ORG = 1
 DATASOURCE = "analytics"
 _FIELD = "/grafanaOrgId"
+# Marks what our own request has made, and whose answer has arrived: it is nobody else's, and empty.
+_MADE = "made"
 
 
 async def ensure_organisation(visit: Visit, *, adopting: bool) -> str:
@@ -66,24 +68,25 @@ async def _ensure_named(visit: Visit) -> str:
         visit.changes.note(Change("create", "organisation", name))
         if visit.changes.rehearse:
             return "an organisation is to be made"
-        found = await ensure_made(lambda: visit.grafana.find(_by_name(visit)), lambda: _create(visit))
-    if not await _is_ours(visit, found, given=False):
+        found = await make_once(lambda: _create(visit), lambda: visit.grafana.find(_by_name(visit)))
+    is_new = found.get(_MADE, False)
+    if not is_new and not await _is_ours(visit, found, given=False):
         raise GrafanaRefused(f"Grafana has an organisation of this client's name that is not Grove's: {found['id']}.")
-    return await _enter(visit, found, given=False)
+    return await _enter(visit, found, given=False, is_new=is_new)
 
 
 async def _create(visit: Visit) -> dict[str, Any]:
     made = await visit.grafana.create("/api/orgs", {"name": visit.site.client_id})
-    return {"id": made["orgId"], "name": visit.site.client_id}
+    return {"id": made["orgId"], "name": visit.site.client_id, _MADE: True}
 
 
-async def _enter(visit: Visit, found: dict[str, Any], *, given: bool) -> str:
+async def _enter(visit: Visit, found: dict[str, Any], *, given: bool, is_new: bool = False) -> str:
     org = int(found["id"])
     if org != visit.site.org_id and visit.changes.rehearse:
         visit.changes.note(Change("change", "organisation", found["name"], f"is number {org} now"))
     elif org != visit.site.org_id:
         await _record(visit, org, given=given)
-    visit.enter(org)
+    visit.enter(org, is_new=is_new)
     return f"organisation {org}"
 
 

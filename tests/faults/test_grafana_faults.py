@@ -124,6 +124,19 @@ async def test_a_request_that_fails_before_or_after_its_work_leaves_one_of_every
     assert traces(double, client_id) == ([], [])
 
 
+async def test_a_first_onboarding_asks_grafana_for_nothing_that_it_knows(
+    grove: Provisioner, double: GrafanaDouble, expected: dict[str, Any]
+) -> None:
+    client_id = new_id()
+    calls = len(double.calls)
+    await grove.create(client_id, staff=STAFF[:1])
+    sent = [call for call in double.calls[calls:] if not call.endswith("/api/health")]
+    looked = [f"GET /api/orgs/name/{client_id}", "GET /api/datasources/uid/analytics/health"]
+    assert [call for call in sent if call.startswith("GET")] == looked
+    assert len(sent) == len(looked) + 5 + len(expected["folders"]) + len(expected["dashboards"])
+    await grove.remove(client_id)
+
+
 async def test_a_crash_before_and_after_every_grafana_step_converges(
     grove: Provisioner, double: GrafanaDouble, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
