@@ -121,8 +121,7 @@ async def _mend(visit: Visit, target: Target) -> None:
         await _set_password(visit, target)
     wanted = await describe(visit, target)
     await ensure_datasource(visit, wanted)
-    await visit.grafana.put(f"/api/datasources/uid/{target.uid}", wanted, org=visit.org)
-    await _await_health(visit, target.uid)
+    await set_anew(visit, wanted)
 
 
 async def _set_password(visit: Visit, target: Target) -> None:
@@ -132,12 +131,17 @@ async def _set_password(visit: Visit, target: Target) -> None:
         await ensure_login_reader(connection, reader)
 
 
-async def _await_health(visit: Visit, uid: str) -> None:
-    """Wait until Grafana connects; for some seconds after a change it may still use what it remembers."""
+async def set_anew(room: Room, wanted: dict[str, Any]) -> None:
+    """Write a datasource with its password, and wait until Grafana connects.
+
+    For some seconds after a change Grafana may still use what it remembers.
+    Errors: GrafanaUnavailable if it does not.
+    """
+    await room.grafana.put(f"/api/datasources/uid/{wanted['uid']}", wanted, org=room.org)
     ends_at = time.monotonic() + REMEMBERED_S
-    while not await is_healthy(visit, uid):
+    while not await is_healthy(room, wanted["uid"]):
         if time.monotonic() > ends_at:
-            raise GrafanaUnavailable("Grafana cannot read the client's database.")
+            raise GrafanaUnavailable("Grafana cannot read the database.")
         await asyncio.sleep(PAUSE_S)
 
 
@@ -180,7 +184,7 @@ async def _source(url: str) -> Target:
 
 
 async def ask_server(connection: asyncpg.Connection, url: str) -> tuple[str, int]:
-    """Find the version, and whether to encrypt: as the URL says, else as our own connection turned out."""
+    """Find whether to encrypt, as the URL says or else as our own connection turned out, and the server's version."""
     version: int = await connection.fetchval("SELECT pg_catalog.current_setting('server_version_num')::int")
     asked = dict(pair.partition("=")[::2] for pair in urlsplit(url).query.split("&")).get("sslmode")
     if asked in _TLS_MODES:

@@ -13,8 +13,9 @@ from app.embedded.postgres import EmbeddedPostgres
 from provisioning.grafana.client import GrafanaAdmin
 from provisioning.grafana.dashboards import folder_uid
 from provisioning.grafana.reconcile import rehearse
-from provisioning.grafana.releases import offer_release, shipped_templates, try_release
+from provisioning.grafana.releases import offer_release, try_release
 from provisioning.operations import OperationView
+from provisioning.templates import shipped_templates
 from tenants.errors import AlreadyTaken, InputRefused
 from tests.support.grafana import Target
 from tests.support.provisioner import ACTOR, Provisioner, open_provisioner
@@ -276,7 +277,7 @@ async def test_an_organisation_that_may_be_somebody_elses_is_refused_and_all_is_
     view = await grove.create(client_id, grafanaOrgId=wanted)
 
     assert (view.state, (view.error or {})["code"], (view.error or {})["pointer"]) == (
-        "failed", "grafana_refused", "/grafanaOrgId",
+        "failed", "organisation_refused", "/grafanaOrgId",
     )  # fmt: skip
     assert await grove.fetch("SELECT FROM grove.clients WHERE id = $1", client_id) == []
     if made is not None:
