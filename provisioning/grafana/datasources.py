@@ -29,8 +29,10 @@ SOURCE = "source"
 MAX_OPEN = 3
 MAX_IDLE = 0
 LIFETIME_S = 60
+# Grafana keeps what it knows of a datasource for five seconds.
 REMEMBERED_S = 8.0
-PAUSE_S = 0.5
+PAUSE_S = 0.05
+_UNREAD = "Grafana cannot read the database."
 _TLS_MODES = frozenset({"disable", "require", "verify-ca", "verify-full"})
 _DEFAULT_PORT = 5432
 
@@ -74,10 +76,11 @@ async def check_datasources(visit: Visit) -> str:
 
 
 async def rotate_password(visit: Visit) -> str:
-    """Give the client's login another password: recorded first, then set in Postgres, then in Grafana.
+    """Give the client's login another password: recorded first, then told to Grafana, then set in Postgres.
 
-    A run that is cut off leaves a recorded password that the next check of health finds and sets. Grafana remembers the
-    old one for up to five seconds, in which it cannot open connections.
+    Grafana goes on with the old one for up to five seconds. Postgres changes when Grafana first comes with the new one,
+    so that dashboards fail for a fraction of a second. A run that is cut off leaves a recorded password that the next
+    check of health finds and sets.
     """
     async with visit.work.control.session() as session:
         query = update(PlacementRow).where(PlacementRow.client_id == visit.site.client_id)
@@ -85,7 +88,14 @@ async def rotate_password(visit: Visit) -> str:
         await session.execute(query.values(login_password_sealed=sealed))
     place = await visit.work.get_place()
     visit.place = place
-    await _mend(visit, (await _targets(visit))[0])
+    target = (await _targets(visit))[0]
+    wanted = await describe(visit, target)
+    async with visit.work.on_server(place) as connection:
+        await _put(visit, wanted)
+        await _until(visit, DATASOURCE, healthy=False)
+        await _set_password(visit, target, connection)
+    if not await _until(visit, DATASOURCE, healthy=True):
+        raise GrafanaUnavailable(_UNREAD)
     return "a new password"
 
 
@@ -118,15 +128,16 @@ async def ensure_datasource(room: Room, wanted: dict[str, Any]) -> None:
 
 async def _mend(visit: Visit, target: Target) -> None:
     if target.uid == DATASOURCE:
-        await _set_password(visit, target)
+        async with visit.work.on_server(visit.place) as connection:
+            await _set_password(visit, target, connection)
     wanted = await describe(visit, target)
     await ensure_datasource(visit, wanted)
     await set_anew(visit, wanted)
 
 
-async def _set_password(visit: Visit, target: Target) -> None:
+async def _set_password(visit: Visit, target: Target, connection: asyncpg.Connection) -> None:
     reader = LoginReader(target.user, target.password, visit.place.row.schema)
-    async with visit.work.on_server(visit.place) as connection, connection.transaction():
+    async with connection.transaction():
         await lock_server(connection)
         await ensure_login_reader(connection, reader)
 
@@ -134,15 +145,25 @@ async def _set_password(visit: Visit, target: Target) -> None:
 async def set_anew(room: Room, wanted: dict[str, Any]) -> None:
     """Write a datasource with its password, and wait until Grafana connects.
 
-    For some seconds after a change Grafana may still use what it remembers.
     Errors: GrafanaUnavailable if it does not.
     """
+    await _put(room, wanted)
+    if not await _until(room, wanted["uid"], healthy=True):
+        raise GrafanaUnavailable(_UNREAD)
+
+
+async def _put(room: Room, wanted: dict[str, Any]) -> None:
     await room.grafana.put(f"/api/datasources/uid/{wanted['uid']}", wanted, org=room.org)
+
+
+async def _until(room: Room, uid: str, *, healthy: bool) -> bool:
+    """Wait, for as long as Grafana may use what it remembers, until it reaches a database, or does not any more."""
     ends_at = time.monotonic() + REMEMBERED_S
-    while not await is_healthy(room, wanted["uid"]):
-        if time.monotonic() > ends_at:
-            raise GrafanaUnavailable("Grafana cannot read the database.")
+    while time.monotonic() < ends_at:
+        if await is_healthy(room, uid) == healthy:
+            return True
         await asyncio.sleep(PAUSE_S)
+    return False
 
 
 async def is_healthy(room: Room, uid: str) -> bool:
