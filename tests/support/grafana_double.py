@@ -51,6 +51,13 @@ class GrafanaDouble(State):
         """Let the next such requests fail, before or after the work is done."""
         self._faults.append(Fault(method, re.compile(path), how, after, times))
 
+    @property
+    def faults_left(self) -> int:
+        """How many failures that were asked for have not happened yet; they are forgotten."""
+        left = sum(fault.left for fault in self._faults)
+        self._faults.clear()
+        return left
+
     async def answer(self, call: Call) -> Answer | None:
         """Answer a request, or cut the connection."""
         self.calls.append(f"{call.method} {call.path}")
