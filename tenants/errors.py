@@ -1,7 +1,5 @@
 """What can go wrong, named for what happened; knows no HTTP (`app.problems` maps each to an answer)."""
 
-import uuid
-
 
 class GroveError(Exception):
     """The root of all expected failures.
@@ -14,7 +12,7 @@ class GroveError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.field = field
-        self.operation_id: uuid.UUID | None = None
+        self.operation_id: str | None = None
 
 
 class NotFound(GroveError):

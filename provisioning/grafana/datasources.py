@@ -31,7 +31,7 @@ MAX_IDLE = 0
 LIFETIME_S = 60
 # Grafana keeps what it knows of a datasource for five seconds.
 REMEMBERED_S = 8.0
-PAUSE_S = 0.05
+PAUSE_S = 0.1
 _UNREAD = "Grafana cannot read the database."
 _TLS_MODES = frozenset({"disable", "require", "verify-ca", "verify-full"})
 _DEFAULT_PORT = 5432
