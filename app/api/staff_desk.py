@@ -19,7 +19,7 @@ from app.api.pages import Page, decode_cursor, page_of
 from app.client_urls import staff_url
 from app.settings import Settings
 from provisioning.audit import Actor, record
-from provisioning.grafana.orders import request_reconciliation
+from provisioning.grafana.orders import follow_change
 from provisioning.requests import NewStaff, StaffChange
 from provisioning.staff import StaffView, change_staff, invite_staff, link_purpose, list_staff, remove_staff, view_staff
 from provisioning.staff_links import INVITATION, LIFETIMES, drop_links, make_link, order_mail
@@ -29,7 +29,6 @@ from tenants.models import Client
 from tenants.revocations import RevocationFeed
 
 CREATED = 201
-_WITH_GRAFANA = frozenset({"active", "suspended"})
 
 
 class StaffLink(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,9 +151,7 @@ class StaffDesk:
     async def _order(self, session: AsyncSession, client: Client) -> UUID | None:
         """Have the client's Grafana follow; one that is still being made does so by itself."""
         row = await session.get_one(Client, client.id, populate_existing=True)
-        if row.grafana_org_id is None or row.status not in _WITH_GRAFANA:
-            return None
-        return await request_reconciliation(session, client.id, self._actor)
+        return await follow_change(session, row, ["staff"], self._actor)
 
     async def _tell(self, operation_id: UUID | None) -> None:
         await self._feed.announce()

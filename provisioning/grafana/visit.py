@@ -1,6 +1,7 @@
 """One visit to a client's Grafana: who the client is, who works there, and the means to change things.
 
-Made by the steps and by reconciliation; used by every other module of this package.
+Made by the steps and by reconciliation; used by every other module of this package. A room is an organisation and the
+means alone: all that is needed for what the platform's own organisation has as well.
 """
 
 import uuid
@@ -57,15 +58,16 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     people: list[Person]
 
 
-class Visit:
-    """A client's site and place as recorded, Grafana, and the changes found so far; `org` is known once entered."""
+class Room:
+    """Grafana, the changes found so far, and the organisation, once entered.
 
-    def __init__(self, work: Work, grafana: GrafanaAdmin, site: Site, place: Place, changes: Changes) -> None:
-        self.work = work
+    `is_new` tells that we have just made it: nothing is in it yet, and nothing needs to be looked for.
+    """
+
+    def __init__(self, grafana: GrafanaAdmin, changes: Changes) -> None:
         self.grafana = grafana
-        self.site = site
-        self.place = place
         self.changes = changes
+        self.is_new = False
         self._org: int | None = None
 
     @property
@@ -84,9 +86,28 @@ class Visit:
         """Whether there is an organisation to look into."""
         return self._org is not None
 
-    def enter(self, org: int) -> None:
+    def enter(self, org: int, *, is_new: bool = False) -> None:
+        """Go on within an organisation that is certainly ours."""
+        self._org, self.is_new = org, is_new
+
+    async def find_inside(self, path: str) -> Any:
+        """Read something in the organisation; None if it is not there."""
+        return None if self.is_new else await self.grafana.find(path, org=self.org)
+
+
+class Visit(Room):
+    """A client's site and place as recorded, and the room that is its organisation."""
+
+    def __init__(self, work: Work, grafana: GrafanaAdmin, site: Site, place: Place, changes: Changes) -> None:
+        super().__init__(grafana, changes)
+        self.work = work
+        self.site = site
+        self.place = place
+
+    def enter(self, org: int, *, is_new: bool = False) -> None:
         """Go on within an organisation that is this client's, in the further steps of this run, too."""
-        self._org = self.work.grafana_org = org
+        super().enter(org, is_new=is_new)
+        self.work.grafana_org, self.work.grafana_org_is_new = org, is_new
 
 
 async def open_visit(work: Work, *, rehearse: bool = False) -> Visit:

@@ -5,7 +5,6 @@ be that an attached database; all others ask the client's Grove schema.
 """
 
 from collections.abc import Mapping
-from functools import cache
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,7 +16,7 @@ from app.console.dashboards.panels import PanelView, find_panel, view_panel
 from app.query.plan import Statement
 from app.query.run import Analyst
 from app.query.spec import Period
-from provisioning.templates import Template, Templates, context_of, load_templates, palette, render
+from provisioning.templates import Template, context_of, palette, render, shipped_templates
 from tenants.databases import Databases
 from tenants.errors import NotFound
 from tenants.placement import Purpose, TenantContext
@@ -27,15 +26,9 @@ from tenants.sources import SourceShape
 MAX_ROWS = 5_000
 
 
-@cache
-def templates() -> Templates:
-    """Return the templates that came with this Grove, read once."""
-    return load_templates()
-
-
 def list_dashboards(client: TenantContext) -> list[Template]:
     """List the dashboards that a client has."""
-    return templates().choose(client.dashboards, client.placement.kind)
+    return shipped_templates().choose(client.dashboards, client.placement.kind)
 
 
 def get_dashboard(client: TenantContext, uid: str) -> Template:

@@ -84,7 +84,7 @@ def test_what_is_well_formed_is_accepted(changes: dict[str, Any]) -> None:
         ({"staff": [{"email": "a" * 65 + "@maple.example"}]}, "/staff/0/email"),
         ({"staff": [{"email": "a@b.example"}, {"email": "A@b.example"}]}, "/staff/1/email"),
         ({"staff": [{"email": "a@b.example", "role": "owner"}]}, "/staff/0/role"),
-        ({"dashboards": ["../x"]}, "/dashboards/0"),
+        ({"dashboards": ["chatbot", "chatbots"]}, "/dashboards/1"),
         ({"grafanaOrgId": 0}, "/grafanaOrgId"),
     ],
 )  # fmt: skip
