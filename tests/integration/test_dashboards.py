@@ -144,7 +144,9 @@ def a_week() -> Period:
     return read_period(None, None, None, client_zone=ZONE, now=utc_now())
 
 
-async def ask(seeded: Seeded, template: Template, panel: Mapping[str, Any], **given: str) -> list[asyncpg.Record]:
+async def ask(
+    seeded: Seeded, template: Template, panel: Mapping[str, Any], *, prefix: str = "", **given: str
+) -> list[asyncpg.Record]:
     """Run a panel's SQL as Grafana would: with the login of the client's Grafana, in the database that it reads."""
     connection = await asyncpg.connect(seeded.url_for(template))
     try:
@@ -155,9 +157,18 @@ async def ask(seeded: Seeded, template: Template, panel: Mapping[str, Any], **gi
         values, _ = read_variables(model, given)
         sql = next(each for each in model["panels"] if each["id"] == panel["id"])["targets"][0]["rawSql"]
         period = a_week()
-        return list(await connection.fetch(expand(sql, period.from_at, period.to_at, values)))
+        return list(await connection.fetch(prefix + expand(sql, period.from_at, period.to_at, values)))
     finally:
         await connection.close()
+
+
+async def plan_of(seeded: Seeded, template: Template, panel: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the nodes of a panel's plan."""
+    (row,) = await ask(seeded, template, panel, prefix="EXPLAIN (VERBOSE, FORMAT JSON) ")
+    nodes = [json.loads(row[0])[0]["Plan"]]
+    for node in nodes:
+        nodes += node.get("Plans", [])
+    return nodes
 
 
 def panel_of(uid: str, title: str) -> tuple[Template, dict[str, Any]]:
@@ -190,6 +201,21 @@ async def test_every_panel_is_drawn_for_the_clients_read_key(
         answer = await grove.http.get(path, headers=client.server)
         assert answer.status_code == 200, answer.text
         assert answer.json()["view"] in {"figure", "values", "table"}, panel["title"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("template", CLIENT_TEMPLATES, ids=lambda template: template.uid)
+async def test_a_panel_reads_one_schema_and_no_table_anew_for_each_row(
+    clients: dict[PlacementKind, Seeded], kind: PlacementKind, template: Template
+) -> None:
+    seeded = clients[kind]
+    attached = kind is PlacementKind.EXTERNAL and template.reads == "chat"
+    for panel in template.model["panels"]:
+        nodes = await plan_of(seeded, template, panel)
+        schemas = {node["Schema"] for node in nodes if "Relation Name" in node}
+        assert schemas == {"public" if attached else seeded.context.placement.schema}, panel["title"]
+        # A subplan is kept as a hash only while it fits into work_mem; with more rows it runs for each row outside.
+        assert "SubPlan" not in {node.get("Parent Relationship") for node in nodes}, panel["title"]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)

@@ -162,16 +162,6 @@ def test_a_copy_has_the_clients_zone_and_colours_and_no_placeholder(template: Te
     assert json.dumps(model) != json.dumps(template.model)
 
 
-@EACH
-def test_clients_dashboards_read_their_own_schema_alone(template: Template) -> None:
-    if template.audience == "platform":
-        return
-    for panel in render(template, context_of(CLIENT))["panels"]:
-        sql = panel["targets"][0]["rawSql"]
-        schemas = set(re.findall(r'FROM\s+("?\w+"?)\.', sql))
-        assert schemas == {'"t_abc"'}, panel["title"]
-
-
 def test_a_relation_has_the_columns_that_are_named() -> None:
     template = TEMPLATES.dashboards[0]
     named = {name: getattr(template, name) for name in Template.__struct_fields__}
