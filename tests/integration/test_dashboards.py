@@ -1,9 +1,10 @@
 """Every panel of every dashboard: as the client's Grafana login sees it, as Grove draws it, and as the API answers."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -33,6 +34,7 @@ ZONE = "America/New_York"
 TEMPLATES = load_templates()
 CLIENT_TEMPLATES = [template for template in TEMPLATES.dashboards if template.audience != "platform"]
 KINDS = list(PlacementKind)
+(SHOP,) = (template for template in CLIENT_TEMPLATES if template.uid == "e-commerce")
 # An older chatbot's database: times without a zone, another name, whole numbers where we have text.
 ATTACHED = """
 CREATE TABLE visits ("sessionId" text PRIMARY KEY, "pageLoaded" timestamp, "widgetOpened" timestamp,
@@ -138,6 +140,34 @@ def plain(name: str, value: Any) -> Any:
     if name == "phone" and value is not None:
         return int("".join(character for character in value if character.isdigit()))
     return int(value) if name in {"csat", "latencyMs"} and value is not None else value
+
+
+def a_shops_day() -> Iterator[dict[str, Any]]:
+    """Tell of four orders: two by the browser and by the server, one by the server alone, one without an amount.
+
+    Of two tellings the earlier counts, unless it names no amount.
+    """
+    begun = utc_now() - timedelta(days=1)
+
+    def tell(minute: int, name: str, session_id: str | None, amount: int | None = None, **properties: Any) -> Any:
+        event = {"event_id": str(uuid4()), "name": name, "occurred_at": (begun + timedelta(minutes=minute)).isoformat()}
+        paid = {} if amount is None else {"amount": amount, "currency": "USD"}
+        return event | {"session_id": session_id, "properties": properties} | paid
+
+    yield tell(0, "product_view", "first", product_id="pan", price=10)
+    yield tell(1, "add_to_cart", "first", product_id="pan", price=10)
+    yield tell(2, "checkout_start", "first", 30)
+    yield tell(3, "purchase", "first", order_id="one", items=[{"product_id": "pan", "quantity": 3}])
+    yield tell(4, "purchase", None, 30, order_id="one", items=[{"product_id": "pan", "quantity": 3}])
+    yield tell(5, "product_view", "second", product_id="cup", price=5)
+    yield tell(6, "purchase", None, 10, order_id="two", items=[{"product_id": "cup", "quantity": 2}])
+    yield tell(7, "purchase", "second", 12, order_id="two", items=[{"product_id": "cup", "quantity": 2}])
+    yield tell(8, "purchase", None, 65, order_id="three", items=[{"product_id": "rug", "price": 65}])
+    yield tell(9, "purchase", "third", order_id="four")
+    yield tell(10, "page_view", "fourth")
+    yield tell(11, "product_view", None, product_id="pan", price=10)
+    yield tell(12, "page_loaded", "chat")
+    yield tell(13, "widget_opened", "chat")
 
 
 def a_week() -> Period:
@@ -268,6 +298,44 @@ async def test_revenue_is_the_sum_of_the_orders(clients: dict[PlacementKind, See
     orders = await ask(seeded, *panel_of("e-commerce", "Latest orders"))
     products = await ask(seeded, *panel_of("e-commerce", "Top products"))
     assert total["Revenue"] == sum(row["Amount"] for row in orders) == sum(row["Revenue"] for row in products)
+
+
+async def test_the_shops_panels_agree_on_what_was_sold(grove: Grove) -> None:
+    client = await grove.make_client("tree-shop", timezone=ZONE)
+    answer = await grove.http.post("/api/v1/events", json=list(a_shops_day()), headers=client.server)
+    assert (answer.status_code, answer.json()["rejected"]) == (202, [])
+    seeded = await look_up(grove, client)
+    shown = {panel["title"]: await ask(seeded, SHOP, panel, bucket="hour") for panel in SHOP.model["panels"]}
+    assert [dict(row) for row in shown["At a glance"]] == [
+        {
+            "Product views": 3,
+            "Added to cart": 1,
+            "Add-to-cart rate": 50,
+            "Orders": 4,
+            "Sessions with an order": 75,
+        }
+    ]
+    assert [dict(row) for row in shown["Purchase funnel"]] == [
+        {"Sessions": 4, "Looked at a product": 2, "Added to cart": 1, "Began checkout": 1, "Paid": 3}
+    ]
+    assert [tuple(row) for row in shown["Revenue"]] == [("USD", 105)]
+    assert [tuple(row) for row in shown["Average order"]] == [("USD", 35)]
+    assert {row["metric"] for row in shown["Revenue over time"]} == {"USD"}
+    assert sum(row["revenue"] for row in shown["Revenue over time"]) == 105
+    assert sum(row["Orders"] for row in shown["Shopping over time"]) == 4
+    assert sum(row["Product views"] for row in shown["Shopping over time"]) == 3
+    assert {row["Product"]: (row["Units sold"], row["Revenue"]) for row in shown["Top products"]} == {
+        "pan": (3, 30),
+        "cup": (2, 10),
+        "rug": (1, 65),
+    }
+    assert sum(row["Orders"] for row in shown["Payment methods"]) == 4
+    assert [(row["Order"], row["Amount"]) for row in shown["Latest orders"]] == [
+        ("four", None),
+        ("three", 65),
+        ("two", 10),
+        ("one", 30),
+    ]
 
 
 async def test_a_dashboard_shows_nothing_to_strangers(grove: Grove, clients: dict[PlacementKind, Seeded]) -> None:
