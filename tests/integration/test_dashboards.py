@@ -35,9 +35,9 @@ TEMPLATES = load_templates()
 CLIENT_TEMPLATES = [template for template in TEMPLATES.dashboards if template.audience != "platform"]
 KINDS = list(PlacementKind)
 (SHOP,) = (template for template in CLIENT_TEMPLATES if template.uid == "e-commerce")
-# An older chatbot's database: times without a zone, another name, whole numbers where we have text.
+# An older chatbot's database: times without a zone, names that look like Grafana's, whole numbers where we have text.
 ATTACHED = """
-CREATE TABLE visits ("sessionId" text PRIMARY KEY, "pageLoaded" timestamp, "widgetOpened" timestamp,
+CREATE TABLE "visit$s" ("sessionId" text PRIMARY KEY, "page$__Loaded()" timestamp, "widgetOpened" timestamp,
     "requestedHuman" timestamp, "pressedAccept" timestamp, "pressedCallback" timestamp, "pressedContinue" timestamp,
     "createdAt" timestamp, "updatedAt" timestamp);
 CREATE TABLE "Leads" (id uuid, "sessionId" text, name text, email text, phone bigint, source text,
@@ -47,8 +47,9 @@ CREATE TABLE "ChatLog" (id uuid, "sessionId" text, role varchar(20), message tex
 CREATE TABLE "AgentConnection" (id uuid, "sessionId" text, agent text, "connectedAt" timestamp,
     "disconnectedAt" timestamp, csat smallint)
 """
+RENAMED = {"UserEvents": {"pageLoaded": "page$__Loaded()"}}
 COPIED = {
-    "UserEvents": "visits",
+    "UserEvents": "visit$s",
     "Leads": "Leads",
     "ChatLog": "ChatLog",
     "AgentConnection": "AgentConnection",
@@ -84,7 +85,7 @@ async def clients(grove: Grove, postgres: EmbeddedPostgres) -> AsyncIterator[dic
             placement: dict[str, Any] = {"kind": kind.value}
             if kind is PlacementKind.EXTERNAL:
                 await copy_chat(grove, made[PlacementKind.SCHEMA], connection)
-                placement |= {"url": attached_url, "tables": {"UserEvents": "visits"}}
+                placement |= {"url": attached_url, "tables": {"UserEvents": "visit$s"}, "columns": RENAMED}
             client = await grove.make_client(f"tree-{kind.value}", timezone=ZONE, placement=placement)
             await send_days(grove, client, chat=kind is not PlacementKind.EXTERNAL)
             made[kind] = await look_up(grove, client)
@@ -128,7 +129,8 @@ async def copy_chat(grove: Grove, source: Seeded, target: asyncpg.Connection) ->
             "SELECT column_name AS name FROM information_schema.columns WHERE table_name = $1", theirs
         )]  # fmt: skip
         rows = await connection.fetch(f"TABLE {quote(source.context.placement.schema)}.{quote(ours)}")
-        records = [[plain(name, row[name]) for name in columns] for row in rows]
+        names = {renamed: name for name, renamed in RENAMED.get(ours, {}).items()}
+        records = [[plain(name, row[names.get(name, name)]) for name in columns] for row in rows]
         await target.copy_records_to_table(theirs, records=records, columns=columns)
     await connection.close()
 
