@@ -340,6 +340,32 @@ async def test_the_shops_panels_agree_on_what_was_sold(grove: Grove) -> None:
     ]
 
 
+@pytest.mark.parametrize(("uid", "panel_id"), [("user-events", 5), ("e-commerce", 5)])
+async def test_a_year_of_hours_is_drawn_up_to_now(
+    grove: Grove, clients: dict[PlacementKind, Seeded], uid: str, panel_id: int
+) -> None:
+    client = clients[PlacementKind.SCHEMA].made
+    path = f"/{client.id}/dashboards/{uid}/panels/{panel_id}?from=now-364d/d&to=now&var-bucket=hour"
+    view = (await grove.http.get(path, headers=client.server)).json()
+    assert not view["cut"]
+    this_hour = utc_now().astimezone(ZoneInfo(ZONE)).strftime("%Y-%m-%dT%H")
+    for series in view["figure"]["data"]:
+        assert len(series["x"]) >= 364 * 24
+        assert series["x"][-1].replace(" ", "T").startswith(this_hour)
+
+
+async def test_a_series_too_long_to_draw_is_refused_with_a_step_that_would_do(
+    grove: Grove, clients: dict[PlacementKind, Seeded]
+) -> None:
+    client = clients[PlacementKind.SCHEMA].made
+    path = f"/{client.id}/dashboards/user-events/panels/5?from=now-3649d/d&to=now&var-bucket="
+    answer = await grove.http.get(path + "hour", headers=client.server)
+    assert answer.status_code == 400
+    (error,) = answer.json()["errors"]
+    assert error["detail"] == "These are too many points. Choose “Per day” or a shorter period."
+    assert (await grove.http.get(path + "day", headers=client.server)).status_code == 200
+
+
 async def test_a_dashboard_shows_nothing_to_strangers(grove: Grove, clients: dict[PlacementKind, Seeded]) -> None:
     maple, other = clients[PlacementKind.SCHEMA].made, clients[PlacementKind.DATABASE].made
     path = f"/{maple.id}/dashboards/user-events/panels/1"
