@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from app.demo.clients import BIRCH, CEDAR, MAPLE
 from app.demo.story import tell_day
 from app.embedded.postgres import EmbeddedPostgres
 from app.query.spec import Period, read_period
+from app.query.zones import list_shifts
 from provisioning.templates import Template, context_of, load_templates, render
 from tenants.clock import utc_now
 from tenants.control import ControlPlane
@@ -172,12 +174,18 @@ def a_shops_day() -> Iterator[dict[str, Any]]:
     yield tell(13, "widget_opened", "chat")
 
 
-def a_week() -> Period:
+def a_month() -> Period:
     return read_period(None, None, None, client_zone=ZONE, now=utc_now())
 
 
 async def ask(
-    seeded: Seeded, template: Template, panel: Mapping[str, Any], *, prefix: str = "", **given: str
+    seeded: Seeded,
+    template: Template,
+    panel: Mapping[str, Any],
+    *,
+    prefix: str = "",
+    period: Period | None = None,
+    **given: str,
 ) -> list[asyncpg.Record]:
     """Run a panel's SQL as Grafana would: with the login of the client's Grafana, in the database that it reads."""
     connection = await asyncpg.connect(seeded.url_for(template))
@@ -188,7 +196,7 @@ async def ask(
         model = render(template, context_of(seeded.context, shape=shape))
         values, _ = read_variables(model, given)
         sql = next(each for each in model["panels"] if each["id"] == panel["id"])["targets"][0]["rawSql"]
-        period = a_week()
+        period = period or a_month()
         return list(await connection.fetch(prefix + expand(sql, period.from_at, period.to_at, values)))
     finally:
         await connection.close()
@@ -338,6 +346,23 @@ async def test_the_shops_panels_agree_on_what_was_sold(grove: Grove) -> None:
         ("two", 10),
         ("one", 30),
     ]
+
+
+async def test_no_order_is_lost_in_the_hour_that_the_end_of_summer_time_repeats(grove: Grove) -> None:
+    client = await grove.make_client("tree-clock", timezone=ZONE)
+    shifts = list_shifts(utc_now() - timedelta(days=400), utc_now(), ZoneInfo(ZONE))
+    change = next(at for (_, before), (at, after) in pairwise(shifts) if after < before)
+    orders = [
+        {"event_id": str(uuid4()), "name": "purchase", "occurred_at": (change + around).isoformat(), "amount": 1}
+        for around in (timedelta(minutes=-30), timedelta(minutes=30))
+    ]
+    answer = await grove.http.post("/api/v1/events", json=orders, headers=client.server)
+    assert answer.json()["rejected"] == []
+    day = timedelta(days=1)
+    period = Period(from_at=change - day, to_at=change + day, zone=ZoneInfo(ZONE))
+    panel = panel_of("e-commerce", "Revenue over time")
+    rows = await ask(await look_up(grove, client), *panel, period=period, bucket="hour")
+    assert sum(row["revenue"] for row in rows) == 2
 
 
 @pytest.mark.parametrize(("uid", "panel_id"), [("user-events", 5), ("e-commerce", 5)])
