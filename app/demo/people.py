@@ -52,6 +52,10 @@ class Visitor:
         sent = await self._send(f"/{self.client_id}/login", email=login.email, password=login.password)
         return sent.status_code == _SEE_OTHER
 
+    async def open(self, path: str) -> httpx.Response:
+        """Open one of the client's pages, and go where it leads."""
+        return await self._http.get(f"/{self.client_id}{path}", headers=_PAGE, follow_redirects=True)
+
     async def ask(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
     ) -> httpx.Response:

@@ -8,7 +8,8 @@ import signal
 import tempfile
 import threading
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -17,7 +18,7 @@ import msgspec
 from app.demo import report
 from app.demo.api import GroveApi, open_api
 from app.demo.arrival import ensure_client, ensure_platform_key
-from app.demo.check import Walls, ask_funnel, check_answers, check_walls, count_stored
+from app.demo.check import Walls, ask_funnel, check_answers, check_built_in, check_walls, count_stored
 from app.demo.clients import CLIENTS, MAPLE, WILLOW, DemoClient
 from app.demo.delivery import Delivered, deliver
 from app.demo.errors import DemoFailed
@@ -31,7 +32,7 @@ from app.demo.grafana import (
     read_health,
 )
 from app.demo.keys import ClientKeys, DemoKeys, Login, load_keys, save_keys
-from app.demo.people import ensure_login, open_visitor
+from app.demo.people import Visitor, ensure_login, open_visitor
 from app.demo.stopwatch import time_onboarding
 from app.demo.story import Story, tell_month
 from app.embedded.ports import is_free
@@ -145,10 +146,14 @@ async def _check(running: Supervisor, local: LocalGrafana) -> Summary:
         walls = await asyncio.gather(*(check_walls(platform, each.client.id) for each in filled))
         funnels = {each.client.id: await ask_funnel(api.with_key(each.keys.server), each.story) for each in filled}
         report.draw_funnel(MAPLE, funnels[MAPLE.id])
-        grafana = None
-        if local.installation is not None:
-            grafana, tried = await _check_grafana(running, platform, filled)
-            walls.append(tried)
+        report.say("Looking at every dashboard through each client's own staff …")
+        async with _logged_in(running, filled) as visitors:
+            for visitor in visitors:
+                await check_built_in(visitor)
+            grafana = None
+            if local.installation is not None:
+                walls.append(await check_neighbours(running.url, visitors))
+                grafana = await _look_at_grafana(running, platform, visitors)
     return Summary(
         clients=len(filled),
         events_sent=sum(each.delivered.sent for each in filled),
@@ -161,27 +166,30 @@ async def _check(running: Supervisor, local: LocalGrafana) -> Summary:
     )
 
 
-async def _check_grafana(running: Supervisor, platform: GroveApi, filled: list[Filled]) -> tuple[GrafanaFigures, Walls]:
-    """Look at every dashboard as staff, at none of the others', and onboard one more client by the watch."""
-    report.say("Looking at every dashboard through each client's own staff …")
+@asynccontextmanager
+async def _logged_in(running: Supervisor, filled: list[Filled]) -> AsyncIterator[list[Visitor]]:
+    """Log every client's person in."""
     async with AsyncExitStack() as stack:
         visitors = [await stack.enter_async_context(open_visitor(running.url, each.client.id)) for each in filled]
         for visitor, each in zip(visitors, filled, strict=True):
             if not await visitor.log_in(each.login):
                 raise DemoFailed(f"{each.login.email} cannot log in.")
-        dashboards = [await check_dashboards(visitor) for visitor in visitors]
-        walls = await check_neighbours(running.url, visitors)
-    version, health = await read_health(running.settings, [each.client.id for each in filled])
+        yield visitors
+
+
+async def _look_at_grafana(running: Supervisor, platform: GroveApi, visitors: list[Visitor]) -> GrafanaFigures:
+    """Look at every dashboard, and onboard one more client by the watch."""
+    dashboards = [await check_dashboards(visitor) for visitor in visitors]
+    version, health = await read_health(running.settings, [visitor.client_id for visitor in visitors])
     laps = await time_onboarding(platform, running.url, WILLOW)
     report.tell_laps(WILLOW, laps)
-    figures = GrafanaFigures(
+    return GrafanaFigures(
         version=version,
         orgs=len(health),
         dashboards=sum(dashboards),
         datasource_health=health,
         onboarding_seconds=laps.total_s,
     )
-    return figures, walls
 
 
 async def _fill(running: Supervisor, api: GroveApi, *, scale: float) -> tuple[DemoKeys, list[Filled]]:
