@@ -16,6 +16,7 @@ from app.auth.cookies import HOST_MODE
 from app.gateway.failures import answer_failure, refuse_socket
 from app.gateway.gateway import Gateway, Visit
 from app.gateway.origins import host_of, origin_of
+from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.gateway.hosts import Hosts
@@ -29,7 +30,7 @@ _LEAVING = {b"/login": "/login", b"/logout": "/logout"}
 class Front:
     """ASGI middleware between what measures requests and the routes."""
 
-    def __init__(self, routes: Litestar, settings: "Settings") -> None:
+    def __init__(self, routes: Litestar, settings: Settings) -> None:
         self._routes = routes
         self._settings = settings
 
