@@ -7,7 +7,7 @@ on the PATH, as the demo starts it: on SQLite in a throwaway folder, on loopback
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 
 from app.embedded.errors import EngineMissing
 from app.embedded.grafana import EmbeddedGrafana, GrafanaSecrets, Installation, find_installation
+from app.embedded.process import Launch
 from app.settings import Settings
 from provisioning.grafana.client import GrafanaAdmin
 from tests.support.grafana_double import PASSWORD, GrafanaDouble, open_double
@@ -36,13 +37,28 @@ class Target(msgspec.Struct, frozen=True):
         return GrafanaAdmin(self.url, self.password, allow_version=ALLOWED, timeout_s=timeout_s)
 
 
-def local_installation() -> Installation:
-    """Return the Grafana of this machine. Skips, with the reason, where there is none."""
+def find_local() -> Installation | None:
+    """Find the Grafana that could be started here."""
     home = os.environ.get("GRAFANA_HOME")  # noqa: TID251 - says what this machine has
     try:
         return find_installation(Path(home) if home else None)
-    except EngineMissing as error:
-        pytest.skip(str(error))
+    except EngineMissing:
+        return None
+
+
+def missing_reason() -> str | None:
+    """Say why there is no real Grafana here; None if there is one."""
+    if os.environ.get("GRAFANA_URL") or find_local() is not None:  # noqa: TID251 - as above
+        return None
+    return "no real Grafana: neither GRAFANA_URL nor GRAFANA_HOME is set, and there is no grafana on the PATH"
+
+
+def local_installation() -> Installation:
+    """Return the Grafana that can be started here. Skips where there is none."""
+    found = find_local()
+    if found is None:
+        pytest.skip("no Grafana to start: GRAFANA_HOME is not set, and there is no grafana on the PATH")
+    return found
 
 
 @contextmanager
@@ -57,15 +73,30 @@ def real_grafana() -> Iterator[Target]:
 
 
 @contextmanager
-def started_grafana(folder: Path) -> Iterator[Target]:
-    """Start a Grafana on a folder, in which it keeps its database, and stop it in the end."""
-    secrets = GrafanaSecrets(PASSWORD, "a secret key of a throwaway server", Settings().grafana_header)
-    engine = EmbeddedGrafana(folder / "grafana", secrets, local_installation())
+def started_grafana(folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[Target]:
+    """Start a Grafana on a folder, in which it keeps its database, and stop it in the end.
+
+    Shape: `variables` go to it beside the settings. Skips where there is no program to start.
+    """
+    engine = _Throwaway(folder, variables or {})
     engine.start()
     try:
         yield Target(engine.url, PASSWORD)
     finally:
         engine.stop()
+
+
+class _Throwaway(EmbeddedGrafana):
+    """A Grafana as the demo has it, with known secrets and with variables of the test's own."""
+
+    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+        secrets = GrafanaSecrets(PASSWORD, "a secret key of a throwaway server", Settings().grafana_header)
+        super().__init__(folder, secrets, local_installation())
+        self._variables = variables
+
+    def _command(self, port: int) -> Launch:
+        launch = super()._command(port)
+        return msgspec.structs.replace(launch, environ={**launch.environ, **self._variables})
 
 
 @asynccontextmanager
