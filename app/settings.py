@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     redis_url: str | None = None
     grafana_url: str | None = None
+    grafana_home: Path | None = None
     grafana_admin_password: str | None = None
     grafana_header: str = "X-WEBAUTH-USER"
     grafana_allow_version: str | None = None
@@ -132,7 +133,7 @@ def to_environ(settings: Settings) -> dict[str, str]:
 def _key(name: str) -> str:
     if name == "metrics_dir":
         return "PROMETHEUS_MULTIPROC_DIR"
-    if name in {"database_url", "redis_url", "port", "grafana_url", "grafana_admin_password"}:
+    if name in {"database_url", "redis_url", "port", "grafana_url", "grafana_home", "grafana_admin_password"}:
         return name.upper()
     return f"GROVE_{name.upper()}"
 

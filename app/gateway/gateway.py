@@ -35,7 +35,7 @@ from app.gateway.turns import Turns
 from app.gateway.upstream import Upstream
 from app.ingest.body import read_body
 from app.settings import Settings
-from provisioning.grafana.datasources import SOURCE
+from provisioning.grafana.connections import SOURCE
 from provisioning.grafana.organisations import DATASOURCE
 from tenants.clock import Clock
 from tenants.errors import GrafanaUnavailable, GrafanaUnreachable, NotFound

@@ -16,10 +16,11 @@ import psycopg
 import pytest
 
 from app.embedded.cluster import wheel_programs
+from app.embedded.grafana import SETTINGS
 from app.gateway.rules import find_rule
 from provisioning.grafana.versions import MEASURED, Version, read_version
 from tests.support.engines import throwaway_postgres
-from tests.support.grafana import SETTINGS, Target, find_command, read_settings, started_grafana
+from tests.support.grafana import Target, local_installation, read_settings, started_grafana
 
 HEADER = "X-Grove-5e8c1a"
 STAFF = "oak:ann@oak.example"
@@ -237,11 +238,9 @@ def test_the_version_can_be_read_without_a_login(site: Site) -> None:
 
 
 def test_grafana_knows_every_setting_but_those_that_are_marked_as_later(site: Site) -> None:
-    command = find_command()
-    assert command is not None
     defaults = RawConfigParser(strict=False)
     defaults.optionxform = str  # type: ignore[assignment,method-assign]
-    text = (Path(command[command.index("--homepath") + 1]) / "conf/defaults.ini").read_text()
+    text = (local_installation().home / "conf/defaults.ini").read_text()
     defaults.read_string(f"[of no section]\n{text}")
     unknown = {
         (section, key)
