@@ -258,8 +258,6 @@ async def test_every_page_that_is_let_through_bears_the_clients_name_alone(watch
         "grafana/dashboards?query=conv",
         "grafana/d/conversations",
         "grafana/d/conversations?kiosk",
-        "grafana/d/portfolio",
-        "grafana/d/ecommerce",
         "grafana/d/nothing-like-this",
         "grafana/explore",
         "grafana/nothing",
