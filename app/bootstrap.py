@@ -34,6 +34,7 @@ from tenants.vault import Vault
 _LOCK = 0x67726F7662
 CONNECT_TIMEOUT_S = 10
 GRAFANA_TIMEOUT_S = 10
+PLATFORM_TIMEOUT_S = 30
 LOCK_TIMEOUT_MS = 10 * 60_000
 
 log = structlog.get_logger()
@@ -73,7 +74,7 @@ async def bootstrap(settings: Settings, *, clock: Clock = utc_now) -> BootstrapR
                 key = await ensure_first_platform_key(session, now=clock())
         if grafana_answers:
             means = Means(control=control, vault=vault, main_url=settings.main_url, clock=clock, grafana=grafana)
-            await look_after_platform(means)
+            await look_after_platform(means, within_s=PLATFORM_TIMEOUT_S)
     finally:
         await control.close()
         if grafana is not None:

@@ -1,18 +1,18 @@
 """What can go wrong, named for what happened; knows no HTTP (`app.problems` maps each to an answer)."""
 
-import uuid
-
 
 class GroveError(Exception):
     """The root of all expected failures.
 
-    `field` names the offending input as a JSON pointer where there is one.
+    `field` names the offending input as a JSON pointer where there is one; `operation_id` the operation that tells,
+    step by step, what happened, where it was one that failed.
     """
 
     def __init__(self, detail: str = "", *, field: str | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.field = field
+        self.operation_id: str | None = None
 
 
 class NotFound(GroveError):
@@ -104,7 +104,11 @@ class GrafanaSlow(GrafanaUnavailable):
 
 
 class GrafanaRefused(GroveError):
-    """Grafana, or what is in it, does not allow what was asked, and will not later."""
+    """Grafana does not take what Grove asked of it, and will not later."""
+
+
+class OrganisationRefused(GrafanaRefused):
+    """An organisation in Grafana is not the client's, and cannot become it."""
 
 
 class GrafanaUnfit(GroveError):
@@ -140,7 +144,3 @@ class SourceUnfit(GroveError):
 
 class OperationFailed(GroveError):
     """Long work that somebody waited for failed for good, through no fault of theirs, and was undone."""
-
-    def __init__(self, detail: str, *, operation_id: uuid.UUID) -> None:
-        super().__init__(detail or "The operation failed and was undone.")
-        self.operation_id = operation_id

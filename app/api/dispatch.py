@@ -30,7 +30,7 @@ from tenants.errors import (
 from tenants.revocations import RevocationFeed
 
 FIRST_POLL_S = 0.03
-MAX_POLL_S = 0.3
+MAX_POLL_S = 0.15
 RETRY_AFTER_S = 1
 
 # By the code that the runner records; any other failure is none of the caller's.
@@ -128,5 +128,5 @@ def failure_of(view: OperationView) -> GroveError:
     error = view.error or {}
     kind = _FAILURES.get(str(error.get("code")), OperationFailed)
     found = kind(str(error.get("detail") or "The operation failed and was undone."), field=error.get("pointer"))
-    found.operation_id = view.id
+    found.operation_id = str(view.id)
     return found

@@ -4,6 +4,8 @@ Scheduled. What differs is repaired by an operation, so that it can be read afte
 organisation is repaired at once.
 """
 
+import asyncio
+
 import structlog
 
 from app.workers.queue import JobQueue
@@ -39,14 +41,15 @@ async def reconcile_grafana(resources: WorkerResources, jobs: JobQueue) -> int:
     return await visit_clients(resources, "reconcile_grafana", visit)
 
 
-async def look_after_platform(means: Means) -> None:
+async def look_after_platform(means: Means, *, within_s: float | None = None) -> None:
     """Have the platform's own organisation as it should be; a Grafana that does not let us stops nobody."""
     try:
-        changes = await ensure_platform(means)
+        async with asyncio.timeout(within_s):
+            changes = await ensure_platform(means)
     except Skipped as reason:
         log.info("platform_organisation_skipped", reason=str(reason))
-    except GroveError as error:
-        log.warning("platform_organisation_not_made", error=type(error).__name__, detail=error.detail)
+    except (GroveError, TimeoutError) as error:
+        log.warning("platform_organisation_not_made", error=type(error).__name__, detail=str(error))
     else:
         if changes:
             log.info("platform_organisation_repaired", changes=len(changes))

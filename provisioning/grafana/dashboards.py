@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from provisioning.grafana.changes import Change
 from provisioning.grafana.client import ADMIN, make_once
-from provisioning.grafana.datasources import SOURCE
+from provisioning.grafana.connections import SOURCE
 from provisioning.grafana.releases import templates_of
 from provisioning.grafana.visit import Room, Visit
 from provisioning.templates import Template, Templates, context_of, render, shipped_templates

@@ -7,47 +7,24 @@ the one that it has is right is asked of its health check.
 import asyncio
 import time
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import asyncpg
-import msgspec
 from sqlalchemy import update
 
 from provisioning.grafana.changes import Change
 from provisioning.grafana.client import Missing, make_once
+from provisioning.grafana.connections import SOURCE, Target, describe, targets_of
 from provisioning.grafana.organisations import DATASOURCE
 from provisioning.grafana.visit import Room, Visit
 from provisioning.roles import LoginReader, ensure_login_reader, lock_server
 from provisioning.scram import random_password
-from provisioning.work import administrator
 from tenants.errors import GrafanaRefused, GrafanaUnavailable
 from tenants.models import PlacementRow
-from tenants.registry import MAIN_SERVER
 
-SOURCE = "source"
-# Hundreds of clients share a server's connections: few at a time, and none while nobody looks.
-MAX_OPEN = 3
-MAX_IDLE = 0
-LIFETIME_S = 60
 # Grafana keeps what it knows of a datasource for five seconds.
 REMEMBERED_S = 8.0
-PAUSE_S = 0.05
+PAUSE_S = 0.1
 _UNREAD = "Grafana cannot read the database."
-_TLS_MODES = frozenset({"disable", "require", "verify-ca", "verify-full"})
-_DEFAULT_PORT = 5432
-
-
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """A database as Grafana is to reach it."""
-
-    uid: str
-    name: str
-    address: str
-    database: str
-    user: str
-    password: str
-    tls: str
-    server_version: int
 
 
 async def ensure_datasources(visit: Visit) -> str:
@@ -55,7 +32,7 @@ async def ensure_datasources(visit: Visit) -> str:
 
     Errors: GrafanaUnavailable while Grafana does not reach a database.
     """
-    targets = await _targets(visit)
+    targets = await targets_of(visit)
     for target in targets:
         await ensure_datasource(visit, await describe(visit, target))
     return ", ".join(target.uid for target in targets)
@@ -68,7 +45,7 @@ async def check_datasources(visit: Visit) -> str:
     """
     uids = [DATASOURCE] if visit.place.row.source_url_sealed is None else [DATASOURCE, SOURCE]
     broken = [uid for uid in uids if not await is_healthy(visit, uid)]
-    for target in await _targets(visit) if broken else []:
+    for target in await targets_of(visit) if broken else []:
         if target.uid in broken:
             change = Change("change", "datasource", target.uid, "does not reach the database")
             await visit.changes.make(change, lambda target=target: _mend(visit, target))  # type: ignore[misc]
@@ -88,7 +65,7 @@ async def rotate_password(visit: Visit) -> str:
         await session.execute(query.values(login_password_sealed=sealed))
     place = await visit.work.get_place()
     visit.place = place
-    target = (await _targets(visit))[0]
+    target = (await targets_of(visit))[0]
     wanted = await describe(visit, target)
     async with visit.work.on_server(place) as connection:
         await _put(visit, wanted)
@@ -173,76 +150,6 @@ async def is_healthy(room: Room, uid: str) -> bool:
     except (GrafanaRefused, Missing):
         return False
     return bool(answer.get("status") == "OK")
-
-
-async def _targets(visit: Visit) -> list[Target]:
-    work, row = visit.work, visit.place.row
-    if row.login_password_sealed is None:
-        message = "the client's login has no recorded password"
-        raise LookupError(message)
-    url = work.administrator_url(visit.place, database=row.database)
-    async with administrator(url) as connection:
-        tls, version = await ask_server(connection, url)
-    address = visit.grafana.database_host if visit.place.server.name == MAIN_SERVER else None
-    own = Target(
-        uid=DATASOURCE, name="Analytics", address=address_of(url, address), database=row.database,
-        user=row.login_role, password=work.vault.open(row.login_password_sealed), tls=tls, server_version=version,
-    )  # fmt: skip
-    if row.source_url_sealed is None:
-        return [own]
-    return [own, await _source(work.vault.open(row.source_url_sealed))]
-
-
-async def _source(url: str) -> Target:
-    """Describe the attached database, which Grafana reads through the login that Grove reads it with."""
-    parts = urlsplit(url)
-    async with administrator(url) as connection:
-        tls, version = await ask_server(connection, url)
-    return Target(
-        uid=SOURCE, name="Attached database", address=address_of(url), database=unquote(parts.path[1:]),
-        user=unquote(parts.username or ""), password=unquote(parts.password or ""), tls=tls, server_version=version,
-    )  # fmt: skip
-
-
-async def ask_server(connection: asyncpg.Connection, url: str) -> tuple[str, int]:
-    """Find whether to encrypt, as the URL says or else as our own connection turned out, and the server's version."""
-    version: int = await connection.fetchval("SELECT pg_catalog.current_setting('server_version_num')::int")
-    asked = dict(pair.partition("=")[::2] for pair in urlsplit(url).query.split("&")).get("sslmode")
-    if asked in _TLS_MODES:
-        return str(asked), version
-    encrypted = await connection.fetchval("SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid()")
-    return ("require" if encrypted else "disable"), version
-
-
-def address_of(url: str, other: str | None = None) -> str:
-    """Write where a database's server is, by its URL unless Grafana reaches it elsewhere."""
-    address = other or urlsplit(url).netloc.rpartition("@")[2]
-    return address if urlsplit(f"//{address}").port is not None else f"{address}:{_DEFAULT_PORT}"
-
-
-async def describe(room: Room, target: Target) -> dict[str, Any]:
-    """Write a datasource as Grafana takes it; `database` stands where old and where new versions look for it."""
-    version = await room.grafana.check_version()
-    return {
-        "name": target.name,
-        "uid": target.uid,
-        "type": version.datasource_type,
-        "access": "proxy",
-        "url": target.address,
-        "database": target.database,
-        "user": target.user,
-        "isDefault": target.uid == DATASOURCE,
-        "jsonData": {
-            "database": target.database,
-            "sslmode": target.tls,
-            "postgresVersion": target.server_version // 10000 * 100,
-            "maxOpenConns": MAX_OPEN,
-            "maxIdleConns": MAX_IDLE,
-            "maxIdleConnsAuto": False,
-            "connMaxLifetime": LIFETIME_S,
-        },
-        "secureJsonData": {"password": target.password},
-    }
 
 
 def _differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:

@@ -9,16 +9,9 @@ from urllib.parse import quote
 
 from provisioning.grafana.changes import Change, Changes
 from provisioning.grafana.client import ADMIN, make_once
+from provisioning.grafana.connections import Target, address_of, ask_server, describe
 from provisioning.grafana.dashboards import Wanted, ensure_folder, folder_uid, make_home, save_dashboard
-from provisioning.grafana.datasources import (
-    Target,
-    address_of,
-    ask_server,
-    describe,
-    ensure_datasource,
-    is_healthy,
-    set_anew,
-)
+from provisioning.grafana.datasources import ensure_datasource, is_healthy, set_anew
 from provisioning.grafana.organisations import DATASOURCE, MAIN_ORG, PLATFORM
 from provisioning.grafana.visit import Room
 from provisioning.platform_reader import PLATFORM_READER, ensure_platform_reader, platform_password

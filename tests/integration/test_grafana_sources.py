@@ -1,4 +1,4 @@
-"""The Grafana of a client with an attached database: chat dashboards read that one, all others Grove's schema."""
+"""What the dashboards in a client's Grafana read: its own schema or, about chats, its attached database."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -51,6 +51,21 @@ async def fill(url: str) -> None:
 async def org_of(grove: Provisioner, client_id: str) -> int:
     (row,) = await grove.fetch("SELECT grafana_org_id FROM grove.clients WHERE id = $1", client_id)
     return int(row["grafana_org_id"])
+
+
+@pytest.mark.parametrize("kind", ["schema", "database"])
+async def test_every_dashboard_of_an_own_client_works(grove: Provisioner, kind: str) -> None:
+    admin = grove.grafana
+    assert admin is not None
+    client_id = f"own-{kind}"
+    assert (await grove.create(client_id, placement={"kind": kind})).state == "succeeded"
+    org = await org_of(grove, client_id)
+    hits = await admin.get("/api/search?type=dash-db", org=org)
+    opened = {hit["uid"]: await open_dashboard(admin, org, hit["uid"]) for hit in hits}
+    assert opened.keys() == {"user-events", "conversations", "portfolio", "e-commerce"}
+    assert {read for panels in opened.values() for read, _ in panels} == {"analytics"}
+    assert opened["user-events"][0][1]["Sessions"] == [0]
+    assert (await grove.remove(client_id)).state == "succeeded"
 
 
 async def open_dashboard(admin: GrafanaAdmin, org: int, uid: str) -> list[tuple[str, dict[str, Any]]]:
