@@ -43,6 +43,10 @@ class WrongState(GroveError):
     """The thing exists, but not in a state in which this can be done."""
 
 
+class ClientLeaving(WrongState):
+    """The client is being deleted: what would make something for it waits until it is restored, or gone."""
+
+
 class DatabaseRefused(GroveError):
     """A client's database URL cannot be used: unreachable, wrong, writable only, or not empty."""
 

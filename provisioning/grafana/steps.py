@@ -73,7 +73,7 @@ async def _drop_users(work: Work) -> None:
 
 async def _find_visit(work: Work) -> Visit | None:
     try:
-        return await open_visit(work)
+        return await open_visit(work, leaving=True)
     except (Skipped, NotFound):
         return None
 

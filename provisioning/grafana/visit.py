@@ -13,7 +13,7 @@ from sqlalchemy import select
 from provisioning.grafana.changes import Changes
 from provisioning.grafana.client import GrafanaAdmin
 from provisioning.work import Place, Skipped, Work
-from tenants.errors import NotFound
+from tenants.errors import ClientLeaving, NotFound
 from tenants.models import Client, Staff
 
 
@@ -48,6 +48,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """What a client's Grafana is made from. `org_given`: the organisation was there before the client."""
 
     client_id: str
+    status: str
     name: str
     timezone: str
     branding: dict[str, Any]
@@ -110,10 +111,11 @@ class Visit(Room):
         self.work.grafana_org, self.work.grafana_org_is_new = org, is_new
 
 
-async def open_visit(work: Work, *, rehearse: bool = False) -> Visit:
-    """Read what the client should have.
+async def open_visit(work: Work, *, rehearse: bool = False, leaving: bool = False) -> Visit:
+    """Read what the client should have. `leaving` is said by who comes to take it away.
 
-    Errors: Skipped where there is no Grafana, or no login that may be shown to it; NotFound.
+    Errors: Skipped where there is no Grafana, or no login that may be shown to it; NotFound; ClientLeaving for a
+    client that is being deleted.
     """
     if work.grafana is None:
         raise Skipped("no Grafana configured")
@@ -122,7 +124,10 @@ async def open_visit(work: Work, *, rehearse: bool = False) -> Visit:
         raise NotFound("No such client.")
     if not place.walled:
         raise Skipped("the server gives the client no login of its own that could be shown to Grafana")
-    return Visit(work, work.grafana, await read_site(work), place, Changes(rehearse=rehearse))
+    site = await read_site(work)
+    if site.status == "deleting" and not leaving:
+        raise ClientLeaving("The client is being deleted.")
+    return Visit(work, work.grafana, site, place, Changes(rehearse=rehearse))
 
 
 async def read_site(work: Work) -> Site:
@@ -136,9 +141,9 @@ async def read_site(work: Work) -> Site:
             raise NotFound("No such client.")
         rows = (await session.scalars(select(Staff).where(Staff.client_id == client.id).order_by(Staff.email))).all()
         return Site(
-            client_id=client.id, name=client.name, timezone=client.timezone, branding=client.branding,
-            dashboards=client.dashboards, template_version=client.template_version, org_id=client.grafana_org_id,
-            org_given=client.grafana_org_given, people=[_person(row) for row in rows],
+            client_id=client.id, status=client.status, name=client.name, timezone=client.timezone,
+            branding=client.branding, dashboards=client.dashboards, template_version=client.template_version,
+            org_id=client.grafana_org_id, org_given=client.grafana_org_given, people=[_person(row) for row in rows],
         )  # fmt: skip
 
 
