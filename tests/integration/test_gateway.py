@@ -106,7 +106,10 @@ async def test_the_page_is_below_the_prefix_and_under_the_clients_name(ana: Brow
 async def test_our_own_files_carry_the_clients_colours(ana: Browser, maple: MadeClient) -> None:
     sheet = await ana.get(f"/{maple.id}/grafana/grove/brand.css")
     assert "--grove-primary: #c2410c" in sheet.text
-    logo = await ana.get(f"/{maple.id}/grafana/public/img/grafana_icon.svg")
+    away = await ana.get(f"/{maple.id}/grafana/public/img/grafana_icon.svg")
+    assert away.status_code == 302
+    assert away.headers["location"].startswith(f"/{maple.id}/assets/mark.svg?v=")
+    logo = await ana.get(away.headers["location"])
     assert logo.headers["content-type"] == "image/svg+xml"
     assert ">M</text>" in logo.text
 
