@@ -13,6 +13,7 @@ from msgspec import Meta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.client_urls import home_url
 from app.settings import Settings
 from provisioning.audit import Actor
 from provisioning.logos import WANTED
@@ -88,14 +89,9 @@ class ListedClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     dashboard_url: str
 
 
-def dashboard_url(settings: Settings, client_id: str) -> str:
-    """Name the page where a client's people look at its figures."""
-    return f"{settings.base_url}/{client_id}/"
-
-
 def list_client(client: Client, settings: Settings) -> ListedClient:
     """Show a client in the short list."""
-    url = dashboard_url(settings, client.id)
+    url = home_url(settings, client)
     return ListedClient(id=client.id, name=client.name, domain=client.domain, dashboard_url=url)
 
 
@@ -157,7 +153,7 @@ def show_client(
         timezone=client.timezone,
         domain=client.domain,
         domain_proven=client.domain is not None and client.domain == client.domain_proven,
-        dashboard_url=dashboard_url(settings, client.id),
+        dashboard_url=home_url(settings, client),
         branding=client.branding,
         logo=None if client.branding.get("logoUrl") is None else _show_logo(logo),
         placement=None if placement is None else _show_placement(placement),

@@ -21,7 +21,7 @@ from app.workers.queue import OPERATIONS_QUEUE, RUN_OPERATION, JobQueue
 from app.workers.removals import finish_removals
 from app.workers.resources import WorkerResources
 from app.workers.stalled import drop_stalled_jobs
-from app.workers.sweep import sweep_operations
+from app.workers.sweep import queue_waiting, sweep_operations
 
 REGULAR_QUEUE = "regular"
 Job = Callable[[], Awaitable[int]]
@@ -53,7 +53,10 @@ def register_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> None:
     """Make all jobs known to the library."""
 
     async def run_operation(operation_id: str) -> None:
-        await resources.runner.run(UUID(operation_id))
+        view = await resources.runner.run(UUID(operation_id))
+        if view.client_id is not None:
+            # What waited for this one: no two operations of a client run at once.
+            await queue_waiting(resources, jobs, view.client_id)
 
     app.task(name=RUN_OPERATION, queue=OPERATIONS_QUEUE)(run_operation)
     for cron, name, job in regular_jobs(app, resources, jobs):

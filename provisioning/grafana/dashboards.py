@@ -13,11 +13,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from provisioning.grafana.changes import Change
-from provisioning.grafana.client import ADMIN, ensure_made
-from provisioning.grafana.datasources import SOURCE
-from provisioning.grafana.releases import shipped_templates, templates_of
-from provisioning.grafana.visit import Visit
-from provisioning.templates import Template, Templates, context_of, render
+from provisioning.grafana.client import ADMIN, make_once
+from provisioning.grafana.connections import SOURCE
+from provisioning.grafana.releases import templates_of
+from provisioning.grafana.visit import Room, Visit
+from provisioning.templates import Template, Templates, context_of, render, shipped_templates
 from provisioning.work import administrator
 from tenants.ids import TenantId
 from tenants.models import DashboardInstalled
@@ -25,6 +25,9 @@ from tenants.placement import TenantContext
 from tenants.registry import Registry
 from tenants.relations import OWN_SHAPE
 from tenants.sources import SourceShape, read_shape
+
+# Grafana takes 40 characters; a copy's has an end of its own.
+_UID_LENGTH = 28
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +58,7 @@ async def ensure_folders(visit: Visit) -> str:
     """Have every folder that the client's dashboards are in."""
     titles = list(dict.fromkeys(template.folder for template in (await _chosen(visit))[1]))
     for title in titles:
-        await _ensure_folder(visit, title)
+        await ensure_folder(visit, title)
     return ", ".join(titles) or "none"
 
 
@@ -83,15 +86,18 @@ async def ensure_home(visit: Visit) -> str:
     chosen = (await _chosen(visit))[1]
     if not chosen:
         return "none"
-    home, path = chosen[0].uid, "/api/org/preferences"
-    found = await visit.grafana.get(path, org=visit.org)
-    if found.get("homeDashboardUID") != home:
+    await make_home(visit, chosen[0].uid)
+    return chosen[0].uid
+
+
+async def make_home(room: Room, uid: str) -> None:
+    """Have a dashboard as the page that people land on."""
+    path = "/api/org/preferences"
+    found = await room.find_inside(path) or {}
+    if found.get("homeDashboardUID") != uid:
         kept = {name: found.get(name) or "" for name in ("theme", "timezone", "weekStart")}
-        change = Change("change", "home", home)
-        await visit.changes.make(
-            change, lambda: visit.grafana.put(path, kept | {"homeDashboardUID": home}, org=visit.org)
-        )
-    return home
+        body = kept | {"homeDashboardUID": uid}
+        await room.changes.make(Change("change", "home", uid), lambda: room.grafana.put(path, body, org=room.org))
 
 
 async def drop_dashboards(visit: Visit) -> None:
@@ -142,27 +148,28 @@ async def _shape(client: TenantContext) -> SourceShape:
         return await read_shape(connection.fetch, source)
 
 
-async def _ensure_folder(visit: Visit, title: str) -> None:
+async def ensure_folder(room: Room, title: str) -> None:
+    """Have a folder."""
     uid = folder_uid(title)
     path = f"/api/folders/{uid}"
-    found = await visit.grafana.find(path, org=visit.org)
+    found = await room.find_inside(path)
     if found is None:
 
         async def make() -> None:
-            await ensure_made(
-                lambda: visit.grafana.find(path, org=visit.org),
-                lambda: visit.grafana.create("/api/folders", {"uid": uid, "title": title}, org=visit.org),
+            await make_once(
+                lambda: room.grafana.create("/api/folders", {"uid": uid, "title": title}, org=room.org),
+                lambda: room.grafana.find(path, org=room.org),
             )
 
-        await visit.changes.make(Change("create", "folder", uid), make)
+        await room.changes.make(Change("create", "folder", uid), make)
     elif found.get("title") != title:
         body = {"title": title, "overwrite": True}
         change = Change("change", "folder", uid, "title")
-        await visit.changes.make(change, lambda: visit.grafana.put(path, body, org=visit.org))
+        await room.changes.make(change, lambda: room.grafana.put(path, body, org=room.org))
 
 
 async def _ensure_dashboard(visit: Visit, wanted: Wanted, installed: DashboardInstalled | None) -> None:
-    found = await visit.grafana.find(f"/api/dashboards/uid/{wanted.uid}", org=visit.org)
+    found = await visit.find_inside(f"/api/dashboards/uid/{wanted.uid}")
     if found is None:
         change = Change("create", "dashboard", wanted.uid, f"version {wanted.version}")
     elif installed is None:
@@ -179,18 +186,23 @@ async def _ensure_dashboard(visit: Visit, wanted: Wanted, installed: DashboardIn
     await visit.changes.make(change, lambda: _save(visit, wanted))
 
 
-async def _save(visit: Visit, wanted: Wanted) -> None:
-    """Save a dashboard and record it. A save that was not recorded is simply made again."""
+async def save_dashboard(room: Room, wanted: Wanted) -> int:
+    """Save a dashboard over what is there, and return the number that Grafana gave to it."""
     body = {
         "dashboard": wanted.model | {"id": None, "uid": wanted.uid},
         "folderUid": folder_uid(wanted.template.folder),
         "overwrite": True,
         "message": f"template {wanted.version}",
     }
-    saved = await visit.grafana.create("/api/dashboards/db", body, org=visit.org)
+    saved = await room.grafana.create("/api/dashboards/db", body, org=room.org)
+    return int(saved["version"])
+
+
+async def _save(visit: Visit, wanted: Wanted) -> None:
+    """Save a dashboard and record it. A save that was not recorded is simply made again."""
     values = {
         "template": wanted.template.file, "version": wanted.version, "content_hash": wanted.content_hash,
-        "saved_as": saved["version"], "installed_at": visit.work.clock(),
+        "saved_as": await save_dashboard(visit, wanted), "installed_at": visit.work.clock(),
     }  # fmt: skip
     query = insert(DashboardInstalled).values(client_id=visit.site.client_id, uid=wanted.uid, **values)
     async with visit.work.control.session() as session:
@@ -198,9 +210,15 @@ async def _save(visit: Visit, wanted: Wanted) -> None:
 
 
 async def _copy(visit: Visit, found: dict[str, Any]) -> None:
-    model = found["dashboard"] | {"id": None, "uid": "", "title": f"{found['dashboard'].get('title')} (own)"}
-    body = {"dashboard": model, "folderUid": found["meta"].get("folderUid") or "", "overwrite": False}
-    await visit.grafana.create("/api/dashboards/db", body, org=visit.org)
+    """Keep somebody else's dashboard beside Grove's; each version of it is copied once, however often it is tried."""
+    model, version = found["dashboard"], found["meta"].get("version")
+    uid = f"{model['uid'][:_UID_LENGTH]}-own-{version}"
+    own = model | {"id": None, "uid": uid, "title": f"{model.get('title')} (own {version})"}
+    body = {"dashboard": own, "folderUid": found["meta"].get("folderUid") or "", "overwrite": False}
+    await make_once(
+        lambda: visit.grafana.create("/api/dashboards/db", body, org=visit.org),
+        lambda: visit.grafana.find(f"/api/dashboards/uid/{uid}", org=visit.org),
+    )
 
 
 async def _remove(visit: Visit, uid: str) -> None:

@@ -39,7 +39,7 @@ def _within(act: Ensure) -> Callable[[Work], Coroutine[Any, Any, str | None]]:
     async def ensure(work: Work) -> str:
         visit = await open_visit(work)
         if work.grafana_org is not None:
-            visit.enter(work.grafana_org)
+            visit.enter(work.grafana_org, is_new=work.grafana_org_is_new)
         elif await find_organisation(visit) is None:
             # Grafana has lost it since; all is made anew, this step's part after the others'.
             await ensure_organisation(visit, adopting=False)
@@ -47,6 +47,7 @@ def _within(act: Ensure) -> Callable[[Work], Coroutine[Any, Any, str | None]]:
             await ensure_folders(visit)
             await ensure_dashboards(visit)
             await ensure_home(visit)
+            visit.enter(visit.org)
         return await act(visit)
 
     return ensure
@@ -72,7 +73,7 @@ async def _drop_users(work: Work) -> None:
 
 async def _find_visit(work: Work) -> Visit | None:
     try:
-        return await open_visit(work)
+        return await open_visit(work, leaving=True)
     except (Skipped, NotFound):
         return None
 

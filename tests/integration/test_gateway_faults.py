@@ -12,12 +12,14 @@ import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.gateway.gateway import MAX_DATA_BYTES
+from app.gateway.turns import OF_PERSON, WAITING
 from app.gateway.upstream import Upstream
 from tenants.errors import GrafanaSlow, GrafanaUnreachable
 from tests.support.browser import ORIGIN, Browser, add_person
 from tests.support.grafana import ALLOWED, Target, double_grafana
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.loopback import Answer, Answering, Call, serve
+from tests.support.waiting import until
 
 ANA = "ana@maple.example"
 DATA = {"Accept": "application/json", "Origin": ORIGIN}
@@ -213,6 +215,40 @@ async def test_a_missing_file_is_not_kept(ana: Browser, strange: Strange) -> Non
         answer = await ana.get(f"/maple/grafana{path}")
         assert (answer.status_code, "immutable" in answer.headers.get("cache-control", "")) == (404, False)
     assert sum(call.path == path for call in strange.calls) == 2
+
+
+async def test_one_clients_endless_questions_leave_the_others_theirs(
+    grove: Grove, ana: Browser, strange: Strange
+) -> None:
+    birch = await grove.make_client("birch", name="Birch Bikes")
+    await add_person(grove, birch, "ben@birch.example")
+    ben = Browser(grove)
+    await ben.log_in(birch.id, "ben@birch.example")
+    going_on = asyncio.Event()
+
+    async def hang(_call: Call) -> Answer | None:
+        await going_on.wait()
+        return Answer(200, {})
+
+    strange.answers["/api/dashboards/tags"] = hang
+    endless = [asyncio.create_task(ana.get("/maple/grafana/api/dashboards/tags", headers=DATA)) for _ in range(140)]
+
+    async def all_wait_or_are_refused() -> bool:
+        with_grafana = len([call for call in strange.calls if call.path == "/api/dashboards/tags"])
+        return with_grafana >= OF_PERSON and sum(task.done() for task in endless) >= 140 - OF_PERSON - WAITING
+
+    try:
+        await until(all_wait_or_are_refused, within_s=5)
+        other = await asyncio.wait_for(ben.get("/birch/grafana/api/search", headers=DATA), 5)
+        assert other.status_code == 200
+        assert len([call for call in strange.calls if call.path == "/api/dashboards/tags"]) == OF_PERSON
+        refused = [task.result() for task in endless if task.done()]
+        assert len(refused) == 140 - OF_PERSON - WAITING
+        assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(429, "queue_full")}
+        assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+    finally:
+        going_on.set()
+        await asyncio.gather(*endless)
 
 
 def request_of(ana: Browser, path: str) -> dict[str, Any]:

@@ -170,9 +170,7 @@ async def test_a_proven_domain_is_the_clients_alone(grove: Grove, prover: Prover
     assert crossed.status_code == 403
 
 
-async def test_a_session_of_one_host_is_none_on_the_other(
-    grove: Grove, maple: MadeClient, prover: Prover
-) -> None:
+async def test_a_session_of_one_host_is_none_on_the_other(grove: Grove, maple: MadeClient, prover: Prover) -> None:
     await prover.by_record("*")
     browser = Browser(grove)
     await browser.log_in(maple.id, ANA)

@@ -24,7 +24,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def grafana(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A Grafana of this test's own."""
-    with started_grafana(tmp_path_factory.mktemp("grafana"), GF_AUTH_PROXY_HEADER_NAME=HEADER) as target:
+    with started_grafana(tmp_path_factory.mktemp("grafana"), {"GF_AUTH_PROXY_HEADER_NAME": HEADER}) as target:
         yield target
 
 
