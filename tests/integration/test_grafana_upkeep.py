@@ -16,6 +16,7 @@ from app.workers.grafana import reconcile_grafana, rotate_passwords
 from app.workers.queue import JobQueue
 from app.workers.resources import open_worker_resources
 from provisioning.grafana.organisations import PLATFORM
+from provisioning.templates import shipped_templates
 from tenants.errors import GrafanaUnfit
 from tests.support.grafana import ALLOWED
 from tests.support.grafana_double import PASSWORD, WORDS, GrafanaDouble, open_double
@@ -200,7 +201,8 @@ async def test_the_command_rehearses_repairs_and_rolls_templates(
     status, told = await run_command(grove, "grafana", "reconcile", "--all")
     assert (status, [(each["client_id"], each["error"]) for each in told]) == (0, [(PLATFORM, None), ("maple", None)])
     assert "user-events" in org_of(double, maple.id).dashboards
-    for words in (["--canary", "1"], ["--all"], ["--rollback", "1"]):
+    version = str(shipped_templates().version)
+    for words in (["--canary", "1"], ["--all"], ["--rollback", version]):
         status, told = await run_command(grove, "grafana", "upgrade", *words)
         assert (status, [outcome["error"] for outcome in told]) == (0, [None])
     status, _ = await run_command(grove, "grafana", "upgrade", "--rollback", "999")
