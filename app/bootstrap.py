@@ -69,12 +69,12 @@ async def bootstrap(settings: Settings, *, clock: Clock = utc_now) -> BootstrapR
                 login = (await session.get_one(Server, MAIN_SERVER)).serve_login
             await ensure_job_tables(settings.main_url, serving_login=login)
             await ensure_platform_reader(settings.main_url, vault=vault)
+            if grafana_answers:
+                means = Means(control=control, vault=vault, main_url=settings.main_url, clock=clock, grafana=grafana)
+                await look_after_platform(means, within_s=PLATFORM_TIMEOUT_S)
             clients = await migrate_clients(control, vault=vault, main_url=settings.main_url)
             async with control.session() as session:
                 key = await ensure_first_platform_key(session, now=clock())
-        if grafana_answers:
-            means = Means(control=control, vault=vault, main_url=settings.main_url, clock=clock, grafana=grafana)
-            await look_after_platform(means, within_s=PLATFORM_TIMEOUT_S)
     finally:
         await control.close()
         if grafana is not None:
