@@ -16,7 +16,7 @@ from provisioning.grafana.orders import is_onboarding, request_reconciliation
 from provisioning.grafana.platform import ensure_platform
 from provisioning.grafana.reconcile import rehearse
 from provisioning.work import Means, Skipped
-from tenants.errors import GroveError
+from tenants.errors import ClientLeaving, GroveError
 from tenants.placement import TenantContext
 
 log = structlog.get_logger()
@@ -28,7 +28,7 @@ async def reconcile_grafana(resources: WorkerResources, jobs: JobQueue) -> int:
     async def visit(client: TenantContext) -> int:
         try:
             found = await rehearse(resources.runner.means, client.tenant_id)
-        except Skipped:
+        except (Skipped, ClientLeaving):
             return 0
         if all(change.action == "keep" for change in found):
             return 0

@@ -5,7 +5,7 @@ are not recorded are the staff's own and are left alone.
 """
 
 import hashlib
-import re
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,10 +15,14 @@ from sqlalchemy.dialects.postgresql import insert
 from provisioning.grafana.changes import Change
 from provisioning.grafana.client import ADMIN, make_once
 from provisioning.grafana.connections import SOURCE
+from provisioning.grafana.folders import drop_folder, ensure_folder
+from provisioning.grafana.home import clear_home, make_home
 from provisioning.grafana.releases import templates_of
+from provisioning.grafana.titles import claim_title, slug
 from provisioning.grafana.visit import Room, Visit
 from provisioning.templates import Template, Templates, context_of, render, shipped_templates
 from provisioning.work import administrator
+from tenants.errors import GrafanaRefused
 from tenants.ids import TenantId
 from tenants.models import DashboardInstalled
 from tenants.placement import TenantContext
@@ -45,20 +49,15 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def content_hash(self) -> str:
         """What tells whether the rendered dashboard, or its place, is another one."""
-        whole = [folder_uid(self.template.folder), self.model]
+        whole = [slug(self.template.folder), self.model]
         return hashlib.sha256(msgspec.json.encode(whole, order="deterministic")).hexdigest()
-
-
-def folder_uid(title: str) -> str:
-    """Name a folder in addresses."""
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 async def ensure_folders(visit: Visit) -> str:
     """Have every folder that the client's dashboards are in."""
-    titles = list(dict.fromkeys(template.folder for template in (await _chosen(visit))[1]))
+    titles = await _folders(visit)
     for title in titles:
-        await ensure_folder(visit, title)
+        await visit.changes.attempt("folder", slug(title), lambda title=title: ensure_folder(visit, title))  # type: ignore[misc]
     return ", ".join(titles) or "none"
 
 
@@ -67,7 +66,9 @@ async def ensure_dashboards(visit: Visit) -> str:
     installed = await _installed(visit)
     wanted = await wanted_dashboards(visit)
     for dashboard in wanted:
-        await _ensure_dashboard(visit, dashboard, installed.get(dashboard.uid))
+        row = installed.get(dashboard.uid)
+        act = partial(_ensure_dashboard, visit, dashboard, row)
+        await visit.changes.attempt("dashboard", dashboard.uid, act)
     for uid in installed.keys() - {dashboard.uid for dashboard in wanted}:
         await visit.changes.make(Change("remove", "dashboard", uid), lambda uid=uid: _remove(visit, uid))  # type: ignore[misc]
     return f"{len(wanted)} dashboards"
@@ -86,22 +87,26 @@ async def ensure_home(visit: Visit) -> str:
     chosen = (await _chosen(visit))[1]
     if not chosen:
         return "none"
-    await make_home(visit, chosen[0].uid)
-    return chosen[0].uid
+    uid = chosen[0].uid
+    if visit.changes.has_refused("dashboard", uid):
+        return "left as it is"
+    await make_home(visit, uid)
+    return uid
 
 
-async def make_home(room: Room, uid: str) -> None:
-    """Have a dashboard as the page that people land on."""
-    path = "/api/org/preferences"
-    found = await room.find_inside(path) or {}
-    if found.get("homeDashboardUID") != uid:
-        kept = {name: found.get(name) or "" for name in ("theme", "timezone", "weekStart")}
-        body = kept | {"homeDashboardUID": uid}
-        await room.changes.make(Change("change", "home", uid), lambda: room.grafana.put(path, body, org=room.org))
+async def drop_home(visit: Visit) -> None:
+    """Let people land nowhere in particular where they landed on a dashboard of Grove's."""
+    await clear_home(visit, set(await _installed(visit)))
+
+
+async def drop_folders(visit: Visit) -> None:
+    """Take Grove's folders out of an organisation that stays; those stay in which others have put something."""
+    for title in await _folders(visit):
+        await drop_folder(visit, title)
 
 
 async def drop_dashboards(visit: Visit) -> None:
-    """Take Grove's dashboards out of an organisation that stays; folders stay, as others may have put things in."""
+    """Take Grove's dashboards out of an organisation that stays."""
     for uid in await _installed(visit):
         await _remove(visit, uid)
 
@@ -132,6 +137,10 @@ async def _chosen(visit: Visit) -> tuple[int, list[Template]]:
     return templates.version, templates.choose(visit.site.dashboards, work.placement(visit.place).kind)
 
 
+async def _folders(visit: Visit) -> list[str]:
+    return list(dict.fromkeys(template.folder for template in (await _chosen(visit))[1]))
+
+
 async def _client(visit: Visit) -> TenantContext:
     work = visit.work
     async with work.control.session() as session:
@@ -148,33 +157,16 @@ async def _shape(client: TenantContext) -> SourceShape:
         return await read_shape(connection.fetch, source)
 
 
-async def ensure_folder(room: Room, title: str) -> None:
-    """Have a folder."""
-    uid = folder_uid(title)
-    path = f"/api/folders/{uid}"
-    found = await room.find_inside(path)
-    if found is None:
-
-        async def make() -> None:
-            await make_once(
-                lambda: room.grafana.create("/api/folders", {"uid": uid, "title": title}, org=room.org),
-                lambda: room.grafana.find(path, org=room.org),
-            )
-
-        await room.changes.make(Change("create", "folder", uid), make)
-    elif found.get("title") != title:
-        body = {"title": title, "overwrite": True}
-        change = Change("change", "folder", uid, "title")
-        await room.changes.make(change, lambda: room.grafana.put(path, body, org=room.org))
-
-
 async def _ensure_dashboard(visit: Visit, wanted: Wanted, installed: DashboardInstalled | None) -> None:
     found = await visit.find_inside(f"/api/dashboards/uid/{wanted.uid}")
     if found is None:
         change = Change("create", "dashboard", wanted.uid, f"version {wanted.version}")
+    elif found["meta"].get("isFolder"):
+        raise GrafanaRefused(f"A folder has the address of the dashboard “{wanted.uid}”.")
     elif installed is None:
         change = Change("change", "dashboard", wanted.uid, "is not recorded")
-        if found["meta"].get("createdBy") not in {ADMIN, None}:
+        # What we saved ourselves, and could not record, is not somebody's.
+        if found["meta"].get("updatedBy") not in {ADMIN, None}:
             own = Change("create", "dashboard", f"copy of {wanted.uid}", "somebody else made it")
             await visit.changes.make(own, lambda: _copy(visit, found))
     elif found["meta"].get("version") != installed.saved_as:
@@ -187,15 +179,22 @@ async def _ensure_dashboard(visit: Visit, wanted: Wanted, installed: DashboardIn
 
 
 async def save_dashboard(room: Room, wanted: Wanted) -> int:
-    """Save a dashboard over what is there, and return the number that Grafana gave to it."""
-    body = {
-        "dashboard": wanted.model | {"id": None, "uid": wanted.uid},
-        "folderUid": folder_uid(wanted.template.folder),
-        "overwrite": True,
-        "message": f"template {wanted.version}",
-    }
-    saved = await room.grafana.create("/api/dashboards/db", body, org=room.org)
-    return int(saved["version"])
+    """Save a dashboard over what has its `uid`, and return the number that Grafana gave to it."""
+    folder = slug(wanted.template.folder)
+
+    async def save() -> int:
+        found = await room.find_inside(f"/api/dashboards/uid/{wanted.uid}")
+        number = found["dashboard"]["version"] if found is not None else 0
+        body = {
+            "dashboard": wanted.model | {"id": None, "uid": wanted.uid, "version": number},
+            "folderUid": folder,
+            "overwrite": False,
+            "message": f"template {wanted.version}",
+        }
+        saved = await room.grafana.create("/api/dashboards/db", body, org=room.org)
+        return int(saved["version"])
+
+    return await claim_title(room, wanted.template.title, save, uid=wanted.uid, folder=folder)
 
 
 async def _save(visit: Visit, wanted: Wanted) -> None:

@@ -10,9 +10,12 @@ from urllib.parse import quote
 from provisioning.grafana.changes import Change, Changes
 from provisioning.grafana.client import ADMIN, make_once
 from provisioning.grafana.connections import Target, address_of, ask_server, describe
-from provisioning.grafana.dashboards import Wanted, ensure_folder, folder_uid, make_home, save_dashboard
+from provisioning.grafana.dashboards import Wanted, save_dashboard
 from provisioning.grafana.datasources import ensure_datasource, is_healthy, set_anew
+from provisioning.grafana.folders import ensure_folder
+from provisioning.grafana.home import make_home
 from provisioning.grafana.organisations import DATASOURCE, MAIN_ORG, PLATFORM
+from provisioning.grafana.titles import slug
 from provisioning.grafana.visit import Room
 from provisioning.platform_reader import PLATFORM_READER, ensure_platform_reader, platform_password
 from provisioning.templates import Context, render, shipped_templates
@@ -105,7 +108,7 @@ async def _ensure_dashboards(room: Room) -> None:
         found = await room.find_inside(f"/api/dashboards/uid/{wanted.uid}")
         if found is None:
             change = Change("create", "dashboard", wanted.uid, f"version {wanted.version}")
-        elif _plain(found["dashboard"]) != _plain(model) or found["meta"]["folderUid"] != folder_uid(template.folder):
+        elif _plain(found["dashboard"]) != _plain(model) or found["meta"]["folderUid"] != slug(template.folder):
             change = Change("change", "dashboard", wanted.uid, "is not as it was saved")
         else:
             continue

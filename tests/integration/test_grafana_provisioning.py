@@ -14,9 +14,9 @@ import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from provisioning.grafana.client import GrafanaAdmin
-from provisioning.grafana.dashboards import folder_uid
 from provisioning.grafana.reconcile import rehearse
 from provisioning.grafana.releases import offer_release, try_release
+from provisioning.grafana.titles import slug
 from provisioning.operations import OperationView
 from provisioning.templates import shipped_templates
 from tenants.errors import AlreadyTaken, GrafanaRefused, GrafanaUnavailable, InputRefused
@@ -96,7 +96,7 @@ async def test_onboarding_makes_all_of_it_step_by_step(grove: Provisioner, admin
     installed = await grove.fetch("SELECT uid FROM grove.dashboards_installed WHERE client_id = $1", client)
     hits = await admin.get("/api/search?type=dash-db", org=org)
     assert {hit["uid"] for hit in hits} == {row["uid"] for row in installed} != set()
-    assert {hit["folderUid"] for hit in hits} == {folder_uid(hit["folderTitle"]) for hit in hits}
+    assert {hit["folderUid"] for hit in hits} == {slug(hit["folderTitle"]) for hit in hits}
     assert (await admin.get("/api/org/preferences", org=org))["homeDashboardUID"] in {hit["uid"] for hit in hits}
 
 
