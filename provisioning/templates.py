@@ -112,6 +112,8 @@ def load_templates(folder: Path = FOLDER) -> Templates:
     for field in ("uid", "title", "file"):
         if len({getattr(entry, field) for entry in manifest.dashboards}) < len(templates):
             raise TemplateFault(f"manifest.json: two dashboards have the same {field}")
+    if {entry.title for entry in templates} & {entry.folder for entry in templates}:
+        raise TemplateFault("manifest.json: a dashboard has the title of a folder")
     found = Templates(version=manifest.version, default_sets=manifest.default_sets, dashboards=tuple(templates))
     if not set(found.default_sets) <= found.sets:
         raise TemplateFault("manifest.json: a default set has no dashboard")

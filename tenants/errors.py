@@ -117,6 +117,17 @@ class GrafanaUnfit(GroveError):
     """This version of Grafana is not supported, or lacks security patches, and no setting allows it."""
 
 
+class ReleaseDiffers(WrongState):
+    """The shipped dashboards are not those that are kept under their `version`."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"The shipped dashboards are not those that are kept as version {version}: they need a version of their "
+            "own in grafana-templates/manifest.json."
+        )
+        self.version = version
+
+
 class QueryTimedOut(GroveError):
     """A question took longer than its limit and was cancelled."""
 

@@ -4,35 +4,46 @@ Each client is an operation of its own, carried out here unless a worker is quic
 """
 
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
 import click
 import msgspec
-from sqlalchemy import select
 
 from app.commands.administration import CLI, administer
 from app.commands.carrying_out import NotFinished, carry_out
 from app.commands.printing import as_json, print_json, print_table
 from app.workers.resources import WorkerResources
+from provisioning.failures import describe
 from provisioning.grafana.changes import Change
 from provisioning.grafana.orders import request_reconciliation
 from provisioning.grafana.organisations import PLATFORM
 from provisioning.grafana.platform import ensure_platform
 from provisioning.grafana.reconcile import rehearse
 from provisioning.grafana.releases import offer_release, store_release, try_release
+from provisioning.grafana.visit import unscoped_open_clients
 from provisioning.operations import OperationView
 from provisioning.templates import shipped_templates
 from provisioning.work import Skipped
-from tenants.errors import GroveError, InputRefused, NotFound
-from tenants.models import Client
+from tenants.errors import GroveError, InputRefused, NotFound, WrongState
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one client, or of the platform's organisation. `error` tells why it is not as it should be."""
+    """What became of one client, or of the platform's organisation.
+
+    Shape: `error` tells why it is not as it should be, `skipped` why there was nothing to look at.
+    """
 
     client_id: str
     changes: list[Change] = []
     error: str | None = None
+    skipped: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all was mended that had to be."""
+        return self.error is None and all(change.action != "fail" for change in self.changes)
 
 
 @click.group("grafana")
@@ -56,11 +67,12 @@ def reconcile(client_id: str | None, *, everybody: bool, dry_run: bool, rotate_p
 
     async def work(resources: WorkerResources) -> list[Outcome]:
         _require_grafana(resources)
-        chosen = [client_id] if client_id is not None else await _unscoped_clients(resources)
-        platform = await _look_after_platform(resources, dry_run=dry_run) if everybody else []
-        if dry_run:
-            return platform + [await _rehearse(resources, each) for each in chosen]
-        return platform + [await _repair(resources, each, rotate=rotate_password) for each in chosen]
+        visit = partial(_rehearse, resources) if dry_run else partial(_repair, resources, rotate=rotate_password)
+        if client_id is not None:
+            return [await _told(visit, client_id)]
+        async with resources.control.session() as session:
+            chosen = await unscoped_open_clients(session)
+        return [await _look_after_platform(resources, dry_run=dry_run), *await visit_all(visit, chosen)]
 
     _show(administer(work), as_json=as_json, dry_run=dry_run)
 
@@ -79,12 +91,13 @@ def upgrade(*, canary: int | None, everybody: bool, rollback: int | None, as_jso
         _require_grafana(resources)
         shipped = shipped_templates()
         async with resources.control.session() as session:
-            await store_release(session, shipped)
+            if rollback is None:
+                await store_release(session, shipped)
             if canary is not None:
                 chosen = await try_release(session, shipped.version, canary, CLI)
             else:
                 chosen = await offer_release(session, rollback or shipped.version, CLI)
-        return [await _repair(resources, each, rotate=False) for each in chosen]
+        return await visit_all(partial(_repair, resources, rotate=False), chosen)
 
     _show(administer(work), as_json=as_json, dry_run=False)
 
@@ -94,33 +107,47 @@ def _require_grafana(resources: WorkerResources) -> None:
         raise InputRefused("No Grafana is configured: set GRAFANA_URL and GRAFANA_ADMIN_PASSWORD.")
 
 
-async def _unscoped_clients(resources: WorkerResources) -> list[str]:
-    query = select(Client.id).where(Client.status.in_(("active", "suspended"))).order_by(Client.id)
-    async with resources.control.session() as session:
-        return list((await session.scalars(query)).all())
-
-
-async def _look_after_platform(resources: WorkerResources, *, dry_run: bool) -> list[Outcome]:
+async def _look_after_platform(resources: WorkerResources, *, dry_run: bool) -> Outcome:
     try:
-        return [Outcome(PLATFORM, await ensure_platform(resources.runner.means, rehearse=dry_run))]
+        return Outcome(PLATFORM, await ensure_platform(resources.runner.means, rehearse=dry_run))
     except Skipped as reason:
-        click.echo(f"{PLATFORM}: skipped: {reason}", err=True)
-        return []
+        return Outcome(PLATFORM, skipped=str(reason))
     except GroveError as error:
-        return [Outcome(PLATFORM, error=error.detail)]
+        return Outcome(PLATFORM, error=error.detail)
+
+
+async def visit_all(visit: Callable[[str], Awaitable[Outcome]], client_ids: list[str]) -> list[Outcome]:
+    """Visit clients one after the other; one that has been deleted meanwhile stops no other."""
+    outcomes = []
+    for client_id in client_ids:
+        try:
+            outcomes.append(await _told(visit, client_id))
+        except (NotFound, WrongState) as gone:
+            outcomes.append(Outcome(client_id, skipped=gone.detail))
+    return outcomes
+
+
+async def _told(visit: Callable[[str], Awaitable[Outcome]], client_id: str) -> Outcome:
+    """Visit a client, and tell what is wrong with it.
+
+    Errors: NotFound and WrongState, if there is none to be visited.
+    """
+    try:
+        return await visit(client_id)
+    except (NotFound, WrongState):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others have their turn
+        return Outcome(client_id, error=describe(error))
 
 
 async def _rehearse(resources: WorkerResources, client_id: str) -> Outcome:
     try:
         return Outcome(client_id, await rehearse(resources.runner.means, client_id))
-    except NotFound:
-        raise
-    except (GroveError, Skipped) as error:
-        return Outcome(client_id, error=str(error))
+    except Skipped as reason:
+        return Outcome(client_id, skipped=str(reason))
 
 
 async def _repair(resources: WorkerResources, client_id: str, *, rotate: bool) -> Outcome:
-    """Repair one client; one that cannot be repaired stops no other."""
     async with resources.control.session() as session:
         operation_id = await request_reconciliation(session, client_id, CLI, rotate=rotate)
     click.echo(f"{client_id}:", err=True)
@@ -143,13 +170,14 @@ def _show(outcomes: list[Outcome], *, as_json: bool, dry_run: bool) -> None:
         for outcome in outcomes
         for change in outcome.changes
     ]
-    failed = [outcome for outcome in outcomes if outcome.error is not None]
     if as_json:
         print_json(outcomes)
     else:
         print_table(("client", "action", "kind", "name", "detail"), rows)
-        for outcome in failed:
-            click.echo(f"{outcome.client_id}: {outcome.error}", err=True)
+        for outcome in outcomes:
+            note = outcome.error if outcome.skipped is None else f"skipped: {outcome.skipped}"
+            if note is not None:
+                click.echo(f"{outcome.client_id}: {note}", err=True)
     differs = any(row[1] != "keep" for row in rows)
-    if failed or (dry_run and differs):
+    if not all(outcome.is_whole for outcome in outcomes) or (dry_run and differs):
         sys.exit(1)

@@ -30,7 +30,15 @@ async def visit_clients(resources: WorkerResources, work: str, visit: Visit) -> 
             continue
         try:
             done += await visit(client)
-        except (GroveError, asyncpg.PostgresError, SQLAlchemyError, OSError, TimeoutError) as error:
-            log.warning("round_skipped_client", work=work, client_id=client.tenant_id, error=type(error).__name__)
+        except Exception as error:
+            # Whatever it is, the others have their turn.
+            expected = isinstance(error, GroveError | asyncpg.PostgresError | SQLAlchemyError | OSError)
+            log.warning(
+                "round_skipped_client",
+                work=work,
+                client_id=client.tenant_id,
+                error=type(error).__name__,
+                exc_info=not expected,
+            )
     log.info("round_finished", work=work, clients=len(clients), done=done)
     return done

@@ -10,13 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import Actor, record
 from provisioning.grafana.reconcile import ROTATE
+from provisioning.grafana.visit import OPEN
 from provisioning.operations import NewOperation, add_operation, find_open_operation
 from provisioning.plans import CREATE, PLANS, RECONCILE
 from tenants.errors import NotFound, WrongState
 from tenants.models import Client, Operation
 
-# Clients whose Grafana is looked after: made, and not deleted.
-OPEN = frozenset({"active", "suspended"})
 # What a client's Grafana is made from, beside what never changes.
 SHOWN = frozenset({"timezone", "branding", "staff", "dashboards", "placement.url"})
 

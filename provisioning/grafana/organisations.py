@@ -7,7 +7,7 @@ reads the database with: such a login is one client's alone, on one server of Gr
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select
 
 from provisioning.grafana.changes import Change
 from provisioning.grafana.client import ADMIN, make_once
@@ -120,13 +120,15 @@ async def _is_ours(visit: Visit, found: dict[str, Any], *, given: bool) -> bool:
 
 
 async def _belongs_to_another(visit: Visit, found: dict[str, Any]) -> bool:
+    recorded = Client.grafana_org_id == int(found["id"])
+    its: ColumnElement[bool]
     if found["name"] == visit.site.client_id:
-        # Numbers that others have recorded may be of the time before Grafana lost its database; names are of now.
-        return False
-    others = select(Client.id).where(
-        Client.id != visit.site.client_id,
-        or_(Client.grafana_org_id == int(found["id"]), Client.id == found["name"]),
-    )
+        # Numbers that others have recorded may be of the time before Grafana lost its database; names are of now, but
+        # one that was taken over keeps whatever name it has.
+        its = recorded & Client.grafana_org_given
+    else:
+        its = or_(recorded, Client.id == found["name"])
+    others = select(Client.id).where(Client.id != visit.site.client_id, its)
     async with visit.work.control.session() as session:
         return (await session.scalars(others)).first() is not None
 

@@ -6,14 +6,18 @@ Called by the dashboards' module, and by `grove grafana upgrade`. A version's fi
 import hashlib
 
 import msgspec
+import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import Actor, record
+from provisioning.grafana.visit import unscoped_open_clients
 from provisioning.templates import Templates
-from tenants.errors import NotFound
+from tenants.errors import NotFound, ReleaseDiffers
 from tenants.models import Client, TemplateRelease
+
+log = structlog.get_logger()
 
 
 async def templates_of(session: AsyncSession, version: int | None, *, shipped: Templates) -> Templates:
@@ -21,7 +25,11 @@ async def templates_of(session: AsyncSession, version: int | None, *, shipped: T
 
     Errors: NotFound if there never was such a version.
     """
-    await store_release(session, shipped)
+    try:
+        await store_release(session, shipped)
+    except ReleaseDiffers as error:
+        # Clients go on with what is kept: nothing changes for them that has no number to go back to.
+        log.warning("templates_differ_from_those_kept", version=error.version)
     query = select(TemplateRelease.templates)
     if version is None:
         query = query.where(TemplateRelease.offered_at.is_not(None)).order_by(TemplateRelease.offered_at.desc())
@@ -34,21 +42,31 @@ async def templates_of(session: AsyncSession, version: int | None, *, shipped: T
 
 
 async def store_release(session: AsyncSession, shipped: Templates) -> None:
-    """Keep the shipped version. The very first one is offered to all, later ones when somebody says so."""
+    """Keep the shipped version. The very first one is offered to all, later ones when somebody says so.
+
+    Errors: ReleaseDiffers if other dashboards are kept under this number: a version that can be gone back to is never
+    changed.
+    """
     content = msgspec.to_builtins(shipped)
     digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
     kept = await session.get(TemplateRelease, shipped.version)
-    if kept is not None and kept.content_hash == digest:
-        return
+    if kept is None:
+        await _keep(session, shipped.version, content, digest)
+        kept = await session.get_one(TemplateRelease, shipped.version)
+    if kept.content_hash != digest:
+        raise ReleaseDiffers(shipped.version)
+
+
+async def _keep(session: AsyncSession, version: int, content: object, digest: str) -> None:
     first = (await session.scalars(select(TemplateRelease.version).limit(1))).first() is None
     query = insert(TemplateRelease).values(
-        version=shipped.version,
+        version=version,
         templates=content,
         content_hash=digest,
         offered_at=func.clock_timestamp() if first else None,
     )
-    changed = {"templates": content, "content_hash": digest}
-    await session.execute(query.on_conflict_do_update(index_elements=["version"], set_=changed))
+    # Another process may be as quick.
+    await session.execute(query.on_conflict_do_nothing(index_elements=["version"]))
 
 
 async def offer_release(session: AsyncSession, version: int, actor: Actor) -> list[str]:
@@ -62,21 +80,16 @@ async def offer_release(session: AsyncSession, version: int, actor: Actor) -> li
     await session.execute(update(TemplateRelease).where(TemplateRelease.version == version).values(offered_at=now))
     await session.execute(update(Client).values(template_version=None))
     record(session, actor, "templates.offer", None, version=version)
-    return await _unscoped_open_clients(session)
+    return await unscoped_open_clients(session)
 
 
 async def try_release(session: AsyncSession, version: int, count: int, actor: Actor) -> list[str]:
     """Give a version to so many clients that do not have it yet; return them."""
     chosen = [
         client_id
-        for client_id in await _unscoped_open_clients(session)
+        for client_id in await unscoped_open_clients(session)
         if (await session.get_one(Client, client_id)).template_version != version
     ][:count]
     await session.execute(update(Client).where(Client.id.in_(chosen)).values(template_version=version))
     record(session, actor, "templates.try", None, version=version, clients=chosen)
     return chosen
-
-
-async def _unscoped_open_clients(session: AsyncSession) -> list[str]:
-    query = select(Client.id).where(Client.status.in_(("active", "suspended"))).order_by(Client.id)
-    return list((await session.scalars(query)).all())

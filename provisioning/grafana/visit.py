@@ -9,12 +9,16 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.grafana.changes import Changes
 from provisioning.grafana.client import GrafanaAdmin
 from provisioning.work import Place, Skipped, Work
 from tenants.errors import ClientLeaving, NotFound
 from tenants.models import Client, Staff
+
+# Clients whose Grafana is looked after: made, and not deleted.
+OPEN = frozenset({"active", "suspended"})
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +149,11 @@ async def read_site(work: Work) -> Site:
             branding=client.branding, dashboards=client.dashboards, template_version=client.template_version,
             org_id=client.grafana_org_id, org_given=client.grafana_org_given, people=[_person(row) for row in rows],
         )  # fmt: skip
+
+
+async def unscoped_open_clients(session: AsyncSession) -> list[str]:
+    """List the clients whose Grafana is looked after."""
+    return list((await session.scalars(select(Client.id).where(Client.status.in_(OPEN)).order_by(Client.id))).all())
 
 
 def login_prefix(client_id: str) -> str:

@@ -15,11 +15,11 @@ import pytest
 from app.embedded.postgres import EmbeddedPostgres
 from provisioning.grafana.client import GrafanaAdmin
 from provisioning.grafana.reconcile import rehearse
-from provisioning.grafana.releases import offer_release, try_release
+from provisioning.grafana.releases import offer_release, store_release, try_release
 from provisioning.grafana.titles import slug
 from provisioning.operations import OperationView
 from provisioning.templates import shipped_templates
-from tenants.errors import AlreadyTaken, GrafanaRefused, GrafanaUnavailable, InputRefused
+from tenants.errors import AlreadyTaken, GrafanaRefused, GrafanaUnavailable, InputRefused, ReleaseDiffers
 from tests.support.grafana import Target
 from tests.support.provisioner import ACTOR, Provisioner, open_provisioner
 
@@ -356,3 +356,34 @@ async def test_new_templates_are_tried_by_some_given_to_all_and_taken_back(grove
         assert await versions() == {client: {version}, other: {version}}
     grove.templates = None
     await grove.remove(other)
+
+
+async def test_an_organisation_that_was_taken_over_is_not_taken_by_the_client_whose_name_it_has(
+    grove: Provisioner, admin: GrafanaAdmin
+) -> None:
+    first, second = new_id(), new_id()
+    org = (await admin.create("/api/orgs", {"name": second}))["orgId"]
+    assert (await grove.create(first, grafanaOrgId=org)).state == "succeeded"
+    # As it is between two steps of an onboarding, or after somebody removed it.
+    await admin.delete("/api/datasources/uid/analytics", org=org)
+
+    view = await grove.create(second)
+
+    assert (view.state, (view.error or {})["code"]) == ("failed", "organisation_refused")
+    assert ("create", "datasource", "analytics") in changes(await grove.reconcile(first))
+    await grove.remove(first)
+    await admin.delete(f"/api/orgs/{org}")
+
+
+async def test_a_kept_version_of_the_dashboards_is_never_changed(grove: Provisioner, client: str) -> None:
+    shipped = shipped_templates()
+    async with grove.control.session() as session:
+        await store_release(session, shipped)
+    grove.templates = msgspec.structs.replace(shipped, dashboards=shipped.dashboards[:1])
+    try:
+        assert changes(await grove.reconcile(client)) == []
+        async with grove.control.session() as session:
+            with pytest.raises(ReleaseDiffers, match="a version of their own"):
+                await store_release(session, grove.templates)
+    finally:
+        grove.templates = None

@@ -22,7 +22,7 @@ from tests.support.grafana import ALLOWED
 from tests.support.grafana_double import PASSWORD, WORDS, GrafanaDouble, open_double
 from tests.support.grafana_state import Org
 from tests.support.grove import Grove, MadeClient, grove_settings, open_grove, own_database
-from tests.support.provisioner import fetch
+from tests.support.provisioner import execute, fetch
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +63,11 @@ async def settle(grove: Grove, client_id: str) -> list[dict[str, Any]]:
 async def test_a_reconciliation_over_the_api_tells_what_it_mended(
     grove: Grove, double: GrafanaDouble, maple: MadeClient
 ) -> None:
-    org_of(double, "maple").dashboards.pop("user-events")
+    org_of(double, "maple").dashboards.pop("portfolio")
     answer = await grove.http.post(f"{maple.path}/grafana/reconcile", headers=grove.platform | {"Prefer": "wait=30"})
     assert answer.status_code == 200, answer.text
     (change,) = answer.json()["result"]["changes"]
-    assert (change["action"], change["kind"], change["name"]) == ("create", "dashboard", "user-events")
+    assert (change["action"], change["kind"], change["name"]) == ("create", "dashboard", "portfolio")
     refused = await grove.http.post(f"{maple.path}/grafana/reconcile", headers=maple.admin)
     assert refused.status_code == 403
 
@@ -194,19 +194,33 @@ async def run_command(grove: Grove, *words: str) -> tuple[int, Any]:
 async def test_the_command_rehearses_repairs_and_rolls_templates(
     grove: Grove, double: GrafanaDouble, maple: MadeClient
 ) -> None:
-    org_of(double, maple.id).dashboards.pop("user-events")
+    org_of(double, maple.id).dashboards.pop("portfolio")
     status, told = await run_command(grove, "grafana", "reconcile", "maple", "--dry-run")
-    assert (status, [change["name"] for change in told[0]["changes"]]) == (1, ["user-events"])
-    assert "user-events" not in org_of(double, maple.id).dashboards
+    assert (status, [change["name"] for change in told[0]["changes"]]) == (1, ["portfolio"])
+    assert "portfolio" not in org_of(double, maple.id).dashboards
     status, told = await run_command(grove, "grafana", "reconcile", "--all")
     assert (status, [(each["client_id"], each["error"]) for each in told]) == (0, [(PLATFORM, None), ("maple", None)])
-    assert "user-events" in org_of(double, maple.id).dashboards
+    assert "portfolio" in org_of(double, maple.id).dashboards
     version = str(shipped_templates().version)
     for words in (["--canary", "1"], ["--all"], ["--rollback", version]):
         status, told = await run_command(grove, "grafana", "upgrade", *words)
         assert (status, [outcome["error"] for outcome in told]) == (0, [None])
     status, _ = await run_command(grove, "grafana", "upgrade", "--rollback", "999")
     assert status == 2
+
+
+async def test_a_rehearsal_of_all_takes_none_for_a_failure_that_has_no_grafana_to_look_at(
+    grove: Grove, maple: MadeClient
+) -> None:
+    server = "UPDATE grove.servers SET serve_login = $1 WHERE name = 'main'"
+    (kept,) = await fetch(grove.settings.main_url, "SELECT serve_login FROM grove.servers WHERE name = 'main'")
+    await execute(grove.settings.main_url, server, None)
+    try:
+        status, told = await run_command(grove, "grafana", "reconcile", "--all", "--dry-run")
+    finally:
+        await execute(grove.settings.main_url, server, kept["serve_login"])
+    (skipped,) = [each["skipped"] for each in told if each["client_id"] == maple.id]
+    assert (status, "no login" in skipped) == (0, True)
 
 
 async def test_a_version_that_should_not_be_used_is_refused_at_the_start_unless_it_is_named(

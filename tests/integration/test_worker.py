@@ -21,11 +21,13 @@ from app.workers.partitions import extend_partitions
 from app.workers.queue import JobQueue, job_app
 from app.workers.removals import finish_removals
 from app.workers.resources import WorkerResources, open_worker_resources
+from app.workers.rounds import visit_clients
 from app.workers.schema import ensure_job_tables
 from app.workers.stalled import drop_stalled_jobs
 from provisioning.audit import GROVE
 from provisioning.grafana.orders import request_reconciliation
 from tenants.control import SERVING_LOGIN
+from tenants.placement import TenantContext
 from tenants.registry import with_login
 from tenants.vault import Vault
 from tests.support.grove import SECRET_KEY, Grove, MadeClient, open_grove
@@ -311,3 +313,18 @@ async def test_what_waited_for_another_operation_of_its_client_is_run_as_soon_as
 async def add_reconciliation(resources: WorkerResources, client_id: str) -> uuid.UUID:
     async with resources.control.session() as session:
         return await request_reconciliation(session, client_id, GROVE, rotate=True)
+
+
+async def test_a_client_whose_visit_fails_in_an_unforeseen_way_ends_no_round(
+    resources: WorkerResources, maple: MadeClient
+) -> None:
+    async def visit(client: TenantContext) -> int:
+        if client.tenant_id == maple.id:
+            message = "something is missing"
+            raise LookupError(message)
+        return 1
+
+    async with resources.control.session() as session:
+        clients = await resources.registry.unscoped_clients(session)
+    others = [client for client in clients if client.tenant_id != maple.id and client.status != "provisioning"]
+    assert await visit_clients(resources, "test", visit) == len(others) > 0

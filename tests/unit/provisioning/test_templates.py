@@ -222,8 +222,9 @@ def broken_manifest(tmp_path: Path, change: Callable[[dict[str, Any]], None]) ->
         (lambda manifest: manifest["dashboards"].append(manifest["dashboards"][0]), "same uid"),
         (lambda manifest: manifest.update(default_sets=["none"]), "default set"),
         (lambda manifest: manifest.update(version=0), "version"),
+        (lambda manifest: manifest["dashboards"][0].update(folder="Portfolio"), "title of a folder"),
     ],
-    ids=["title", "file", "uid", "field", "twice", "default", "version"],
+    ids=["title", "file", "uid", "field", "twice", "default", "version", "folder"],
 )
 def test_a_manifest_that_does_not_hold_is_refused(
     tmp_path: Path, change: Callable[[dict[str, Any]], None], fault: str
