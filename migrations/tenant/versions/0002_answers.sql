@@ -182,48 +182,48 @@ BEGIN ATOMIC
         SELECT raw.detail, sum(raw.n) FROM raw GROUP BY raw.detail
     ),
     chosen AS MATERIALIZED (
-        SELECT top.detail, top.n, s.id AS series
+        SELECT row_number() OVER ()::integer AS place, top.detail, top.n, s.id AS series
         FROM (
             SELECT c.detail, sum(c.n)::bigint AS n FROM counted AS c GROUP BY c.detail ORDER BY 2 DESC, 1 LIMIT most
         ) AS top
         LEFT JOIN {{schema}}.rollup_series AS s ON s.name = of_name AND md5(s.detail) = md5(top.detail)
     ),
     seen AS MATERIALIZED (
-        SELECT raw.detail, raw.visitor_id, {{schema}}.number_of(0, raw.visitor_id) AS number
+        SELECT c.place, {{schema}}.number_of(0, raw.visitor_id) AS number
         FROM raw JOIN chosen AS c ON c.detail = raw.detail
         WHERE raw.visitor_id IS NOT NULL
     ),
     members AS (
-        SELECT c.detail, b.chunk, b.bits
+        SELECT c.place, b.chunk, b.bits
         FROM chosen AS c
         JOIN {{schema}}.rollup_bits AS b ON b.who = 0 AND b.series = c.series
         JOIN ranges AS r ON r.day = b.day
         UNION ALL
-        SELECT found.detail, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
+        SELECT found.place, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
         FROM (
-            SELECT c.detail, unnest(l.members) AS number
+            SELECT c.place, unnest(l.members) AS number
             FROM chosen AS c
             JOIN {{schema}}.rollup_lists AS l ON l.who = 0 AND l.series = c.series
             JOIN ranges AS r ON r.day = l.day
             UNION ALL
-            SELECT seen.detail, seen.number FROM seen WHERE seen.number IS NOT NULL
+            SELECT seen.place, seen.number FROM seen WHERE seen.number IS NOT NULL
         ) AS found
         GROUP BY 1, 2
     ),
     known AS (
-        SELECT u.detail, sum(u.n) AS visitors
+        SELECT u.place, sum(u.n) AS visitors
         FROM (
-            SELECT m.detail, m.chunk, bit_count(bit_or(m.bits)) AS n FROM members AS m GROUP BY m.detail, m.chunk
+            SELECT m.place, m.chunk, bit_count(bit_or(m.bits)) AS n FROM members AS m GROUP BY m.place, m.chunk
         ) AS u
-        GROUP BY u.detail
+        GROUP BY u.place
     ),
     fresh AS (
-        SELECT seen.detail, count(*) AS visitors FROM seen WHERE seen.number IS NULL GROUP BY seen.detail
+        SELECT seen.place, count(*) AS visitors FROM seen WHERE seen.number IS NULL GROUP BY seen.place
     )
     SELECT c.detail, c.n, (coalesce(known.visitors, 0) + coalesce(fresh.visitors, 0))::bigint
     FROM chosen AS c
-    LEFT JOIN known ON known.detail = c.detail
-    LEFT JOIN fresh ON fresh.detail = c.detail
+    LEFT JOIN known ON known.place = c.place
+    LEFT JOIN fresh ON fresh.place = c.place
     ORDER BY c.n DESC, c.detail; END;
 
 -- Visitors per `step` of a range: per day, week, month, or `all` of it.
