@@ -27,6 +27,7 @@ from app.ingest.routes import Collection
 from app.ingest.sink import PostgresSink
 from app.observability import Metrics
 from app.query.run import Analyst
+from app.query.web import WebAnalyst
 from app.settings import Settings
 from app.workers.queue import JobQueue
 from tenants.clock import Clock, utc_now
@@ -61,6 +62,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     registry: Registry
     databases: Databases
     analyst: Analyst
+    web: WebAnalyst
     jobs: JobQueue
     commit: GroupCommit
     metrics_store: Metrics
@@ -124,6 +126,7 @@ async def open_resources(
             registry=registry,
             databases=databases,
             analyst=Analyst(databases),
+            web=WebAnalyst(databases),
             jobs=jobs,
             commit=commit,
             metrics_store=metrics,

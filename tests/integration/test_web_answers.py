@@ -138,3 +138,38 @@ async def test_funnels(store: Counted, steps: tuple[str, ...]) -> None:
     answer = await WebAnalyst(store.databases).funnel(store.client, FROM, TO, steps=steps)
     assert answer == [reached[step] for step in range(1, len(steps) + 1)]
     assert answer[-1] > 0
+
+
+async def test_the_routes_answer_for_the_client_of_the_key(postgres: EmbeddedPostgres) -> None:
+    async with open_grove(postgres.url) as grove:
+        async with grove.worker():
+            mine, other = await grove.make_client("maple"), await grove.make_client("birch")
+        events = [Told(NOW - timedelta(minutes=4 - n), name, "v1", "s1", "/") for n, name in enumerate(STEPS)]
+        events.append(Told(NOW - timedelta(minutes=1), "page_view", "v2", "s2", "/pricing"))
+        await send(grove, mine.server, events)
+        ask = "/api/v1/analytics"
+
+        summary = (await grove.http.get(f"{ask}/summary", headers=mine.server)).json()
+        counts = [summary[name] for name in ("events", "page_views", "visitors", "sessions")]
+        assert (counts, len(summary["days"])) == ([4, 1, 2, 2], 30)
+        assert summary["pages"] == [{"page": "/pricing", "views": 1, "visitors": 1}]
+        realtime = await grove.http.get(f"{ask}/realtime", headers=mine.admin)
+        assert realtime.json()["visitors"] == 2
+        question = {"steps": ["product_view", "purchase", "page_view"]}
+        funnel = await grove.http.post(f"{ask}/funnel/analyze", json=question, headers=mine.server)
+        assert funnel.json() == {
+            "total_entries": 1,
+            "steps": [
+                {"name": "product_view", "entries": 1, "drop_off_rate": 0.0},
+                {"name": "purchase", "entries": 1, "drop_off_rate": 0.0},
+                {"name": "page_view", "entries": 0, "drop_off_rate": 100.0},
+            ],
+            "overall_conversion_rate": 0.0,
+        }
+
+        assert (await grove.http.get(f"{ask}/summary", headers=other.server)).json()["events"] == 0
+        assert (await grove.http.get(f"{ask}/summary", headers=mine.browser)).status_code == 403
+        assert (await grove.http.get(f"{ask}/summary", headers=grove.platform)).status_code == 403
+        assert (await grove.http.get(f"{ask}/summary")).status_code == 401
+        refused = await grove.http.post(f"{ask}/funnel/analyze", json={"steps": ["one"]}, headers=mine.server)
+        assert refused.status_code == 400
