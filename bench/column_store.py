@@ -48,9 +48,11 @@ class ColumnStore:
         self._ask("OPTIMIZE TABLE d.events FINAL")
         file.unlink()
 
-    def questions(self, now: datetime, zone: str, steps: Sequence[str]) -> Mapping[str, Callable[[], Awaitable[Any]]]:
+    def questions(
+        self, now: datetime, since: Mapping[int, datetime], zone: str, steps: Sequence[str]
+    ) -> Mapping[str, Callable[[], Awaitable[Any]]]:
         """Write Grove's questions for the engine."""
-        last = {days: self._range(now - timedelta(days=days), now) for days in (30, 56, 90)}
+        last = {days: self._range(first, now) for days, first in since.items()}
         funnel = ", ".join(f"name = '{step}'" for step in steps)
         names = ", ".join(f"'{step}'" for step in steps)
         asked = {

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import click
@@ -24,6 +25,7 @@ from rich.table import Table
 
 from app.console.dashboards.macros import expand, read_variables
 from app.query.web import WebAnalyst
+from app.query.zones import day_start, local_day
 from app.rollups.verify import find_differences
 from bench.column_store import ColumnStore, find_engine
 from bench.cpu import cpu_seconds
@@ -128,7 +130,7 @@ async def _ask_engine(
     engine: ColumnStore, grove: Grove, store: Counted, now: datetime, report: Report, times: int
 ) -> None:
     await engine.fill(grove.settings.main_url, store.client.placement.schema)
-    for name, ask in engine.questions(now, ZONE, STEPS).items():
+    for name, ask in engine.questions(now, first_days(now), ZONE, STEPS).items():
         report.engine[name] = await time_answers(ask, times)
 
 
@@ -146,16 +148,22 @@ async def time_answers(ask: Ask, times: int) -> Timing:
     )
 
 
+def first_days(now: datetime) -> dict[int, datetime]:
+    """Map lengths in days to when such a period begins: it ends with today, as periods of dashboards and the API do."""
+    zone = ZoneInfo(ZONE)
+    return {days: day_start(local_day(now, zone) - timedelta(days=days - 1), zone) for days in (30, 56, 90)}
+
+
 def questions(store: Counted, now: datetime) -> Mapping[str, Ask]:
     """List the questions that the API answers."""
-    web, client = WebAnalyst(store.databases), store.client
-    month, quarter, weeks = now - timedelta(days=30), now - timedelta(days=90), now - timedelta(weeks=8)
+    web, client, since = WebAnalyst(store.databases), store.client, first_days(now)
     return {
-        "totals of 30 days with visitors": lambda: web.totals(client, month, now),
-        "daily series of 90 days with visitors": lambda: web.daily(client, quarter, now),
-        "top 10 pages of 30 days with visitors": lambda: web.pages(client, month, now, most=10),
-        "3-step ordered funnel of 30 days": lambda: web.funnel(client, month, now, steps=STEPS),
-        "weekly retention over 8 weeks": lambda: web.retention(client, weeks, now),
+        "totals of 30 days with visitors": lambda: web.totals(client, since[30], now),
+        "totals of 30 days from an hour of a day": lambda: web.totals(client, now - timedelta(days=30), now),
+        "daily series of 90 days with visitors": lambda: web.daily(client, since[90], now),
+        "top 10 pages of 30 days with visitors": lambda: web.pages(client, since[30], now, most=10),
+        "3-step ordered funnel of 30 days": lambda: web.funnel(client, since[30], now, steps=STEPS),
+        "weekly retention over 8 weeks": lambda: web.retention(client, since[56], now),
         "visitors of the last 5 minutes": lambda: web.active(client, now),
     }
 
@@ -173,7 +181,7 @@ async def panels(grove: Grove, store: Counted, now: datetime) -> Mapping[str, As
         model = render(template, context_of(store.client))
         values, _ = read_variables(model, {})
         for panel in model["panels"]:
-            sql = expand(panel["targets"][0]["rawSql"], now - timedelta(days=30), now, values)
+            sql = expand(panel["targets"][0]["rawSql"], first_days(now)[30], now, values)
             asked[f"{template.title}: {panel['title']}"] = lambda sql=sql: connection.fetch(sql)  # type: ignore[misc]
     return asked
 
