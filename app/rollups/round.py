@@ -20,6 +20,8 @@ MAX_FLUSHES = 20_000
 MAX_EVENTS = 100_000
 MAX_VISIT_DAYS = 7
 TIMEOUT_S = 120.0
+# A round joins what it has just made, which the planner takes for a handful of rows; and it fits into memory.
+_SETTINGS = "SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL work_mem = '64MB'"
 _ENSURE_STATE = "INSERT INTO {{schema}}.rollup_state (zone) VALUES ($1) ON CONFLICT DO NOTHING"
 _LOCK_STATE = "SELECT zone, numbers FROM {{schema}}.rollup_state FOR UPDATE SKIP LOCKED"
 
@@ -126,8 +128,7 @@ def _take(pending: list[asyncpg.Record], max_events: int) -> list[asyncpg.Record
 async def _add(db: TenantConnection, state: _State, taken: list[asyncpg.Record]) -> None:
     flushes = [row["flush"] for row in taken]
     visits = sorted({at for row in taken for at in row["visits"]})
-    # It joins what it has just made, which the planner takes for a handful of rows.
-    await db.execute("SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off")
+    await db.execute(_SETTINGS)
     sql = statement(db.placement, "roll_up")
     (new,) = await db.fetch(sql, flushes, state.zone, state.numbers, timeout_s=TIMEOUT_S)
     await db.execute(statement(db.placement, "make_dense"), new["days"])

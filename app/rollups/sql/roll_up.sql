@@ -1,7 +1,7 @@
 -- Adds the events of flushes ($1) to the rollups of a client whose days are those of a zone ($2) and whose next numbers
 -- are $3. Answers with how many visitors and buyers got a number, and the events' days. The caller holds the lock on rollup_state.
 WITH batch AS MATERIALIZED (
-    SELECT e.event_id, e.occurred_at, date_bin('15 minutes', e.occurred_at, 'epoch') AS quarter,
+    SELECT date_bin('15 minutes', e.occurred_at, 'epoch') AS quarter,
         (e.occurred_at AT TIME ZONE $2::text)::date AS day, e.name,
         {{schema}}.event_detail(e.name, e.page_path, e.properties) AS detail, e.visitor_id,
         coalesce(e.session_id, e.visitor_id, e.event_id::text) AS buyer, coalesce(e.currency, '') AS currency, e.amount
@@ -112,6 +112,6 @@ purchases AS (
     WHERE e.flush = ANY ($1::bigint[]) AND e.name = 'purchase'
 )
 SELECT count(*) FILTER (WHERE m.who = 0) AS visitors, count(*) FILTER (WHERE m.who = 1) AS buyers,
-    (SELECT array_agg(DISTINCT b.day) FROM batch AS b) AS days
+    ARRAY(SELECT r.day FROM rows AS r GROUP BY r.day) AS days
 FROM numbered AS m
 WHERE m.fresh
