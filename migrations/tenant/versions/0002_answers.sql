@@ -226,10 +226,11 @@ BEGIN ATOMIC
     LEFT JOIN fresh ON fresh.place = c.place
     ORDER BY c.n DESC, c.detail; END;
 
--- Visitors per `step` of a range: per day, week, month, or `all` of it.
-CREATE FUNCTION {{schema}}.visitors_over(since timestamptz, until timestamptz, step text)
-RETURNS TABLE (first_day date, visitors bigint)
-LANGUAGE sql STABLE STRICT ROWS 40
+-- The visitors of a range per `step`: per day, week, month, or `all` of it. Numbered ones as bits per chunk; those that
+-- have no number yet one by one. A step without anybody has one row of nothing.
+CREATE FUNCTION {{schema}}.visitor_sets(since timestamptz, until timestamptz, step text)
+RETURNS TABLE (first_day date, chunk integer, bits bit, fresh text)
+LANGUAGE sql STABLE STRICT ROWS 5000
 BEGIN ATOMIC
     WITH ranges AS MATERIALIZED (
         SELECT r.day, r.whole, CASE step
@@ -261,63 +262,36 @@ BEGIN ATOMIC
             SELECT raw.first_day, raw.number FROM raw WHERE raw.number IS NOT NULL
         ) AS found
         GROUP BY 1, 2
-    ),
-    counted AS (
-        SELECT u.first_day, u.n
-        FROM (
-            SELECT m.first_day, m.chunk, bit_count(bit_or(m.bits)) AS n FROM members AS m
-            GROUP BY m.first_day, m.chunk
-        ) AS u
-        UNION ALL
-        SELECT raw.first_day, count(*) FROM raw WHERE raw.number IS NULL GROUP BY raw.first_day
     )
-    SELECT s.first_day, coalesce(sum(c.n), 0)::bigint
-    FROM (SELECT DISTINCT ranges.first_day FROM ranges) AS s LEFT JOIN counted AS c ON c.first_day = s.first_day
+    SELECT m.first_day, m.chunk, bit_or(m.bits), NULL FROM members AS m GROUP BY m.first_day, m.chunk
+    UNION ALL
+    SELECT raw.first_day, NULL, NULL, raw.visitor_id FROM raw WHERE raw.number IS NULL
+    UNION ALL
+    SELECT DISTINCT r.first_day, NULL::integer, NULL::bit, NULL FROM ranges AS r; END;
+
+CREATE FUNCTION {{schema}}.visitors_over(since timestamptz, until timestamptz, step text)
+RETURNS TABLE (first_day date, visitors bigint)
+LANGUAGE sql STABLE STRICT ROWS 40
+BEGIN ATOMIC
+    SELECT s.first_day, (coalesce(sum(bit_count(s.bits)), 0) + count(s.fresh))::bigint
+    FROM {{schema}}.visitor_sets(since, until, step) AS s
     GROUP BY s.first_day
     ORDER BY s.first_day; END;
 
--- Of those who met in a week at first, how many came again in each later one; only weeks that lie in the range.
+-- Of those who came in a week, how many came in it and in each later one.
 CREATE FUNCTION {{schema}}.visitors_retained(since timestamptz, until timestamptz)
 RETURNS TABLE (first_week date, weeks_later integer, visitors bigint)
 LANGUAGE sql STABLE STRICT ROWS 100
 BEGIN ATOMIC
-    WITH ranges AS MATERIALIZED (
-        SELECT r.day, r.whole, date_trunc('week', r.day::timestamp)::date AS week
-        FROM {{schema}}.event_ranges(since, until) AS r
-    ),
-    raw AS MATERIALIZED (
-        SELECT met.week, met.visitor_id, {{schema}}.number_of(0, met.visitor_id) AS number
-        FROM (
-            SELECT DISTINCT r.week, e.visitor_id
-            FROM {{schema}}.raw_events('', since, until) AS e JOIN ranges AS r ON r.day = e.day
-            WHERE e.visitor_id IS NOT NULL
-        ) AS met
-    ),
-    members AS (
-        SELECT r.week, b.chunk, b.bits
-        FROM ranges AS r JOIN {{schema}}.rollup_bits AS b ON b.who = 0 AND b.series = 0 AND b.day = r.day
-        WHERE r.whole
-        UNION ALL
-        SELECT found.week, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
-        FROM (
-            SELECT r.week, unnest(l.members) AS number
-            FROM ranges AS r JOIN {{schema}}.rollup_lists AS l ON l.who = 0 AND l.series = 0 AND l.day = r.day
-            WHERE r.whole
-            UNION ALL
-            SELECT raw.week, raw.number FROM raw WHERE raw.number IS NOT NULL
-        ) AS found
-        GROUP BY 1, 2
-    ),
-    weeks AS MATERIALIZED (SELECT m.week, m.chunk, bit_or(m.bits) AS bits FROM members AS m GROUP BY m.week, m.chunk),
-    fresh AS MATERIALIZED (SELECT raw.week, raw.visitor_id FROM raw WHERE raw.number IS NULL)
+    WITH weeks AS MATERIALIZED (SELECT s.* FROM {{schema}}.visitor_sets(since, until, 'week') AS s)
     SELECT found.first_week, (found.week - found.first_week) / 7, sum(found.n)::bigint
     FROM (
-        SELECT a.week AS first_week, b.week, bit_count(a.bits & b.bits) AS n
-        FROM weeks AS a JOIN weeks AS b ON b.chunk = a.chunk AND b.week >= a.week
+        SELECT a.first_day AS first_week, b.first_day AS week, bit_count(a.bits & b.bits) AS n
+        FROM weeks AS a JOIN weeks AS b ON b.chunk = a.chunk AND b.first_day >= a.first_day
         UNION ALL
-        SELECT a.week, b.week, count(*)
-        FROM fresh AS a JOIN fresh AS b ON b.visitor_id = a.visitor_id AND b.week >= a.week
-        GROUP BY a.week, b.week
+        SELECT a.first_day, b.first_day, count(*)
+        FROM weeks AS a JOIN weeks AS b ON b.fresh = a.fresh AND b.first_day >= a.first_day
+        GROUP BY a.first_day, b.first_day
     ) AS found
     GROUP BY 1, 2
     ORDER BY 1, 2; END;
