@@ -10,6 +10,7 @@ COPY app app
 COPY tenants tenants
 COPY provisioning provisioning
 COPY migrations migrations
+COPY grafana-templates grafana-templates
 RUN /opt/grove/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps . && \
     /opt/grove/bin/python -m compileall -q /opt/grove/lib && \
     /opt/grove/bin/pip uninstall --yes pip
@@ -19,7 +20,6 @@ FROM python:3.11-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin grove && \
     install --directory --owner=grove --group=grove --mode=0700 /data
 COPY --from=build /opt/grove /opt/grove
-COPY grafana-templates /opt/grove/lib/python3.11/site-packages/grafana-templates
 
 ENV PATH=/opt/grove/bin:$PATH \
     PYTHONUNBUFFERED=1 \

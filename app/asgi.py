@@ -38,8 +38,6 @@ from app.observability import Metrics, Observability, configure_logging
 from app.problems import handle_exception
 from app.resources import Resources, open_resources
 from app.settings import Settings, load
-from tenants.clock import Clock, utc_now
-from tenants.databases import Observer
 
 if TYPE_CHECKING:
     from litestar.types import HTTPScope
@@ -59,22 +57,23 @@ def create_app_from_environment() -> ASGIApp:
     return create_app(settings)
 
 
-def create_app(settings: Settings, *, clock: Clock = utc_now, observe: Observer | None = None) -> ASGIApp:
-    """Build the application: the routes, behind what is Grafana's, within what names and measures every request."""
+def create_app(settings: Settings, **options: Any) -> ASGIApp:
+    """Build the application: the routes, behind what is Grafana's, within what names and measures every request.
+
+    Shape: the options are those of `open_resources`.
+    """
     metrics = Metrics(settings.metrics_dir)
-    routes = create_litestar(settings, metrics, clock=clock, observe=observe)
+    routes = create_litestar(settings, metrics, **options)
     return Observability(Front(routes, settings), metrics)
 
 
-def create_litestar(
-    settings: Settings, metrics: Metrics, *, clock: Clock = utc_now, observe: Observer | None = None
-) -> Litestar:
+def create_litestar(settings: Settings, metrics: Metrics, **options: Any) -> Litestar:
     """Build the routes and what they depend on; connections are opened in the lifespan."""
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         reserved = reserved_ids(app.routes)
-        async with open_resources(settings, metrics, reserved, clock=clock, observe=observe) as resources:
+        async with open_resources(settings, metrics, reserved, **options) as resources:
             app.state.update({name: getattr(resources, name) for name in Resources.__struct_fields__})
             yield
 

@@ -24,7 +24,15 @@ _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 30.0
 _POLL_S = 0.02
 _PLATFORM_KEYS = frozenset(
-    {"DATABASE_URL", "REDIS_URL", "PORT", "GRAFANA_URL", "GRAFANA_ADMIN_PASSWORD", "PROMETHEUS_MULTIPROC_DIR"}
+    {
+        "DATABASE_URL",
+        "REDIS_URL",
+        "PORT",
+        "GRAFANA_URL",
+        "GRAFANA_HOME",
+        "GRAFANA_ADMIN_PASSWORD",
+        "PROMETHEUS_MULTIPROC_DIR",
+    }
 )
 
 log = structlog.get_logger(__name__)

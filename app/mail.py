@@ -6,6 +6,7 @@ Called by the worker. A mail names the client it is for, and no other.
 import asyncio
 import smtplib
 import ssl
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid, parseaddr
@@ -50,11 +51,17 @@ class MailRefused(Exception):
 def write_link_mail(
     settings: Settings, clock: Clock, *, purpose: str, client: str, email: str, name: str, url: str
 ) -> EmailMessage:
-    """Write the mail that brings somebody a link."""
+    """Write the mail that brings somebody a link.
+
+    Errors: MailRefused, if the address is none that a mail's header can hold.
+    """
     sender_name, sender = parseaddr(settings.mail_from or "")
     mail = EmailMessage()
     mail["From"] = Address(sender_name or client, addr_spec=sender)
-    mail["To"] = Address(name, addr_spec=email)
+    try:
+        mail["To"] = Address(name, addr_spec=email)
+    except (MessageError, ValueError, IndexError) as error:
+        raise MailRefused("the address cannot be written", final=True) from error
     mail["Subject"] = _SUBJECTS[purpose].format(client=client)
     mail["Date"] = format_datetime(clock())
     mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])

@@ -16,6 +16,7 @@ from litestar.types import Scope
 from tenants import errors
 
 MEDIA_TYPE = "application/problem+json"
+OPERATION_PATH = "/api/v1/operations"
 _NAMED_FIELD = re.compile(r"Object (?:missing required|contains unknown) field `([^`]*)`")
 _INDEX = re.compile(r"\[(\d+)\]")
 log = structlog.get_logger()
@@ -48,7 +49,8 @@ KINDS: dict[type[Exception], Kind] = {
     errors.GrafanaUnreachable: Kind(502, "grafana-unreachable", "The dashboards do not answer"),
     errors.GrafanaSlow: Kind(504, "grafana-slow", "The dashboards took too long to answer"),
     errors.GrafanaUnfit: Kind(503, "grafana-unfit", "This version of Grafana is not used"),
-    errors.GrafanaRefused: Kind(409, "grafana-refused", "Grafana does not allow this"),
+    errors.OrganisationRefused: Kind(409, "organisation-refused", "The organisation in Grafana cannot be used"),
+    errors.GrafanaRefused: Kind(502, "grafana-refused", "Grafana does not take what Grove asked of it"),
     errors.QueryTimedOut: Kind(503, "query-timeout", "The question took too long"),
     errors.SourceUnfit: Kind(502, "source-unfit", "The attached database cannot be read as it is"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),
@@ -78,7 +80,8 @@ class FieldError(msgspec.Struct, frozen=True):
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The body of every error answer (RFC 9457).
 
-    Shape: `type` and `code` are stable; `errors` names each offending value; `request_id` is in the log as well.
+    Shape: `type` and `code` are stable; `errors` names each offending value; `instance` is the path of the operation
+    that failed, where it was one; `request_id` is in the log as well.
     """
 
     type: str
@@ -87,6 +90,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     request_id: str
     detail: str | None = None
+    instance: str | None = None
     errors: list[FieldError] = []
 
 
@@ -103,9 +107,10 @@ def describe(error: Exception, scope: Scope) -> tuple[Kind, dict[str, str], Prob
     """Find an exception's kind, headers and body."""
     kind, detail, headers = INTERNAL, None, {}
     fields: list[FieldError] = []
-    code = None
+    code = instance = None
     if isinstance(error, errors.GroveError):
         kind = _kind_of(error)
+        instance = None if error.operation_id is None else f"{OPERATION_PATH}/{error.operation_id}"
         detail = error.detail or None
         headers = _headers_of(error)
         if error.field is not None:
@@ -128,6 +133,7 @@ def describe(error: Exception, scope: Scope) -> tuple[Kind, dict[str, str], Prob
         code=code or kind.slug.replace("-", "_"),
         request_id=str(scope.get("state", {}).get("request_id", "")),
         detail=detail,
+        instance=instance,
         errors=fields,
     )
     return kind, headers, problem

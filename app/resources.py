@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -20,7 +21,7 @@ from app.auth.passwords import Passwords
 from app.auth.sessions import SessionStore
 from app.gateway.gateway import Gateway
 from app.gateway.hosts import Hosts
-from app.gateway.upstream import Upstream
+from app.gateway.upstream import ANSWER_TIMEOUT_S, Upstream
 from app.ingest.doorbell import Doorbell
 from app.ingest.group_commit import GroupCommit
 from app.ingest.routes import Collection
@@ -30,6 +31,7 @@ from app.query.run import Analyst
 from app.query.web import WebAnalyst
 from app.settings import Settings
 from app.workers.queue import JobQueue
+from provisioning.domains import Witnesses
 from tenants.clock import Clock, utc_now
 from tenants.control import SERVING_LOGIN, ControlPlane
 from tenants.databases import Databases, Observer, own_urls
@@ -69,6 +71,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     collection: Collection
     hosts: Hosts
     gateway: Gateway | None
+    witnesses: Witnesses
     reserved: frozenset[str]
 
 
@@ -80,9 +83,12 @@ async def open_resources(
     *,
     clock: Clock = utc_now,
     observe: Observer | None = None,
+    witnesses: Witnesses | None = None,
+    grafana_timeout_s: float = ANSWER_TIMEOUT_S,
 ) -> AsyncIterator[Resources]:
     """Connect everything; on leaving, finish what was accepted, then close.
 
+    Shape: the options are for tests; `grafana_timeout_s` is how long Grafana may think about an answer.
     Errors: StoreUnavailable if the control plane cannot be reached.
     """
     async with AsyncExitStack() as stack:
@@ -107,7 +113,11 @@ async def open_resources(
         commit = GroupCommit(PostgresSink(databases, doorbell), max_queued_events=settings.ingest_queue_events)
         hosts = Hosts(settings, control, feed)
         feed.listen(_forgetter(keyring, sessions, registry, databases, commit))
-        gateway = _gateway(stack, settings, sessions, registry, feed, clock)
+        gateway = None
+        if settings.grafana_url is not None:
+            upstream = Upstream(settings.grafana_url, answer_timeout_s=grafana_timeout_s)
+            stack.push_async_callback(upstream.close)
+            gateway = Gateway(settings, upstream, sessions, registry, feed, clock)
         await feed.start()
         await stack.enter_async_context(_running("revocation feed", feed.run()))
         await stack.enter_async_context(_running("last use of keys", _keep_saving(keyring, sessions)))
@@ -133,6 +143,7 @@ async def open_resources(
             collection=Collection(keyring, registry, commit, clock, metrics),
             hosts=hosts,
             gateway=gateway,
+            witnesses=witnesses or Witnesses(own_host=urlsplit(settings.base_url).hostname),
             reserved=reserved,
         )
 
@@ -167,17 +178,6 @@ async def _may_serve_itself(main_url: str) -> bool:
         return False
     finally:
         await control.close()
-
-
-def _gateway(
-    stack: AsyncExitStack, settings: Settings, sessions: SessionStore, registry: Registry, feed: RevocationFeed,
-    clock: Clock,
-) -> Gateway | None:  # fmt: skip
-    if settings.grafana_url is None:
-        return None
-    upstream = Upstream(settings.grafana_url)
-    stack.push_async_callback(upstream.close)
-    return Gateway(settings, upstream, sessions, registry, feed, clock)
 
 
 def _redis(url: str | None) -> Redis | None:

@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     redis_url: str | None = None
     grafana_url: str | None = None
+    grafana_home: Path | None = None
     grafana_admin_password: str | None = None
     grafana_header: str = "X-WEBAUTH-USER"
     grafana_allow_version: str | None = None
@@ -58,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     query_connections: int = 8
     ingest_queue_events: int = 50_000
     drain_timeout_s: int = 30
-    trusted_proxies: int = 0
+    trusted_proxies: int | None = None
     smtp_url: str | None = None
     mail_from: str | None = None
     client_databases: Mapping[str, str] = {}
@@ -132,7 +133,7 @@ def to_environ(settings: Settings) -> dict[str, str]:
 def _key(name: str) -> str:
     if name == "metrics_dir":
         return "PROMETHEUS_MULTIPROC_DIR"
-    if name in {"database_url", "redis_url", "port", "grafana_url", "grafana_admin_password"}:
+    if name in {"database_url", "redis_url", "port", "grafana_url", "grafana_home", "grafana_admin_password"}:
         return name.upper()
     return f"GROVE_{name.upper()}"
 
@@ -151,7 +152,7 @@ def _client_databases(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _parse(key: str, name: str, text: str) -> object:
     kind = Settings.__annotations__[name]
-    if kind is int:
+    if kind in {int, int | None}:
         return _number(key, text)
     if kind in {Path, Path | None}:
         return Path(text)

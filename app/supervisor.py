@@ -28,6 +28,7 @@ from app.bootstrap import BootstrapResult, bootstrap
 from app.children import Child, inherit_environ, open_output
 from app.embedded.address import keep_address
 from app.embedded.engines import Engines
+from app.embedded.grafana import Installation
 from app.embedded.ports import find_obstacle, free_port
 from app.settings import Settings, to_environ
 
@@ -81,10 +82,11 @@ class Supervisor:
         web_target: str = WEB_TARGET,
         worker: Sequence[str] | None = WORKER,
         prepare: Preparation = bootstrap,
+        grafana: Installation | None = None,
     ) -> None:
         self.settings = settings
         self.platform_key: str | None = None
-        self.engines = Engines()
+        self.engines = Engines(grafana)
         self._quiet = quiet
         self._web_target = web_target
         self._worker = worker
@@ -171,10 +173,7 @@ class Supervisor:
         urls = self.engines.start(self.settings)
         self.engines.watch()
         completed = msgspec.structs.replace(
-            self.settings,
-            database_url=urls.database_url,
-            redis_url=urls.redis_url,
-            secret_key=urls.secret_key,
+            urls.complete(self.settings),
             data_dir=self.settings.data_dir.resolve(),
             metrics_dir=self._metrics_dir(),
             port=self.settings.port or free_port(self.settings.host),

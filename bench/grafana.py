@@ -1,14 +1,15 @@
 """`python -m bench.grafana`: onboard many clients on a real Grafana, then open every dashboard of each once.
 
-Prints organisations per minute for the first and the last quarter (aim: the last at least 0.8 of the first), and the
-connections to Postgres that Grafana held at most while the dashboards were open, and after. Needs a Grafana here
-(`GRAFANA_URL`, `GRAFANA_HOME` or `grafana` on the PATH); its clients are removed again.
+Prints organisations per minute for each fifty (aim: the last at least 0.8 of the first), requests to Grafana for each
+client, and how many connections to Postgres Grafana held at most while the dashboards were open, and after. Needs a
+Grafana here (`GRAFANA_URL`, `GRAFANA_HOME` or `grafana` on the PATH); its clients are removed again.
 """
 
 import asyncio
 import secrets
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -17,12 +18,15 @@ import msgspec
 from rich.console import Console
 from rich.progress import track
 
+from provisioning.grafana.client import GrafanaAdmin
 from provisioning.lifecycle import delete_client
 from tests.support.engines import throwaway_postgres
-from tests.support.grafana import Target, missing_reason, real_grafana
+from tests.support.grafana import ALLOWED, Target, missing_reason, real_grafana
+from tests.support.grafana_panels import panel_requests
 from tests.support.provisioner import ACTOR, Provisioner, fetch, open_provisioner
 
 AIM = 0.8
+FIFTY = 50
 SAMPLE_S = 0.1
 # As a browser has it: so many requests of a page at once.
 AT_ONCE = 6
@@ -31,17 +35,30 @@ _CONNECTIONS = "SELECT count(*) AS n FROM pg_stat_activity WHERE usename LIKE 't
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What was measured."""
+    """What was measured. `per_minute` is for each fifty, or each quarter of fewer than 200."""
 
     clients: int
-    first_per_minute: float
-    last_per_minute: float
+    per_minute: list[float]
     ratio: float
+    requests_per_client: float
+    onboarding_s: float
+    opening_s: float = 0
     dashboards: int = 0
     panels: int = 0
     failed: int = 0
     most_connections: int = 0
     connections_after: int = 0
+    limit: int = 0
+
+
+class CountingAdmin(GrafanaAdmin):
+    """Grove's client of Grafana that counts what it sends."""
+
+    sent = 0
+
+    async def _send(self, method: str, path: str, headers: dict[str, str], body: Mapping[str, Any] | None) -> Any:
+        self.sent += 1
+        return await super()._send(method, path, headers, body)
 
 
 @click.command()
@@ -54,10 +71,12 @@ def main(clients: int, *, keep: bool) -> None:
         raise click.ClickException(reason)
     with real_grafana() as target, throwaway_postgres() as postgres:
         report = asyncio.run(measure(target, postgres.url, clients, keep=keep))
+    rates = ", ".join(f"{rate:.0f}" for rate in report.per_minute)
     Console(stderr=True).print(
-        f"{report.clients} clients: {report.first_per_minute:.0f} a minute at first, {report.last_per_minute:.0f} at "
-        f"last (ratio {report.ratio:.2f}, aim {AIM}). {report.dashboards} dashboards, {report.panels} panels, "
-        f"{report.failed} failed; {report.most_connections} connections at most, {report.connections_after} after it."
+        f"{report.clients} clients in {report.onboarding_s:.0f} s: {rates} a minute (last to first {report.ratio:.2f}, "
+        f"aim {AIM}); {report.requests_per_client:.1f} requests to Grafana each. {report.dashboards} dashboards with "
+        f"{report.panels} panels opened in {report.opening_s:.0f} s, {report.failed} failed; "
+        f"{report.most_connections} connections at most, {report.connections_after} after it, of {report.limit}."
     )
     print(msgspec.json.encode(report).decode())
     sys.exit(0 if report.ratio >= AIM and report.failed == 0 else 1)
@@ -67,9 +86,10 @@ async def measure(target: Target, admin_url: str, count: int, *, keep: bool) -> 
     """Onboard, open everything, and remove all again."""
     mark = secrets.token_hex(2)
     ids = [f"bench-{mark}-{number:04}" for number in range(count)]
-    async with open_provisioner(admin_url, grafana=target.admin(timeout_s=60)) as grove:
+    admin = CountingAdmin(target.url, target.password, allow_version=ALLOWED, timeout_s=60)
+    async with open_provisioner(admin_url, grafana=admin) as grove:
         taken = [await _onboard(grove, each) for each in track(ids, "Onboarding", console=Console(stderr=True))]
-        report = _rates(taken)
+        report = _rates(taken, admin.sent)
         await _open_everything(grove, target, ids, report)
         if not keep:
             for each in track(ids, "Removing", console=Console(stderr=True)):
@@ -87,23 +107,29 @@ async def _onboard(grove: Provisioner, client_id: str) -> float:
     return time.monotonic() - started
 
 
-def _rates(taken: list[float]) -> Report:
-    quarter = max(1, len(taken) // 4)
-    first, last = (60 * quarter / sum(part) for part in (taken[:quarter], taken[-quarter:]))
-    return Report(clients=len(taken), first_per_minute=first, last_per_minute=last, ratio=last / first)
+def _rates(taken: list[float], sent: int) -> Report:
+    size = FIFTY if len(taken) >= 4 * FIFTY else max(1, len(taken) // 4)
+    parts = [taken[at : at + size] for at in range(0, len(taken) - size + 1, size)]
+    rates = [60 * size / sum(part) for part in parts]
+    return Report(
+        clients=len(taken), per_minute=rates, ratio=rates[-1] / rates[0], requests_per_client=sent / len(taken),
+        onboarding_s=sum(taken),
+    )  # fmt: skip
 
 
 async def _open_everything(grove: Provisioner, target: Target, ids: list[str], report: Report) -> None:
-    counting = asyncio.create_task(_count_connections(grove, report))
+    started, counting = time.monotonic(), asyncio.create_task(_count_connections(grove, report))
     async with httpx.AsyncClient(base_url=target.url, trust_env=False, timeout=60) as http:
         for each in track(ids, "Opening dashboards", console=Console(stderr=True)):
             (row,) = await grove.fetch("SELECT grafana_org_id FROM grove.clients WHERE id = $1", each)
             as_staff = {"X-WEBAUTH-USER": f"{each}:ana@maple.example", "X-Grafana-Org-Id": str(row["grafana_org_id"])}
             for hit in (await http.get("/api/search?type=dash-db", headers=as_staff)).json():
                 await _open_dashboard(http, hit["uid"], as_staff, report)
+    report.opening_s = time.monotonic() - started
     counting.cancel()
     await asyncio.wait([counting])
     report.connections_after = (await grove.fetch(_CONNECTIONS))[0]["n"]
+    report.limit = int((await grove.fetch("SHOW max_connections"))[0]["max_connections"])
 
 
 async def _open_dashboard(http: httpx.AsyncClient, uid: str, headers: dict[str, str], report: Report) -> None:
@@ -111,23 +137,13 @@ async def _open_dashboard(http: httpx.AsyncClient, uid: str, headers: dict[str, 
     report.dashboards += 1
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(panel: dict[str, Any]) -> None:
-        queries = [
-            {"refId": "A", "intervalMs": 60000, "maxDataPoints": 500}
-            | each
-            | {
-                "rawSql": each["rawSql"].replace("${tz}", "UTC").replace("${bucket}", "day"),
-                "datasource": {"uid": "analytics"},
-            }
-            for each in panel["targets"]
-        ]
-        body = {"from": "now-24h", "to": "now", "queries": queries}
+    async def ask(body: dict[str, Any]) -> None:
         async with gate:
             answer = await http.post("/api/ds/query", json=body, headers=headers)
         report.panels += 1
         report.failed += answer.status_code != httpx.codes.OK
 
-    await asyncio.gather(*(ask(panel) for panel in model["panels"] if panel.get("targets")))
+    await asyncio.gather(*(ask(body) for body in panel_requests(model)))
 
 
 async def _count_connections(grove: Provisioner, report: Report) -> None:

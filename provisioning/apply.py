@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import Actor
+from provisioning.grafana.orders import follow_change
 from provisioning.lifecycle import change_client
 from provisioning.onboarding import Examined, Onboarding, check_domain_free
 from provisioning.reattaching import examine_url, take_url
@@ -115,7 +116,8 @@ async def apply_client(
 ) -> Applied:
     """Make one client so: create it if missing, else change what the file gives and leave alone what it leaves out.
 
-    Shape: call it after `check_clients`, which looks into given databases.
+    Shape: call it after `check_clients`, which looks into given databases. The client's Grafana follows by an operation
+    of its own.
     Errors: as `Onboarding.request`; InputRefused (`/placement/…`) where an existing client would have to move;
     WrongState while it is being deleted.
     """
@@ -129,6 +131,7 @@ async def apply_client(
     url = wanted.new.placement.url
     if url is not None and await take_url(session, client_id, url, actor, vault=vault):
         changed = [*changed, "placement.url"]
+    await follow_change(session, client, changed, actor)
     return Applied(client_id=client_id, did="changed" if changed else "unchanged", changed=changed)
 
 

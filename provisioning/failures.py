@@ -7,7 +7,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from tenants.databases import UNAVAILABLE
-from tenants.errors import GrafanaUnavailable, GrafanaUnfit, GroveError, StoreUnavailable
+from tenants.errors import ClientLeaving, GrafanaUnavailable, GrafanaUnfit, GroveError, StoreUnavailable
 
 # Classes of SQLSTATE: connection, resources, operator intervention; and single states: locks, deadlocks,
 # serialisation, timeouts, a role or database that a session still uses, another session's change of the same object,
@@ -23,7 +23,7 @@ _WORDS = {
 
 def is_passing(error: BaseException) -> bool:
     """Tell whether trying again later may help."""
-    if isinstance(error, StoreUnavailable | GrafanaUnavailable | GrafanaUnfit | OSError | TimeoutError):
+    if isinstance(error, StoreUnavailable | GrafanaUnavailable | GrafanaUnfit | ClientLeaving | OSError | TimeoutError):
         return True
     if isinstance(error, GroveError):
         return False

@@ -1,4 +1,4 @@
-"""Make sure that one runner at a time works on an operation, and that a lost runner's is taken over.
+"""Make sure that one runner at a time works on a client, and that a lost runner's operation is taken over.
 
 Called by the runner. Times are the control plane's own, so that no two machines' clocks are compared.
 """
@@ -9,10 +9,10 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, func, or_, update
+from sqlalchemy import CursorResult, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from provisioning.operations import OPEN_STATES
+from provisioning.operations import OPEN_STATES, is_due
 from tenants.control import ControlPlane
 from tenants.errors import StoreUnavailable
 from tenants.models import Operation
@@ -26,7 +26,7 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """The right to work on one operation, renewed while it is held."""
+    """The right to work on one operation, and so on its client, renewed while it is held."""
 
     def __init__(self, control: ControlPlane, operation_id: uuid.UUID, runner: str) -> None:
         self._control = control
@@ -34,16 +34,21 @@ class Lease:
         self._runner = runner
 
     async def take(self) -> bool:
-        """Take the operation if it is due and nobody holds it."""
+        """Take the operation if it is due and nobody holds it, or another one of its client."""
         now = func.clock_timestamp()
+        client = select(Operation.client_id).where(Operation.id == self._operation_id).scalar_subquery()
+        # Who takes another operation of the client at the same time waits for us here, and sees our lease after it.
+        rivals = (
+            select(Operation.id)
+            .where(
+                or_(Operation.id == self._operation_id, Operation.client_id == client), Operation.state.in_(OPEN_STATES)
+            )
+            .order_by(Operation.id)
+            .with_for_update()
+        )
         query = (
             update(Operation)
-            .where(
-                Operation.id == self._operation_id,
-                Operation.state.in_(OPEN_STATES),
-                or_(Operation.not_before.is_(None), Operation.not_before <= now),
-                or_(Operation.lease_until.is_(None), Operation.lease_until < now),
-            )
+            .where(Operation.id == self._operation_id, is_due())
             .values(
                 state="running", runner=self._runner, lease_until=now + timedelta(seconds=LEASE_S), not_before=None,
                 attempts=Operation.attempts + 1, started_at=func.coalesce(Operation.started_at, now),
@@ -51,6 +56,7 @@ class Lease:
             .execution_options(synchronize_session=False)
         )  # fmt: skip
         async with self._control.session() as session:
+            await session.execute(rivals)
             return cast("CursorResult[Any]", await session.execute(query)).rowcount == 1
 
     async def change(self, session: AsyncSession, **values: object) -> None:

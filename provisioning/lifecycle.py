@@ -8,12 +8,13 @@ import uuid
 from datetime import datetime, timedelta
 
 from msgspec import UNSET
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import GROVE, Actor, record
 from provisioning.onboarding import check_domain_free
 from provisioning.operations import (
+    OPEN_STATES,
     NewOperation,
     add_finished_operation,
     add_operation,
@@ -119,6 +120,9 @@ async def restore_client(session: AsyncSession, client_id: str, actor: Actor, *,
     if client.status != "deleting" or await find_open_operation(session, client_id, REMOVE) is not None:
         raise WrongState("Only a client that waits for its removal can be restored.")
     client.delete_after = None
+    # What refused a client that is being deleted goes on.
+    waiting = update(Operation).where(Operation.client_id == client_id, Operation.state.in_(OPEN_STATES))
+    await session.execute(waiting.values(not_before=None))
     status = "active" if client.suspended_at is None else "suspended"
     return await _set_status(session, client, status, "client.restore", actor, now)
 

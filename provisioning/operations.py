@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
-from provisioning.audit import Actor
+from provisioning.audit import GROVE, Actor, record
 from tenants.errors import NotFound
 from tenants.models import Operation, OperationStep
 
@@ -122,22 +123,53 @@ async def find_last_operation(session: AsyncSession, client_id: str, kind: str) 
     return (await session.execute(query.order_by(Operation.created_at.desc()).limit(1))).scalar_one_or_none()
 
 
-async def unscoped_due_operations(session: AsyncSession, *, limit: int = 100) -> list[uuid.UUID]:
-    """List what a runner should take up now, oldest first.
+def is_due() -> ColumnElement[bool]:
+    """State that an operation may be taken up now.
 
-    Shape: pending ones whose back-off is over, and running ones whose runner has been lost.
+    Shape: it is pending and its back-off is over, or its runner has been lost; and no other operation of its client
+    is being worked on, as no two of them may be at once.
     """
-    query = (
-        select(Operation.id)
-        .where(
-            Operation.state.in_(OPEN_STATES),
-            or_(Operation.not_before.is_(None), Operation.not_before <= func.clock_timestamp()),
-            or_(Operation.lease_until.is_(None), Operation.lease_until < func.clock_timestamp()),
+    now, other = func.clock_timestamp(), aliased(Operation)
+    return (
+        Operation.state.in_(OPEN_STATES)
+        & or_(Operation.not_before.is_(None), Operation.not_before <= now)
+        & or_(Operation.lease_until.is_(None), Operation.lease_until < now)
+        & ~exists().where(
+            other.client_id == Operation.client_id,
+            other.id != Operation.id,
+            other.state.in_(OPEN_STATES),
+            other.lease_until >= now,
         )
-        .order_by(Operation.created_at)
-        .limit(limit)
     )
+
+
+async def unscoped_due_operations(session: AsyncSession, *, limit: int = 100) -> list[uuid.UUID]:
+    """List what a runner should take up now, oldest first."""
+    query = select(Operation.id).where(is_due()).order_by(Operation.created_at).limit(limit)
     return list((await session.execute(query)).scalars())
+
+
+async def find_due_operations(session: AsyncSession, client_id: str) -> list[uuid.UUID]:
+    """List what a runner should take up now for a client, oldest first."""
+    query = select(Operation.id).where(is_due(), Operation.client_id == client_id).order_by(Operation.created_at)
+    return list((await session.execute(query)).scalars())
+
+
+async def close_others(session: AsyncSession, operation_id: uuid.UUID, client_id: str, *, now: datetime) -> None:
+    """End whatever else is open for a client that is being removed, without undoing it: the removal takes it all.
+
+    A runner that was thought to be lost loses its lease with it, and can record nothing more.
+    """
+    query = select(Operation).where(
+        Operation.client_id == client_id, Operation.id != operation_id, Operation.state.in_(OPEN_STATES)
+    )
+    for other in await session.scalars(query.order_by(Operation.id).with_for_update()):
+        other.error = {"code": "cancelled", "detail": "The client was removed."}
+        other.state, other.finished_at, other.sealed = "failed", now, None
+        other.runner = other.lease_until = other.not_before = None
+        running = update(OperationStep).where(OperationStep.operation_id == other.id, OperationStep.state == "running")
+        await session.execute(running.values(state="failed"))
+        record(session, GROVE, f"{other.kind}.failed", client_id, operation_id=str(other.id))
 
 
 def _view(row: Operation, steps: list[StepView]) -> OperationView:

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from provisioning.access import drop_roles, drop_server_access
 from provisioning.failures import describe
 from provisioning.grafana.steps import GRAFANA_REMOVAL
+from provisioning.operations import close_others
 from provisioning.placing import forget_place
 from provisioning.roles import close_login
 from provisioning.sources import drop_source
@@ -28,9 +29,10 @@ log = structlog.get_logger()
 
 
 async def shut(work: Work) -> str | None:
-    """Shut the client in every process and end the sessions of its login reader."""
+    """Shut the client in every process, end its other operations and the sessions of its login reader."""
     async with work.control.session() as session:
         await session.execute(update(Client).where(Client.id == work.client_id).values(status="deleting"))
+        await close_others(session, work.operation_id, work.client_id, now=work.clock())
         revoke(session, "client", work.client_id)
     place = await work.find_place()
     if place is None or not place.walled:

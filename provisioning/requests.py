@@ -93,7 +93,8 @@ class NewClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
     placement: NewPlacement = msgspec.field(default_factory=NewPlacement)
     staff: list[NewStaff] = []
     dashboards: Annotated[
-        list[str], Meta(description="Dashboard sets to install; empty installs the default.", examples=[["chatbot"]])
+        list[str],
+        Meta(description="Dashboard sets: chatbot, portfolio, shop; empty gives all.", examples=[["chatbot"]]),
     ] = []
     grafana_org_id: Annotated[
         int | None, Meta(description="An existing Grafana organisation to take over.", examples=[7])

@@ -21,9 +21,12 @@ _TOKEN_BYTES = 32
 _MAX_TOKEN = 100
 
 
-async def make_link(session: AsyncSession, staff_id: uuid.UUID, purpose: str, *, now: datetime) -> str:
-    """Make a link's token, which is kept nowhere; links that were made before for the same purpose end."""
-    await drop_links(session, staff_id, purpose)
+async def make_link(
+    session: AsyncSession, staff_id: uuid.UUID, purpose: str, *, now: datetime, replace: bool = True
+) -> str:
+    """Make a link's token, which is kept nowhere; with `replace`, those made before for the same purpose end."""
+    if replace:
+        await drop_links(session, staff_id, purpose)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     session.add(
         OneTimeToken(

@@ -7,6 +7,7 @@ reading the files. Relations in a panel's SQL are written for the client: its sc
 import colorsys
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -115,6 +116,12 @@ def load_templates(folder: Path = FOLDER) -> Templates:
     if not set(found.default_sets) <= found.sets:
         raise TemplateFault("manifest.json: a default set has no dashboard")
     return found
+
+
+@cache
+def shipped_templates() -> Templates:
+    """Read the templates that came with this Grove, once."""
+    return load_templates()
 
 
 def context_of(client: TenantContext, *, shape: SourceShape = OWN_SHAPE, datasource_uid: str = DATASOURCE) -> Context:

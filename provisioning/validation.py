@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import UNSET
 
 from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff, StaffChange
+from provisioning.templates import shipped_templates
 from tenants.errors import InputRefused
 from tenants.ids import is_client_id
 from tenants.placement import PlacementKind
@@ -42,9 +43,10 @@ _MAX_STAFF = 1000
 _MAX_DASHBOARDS = 100
 _COLOUR = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
 _HOST_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9.-]{1,253})")
+# A dot-atom of RFC 5322 and a host; `=?` would begin an encoded word in a mail's header.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_EMAIL = re.compile(rf"(?=[^@]{{1,64}}@)(?!.*=\?){_ATOM}(?:\.{_ATOM})*@([A-Za-z0-9.-]{{1,253}})")
 _SERVER_NAME = re.compile(r"[a-z][a-z0-9-]{0,38}")
-_DASHBOARD = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -272,9 +274,10 @@ def _person_faults(where: str, name: str, role: str) -> Iterator[Fault]:
 def _dashboard_faults(dashboards: list[str]) -> Iterator[Fault]:
     if len(dashboards) > _MAX_DASHBOARDS:
         yield "/dashboards", f"At most {_MAX_DASHBOARDS} dashboard sets can be named."
+    known = shipped_templates().sets
     for index, name in enumerate(dashboards[:_MAX_DASHBOARDS]):
-        if _DASHBOARD.fullmatch(name) is None:
-            yield f"/dashboards/{index}", "A dashboard set's name has lower-case letters, digits and hyphens."
+        if name not in known:
+            yield f"/dashboards/{index}", f"There are no such dashboards; there are {', '.join(sorted(known))}."
 
 
 def _organisation_faults(number: int | None) -> Iterator[Fault]:

@@ -60,7 +60,7 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
 class Work:
     """One operation being carried out. `result` is stored with the step that sets it; `attempts` counts runs so far.
 
-    `grafana_org` is the client's organisation, once this run has made sure of it.
+    `grafana_org` is the client's organisation, once this run has made sure of it; new is one that this run made.
     """
 
     def __init__(self, row: Operation, means: Means) -> None:
@@ -76,6 +76,7 @@ class Work:
         self.grafana = means.grafana
         self.templates = means.templates
         self.grafana_org: int | None = None
+        self.grafana_org_is_new = False
         self.result: dict[str, Any] | None = None
 
     async def find_place(self) -> Place | None:

@@ -1,18 +1,18 @@
 """What can go wrong, named for what happened; knows no HTTP (`app.problems` maps each to an answer)."""
 
-import uuid
-
 
 class GroveError(Exception):
     """The root of all expected failures.
 
-    `field` names the offending input as a JSON pointer where there is one.
+    `field` names the offending input as a JSON pointer where there is one; `operation_id` the operation that tells,
+    step by step, what happened, where it was one that failed.
     """
 
     def __init__(self, detail: str = "", *, field: str | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.field = field
+        self.operation_id: str | None = None
 
 
 class NotFound(GroveError):
@@ -41,6 +41,10 @@ class AlreadyTaken(GroveError):
 
 class WrongState(GroveError):
     """The thing exists, but not in a state in which this can be done."""
+
+
+class ClientLeaving(WrongState):
+    """The client is being deleted: what would make something for it waits until it is restored, or gone."""
 
 
 class DatabaseRefused(GroveError):
@@ -72,10 +76,12 @@ class IdempotencyConflict(GroveError):
 
 
 class QueueFull(GroveError):
-    """A client's bounded ingest queue has no room. `retry_after_s` says when to come back."""
+    """A bounded queue has no room: a client's for ingest, or the gateway's. `retry_after_s` says when to come back."""
 
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__("Too many events are waiting for this client's database.")
+    def __init__(
+        self, retry_after_s: int, detail: str = "Too many events are waiting for this client's database."
+    ) -> None:
+        super().__init__(detail)
         self.retry_after_s = retry_after_s
 
 
@@ -100,7 +106,11 @@ class GrafanaSlow(GrafanaUnavailable):
 
 
 class GrafanaRefused(GroveError):
-    """Grafana, or what is in it, does not allow what was asked, and will not later."""
+    """Grafana does not take what Grove asked of it, and will not later."""
+
+
+class OrganisationRefused(GrafanaRefused):
+    """An organisation in Grafana is not the client's, and cannot become it."""
 
 
 class GrafanaUnfit(GroveError):
@@ -136,7 +146,3 @@ class SourceUnfit(GroveError):
 
 class OperationFailed(GroveError):
     """Long work that somebody waited for failed for good, through no fault of theirs, and was undone."""
-
-    def __init__(self, detail: str, *, operation_id: uuid.UUID) -> None:
-        super().__init__(detail or "The operation failed and was undone.")
-        self.operation_id = operation_id

@@ -58,8 +58,8 @@ class Client(Base):
 
     `grafana_org_given` tells that the
     organisation was there before, and outlives the client. `domain_proven` is the domain that was shown to be the
-    client's; it is served while it is still its `domain`. `template_version` is set while the client
-    has another version of the dashboards than the one that is offered to all.
+    client's, last at `domain_seen_at`; it is served while it is still its `domain`. `template_version` is set while the
+    client has another version of the dashboards than the one that is offered to all.
     """
 
     __tablename__ = "clients"
@@ -70,6 +70,7 @@ class Client(Base):
     timezone: Mapped[str]
     domain: Mapped[str | None] = mapped_column(unique=True)
     domain_proven: Mapped[str | None]
+    domain_seen_at: Mapped[datetime | None]
     branding: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     dashboards: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
     grafana_org_id: Mapped[int | None]
@@ -80,6 +81,23 @@ class Client(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     suspended_at: Mapped[datetime | None]
     delete_after: Mapped[datetime | None]
+
+
+class Logo(Base):
+    """What became of a client's `logoUrl`: pictures that Grove drew from it, or why there are none.
+
+    It is shown while `url` is still the client's. `digest` changes with the pictures, and is null where there are none.
+    """
+
+    __tablename__ = "logos"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"), primary_key=True)
+    url: Mapped[str]
+    digest: Mapped[str | None]
+    logo: Mapped[bytes | None] = mapped_column(deferred=True)
+    icon: Mapped[bytes | None] = mapped_column(deferred=True)
+    fault: Mapped[str | None]
+    looked_at: Mapped[datetime]
 
 
 class PlacementRow(Base):

@@ -73,7 +73,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
 class TenantContext(msgspec.Struct, frozen=True, kw_only=True):
     """What serving needs to know of a client; comes from a verified key or session, never from input.
 
-    Shape: `dashboards` names the sets that it asked for; none means the default ones.
+    Shape: `dashboards` names the sets that it asked for; none means the default ones. `logo` changes with its logo, and
+    is None where there is none to show.
     """
 
     tenant_id: TenantId
@@ -86,3 +87,4 @@ class TenantContext(msgspec.Struct, frozen=True, kw_only=True):
     placement: Placement
     grafana_org_id: int | None = None
     dashboards: tuple[str, ...] = ()
+    logo: str | None = None

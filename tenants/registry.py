@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tenants.control import ControlPlane
 from tenants.errors import NotFound
 from tenants.ids import TenantId
-from tenants.models import Client, PlacementRow, Server
+from tenants.models import Client, Logo, PlacementRow, Server
 from tenants.placement import Placement, PlacementKind, SourceMap, TenantContext
 from tenants.revocations import RevocationFeed
 from tenants.vault import Vault
@@ -108,17 +108,18 @@ class Registry:
 
     async def _contexts(self, session: AsyncSession, ids: Sequence[TenantId] | None) -> list[TenantContext]:
         query = (
-            select(Client, PlacementRow, Server)
+            select(Client, PlacementRow, Server, Logo.digest)
             .join(PlacementRow, PlacementRow.client_id == Client.id)
             .join(Server, Server.name == PlacementRow.server)
+            .outerjoin(Logo, (Logo.client_id == Client.id) & (Logo.url == Client.branding["logoUrl"].astext))
             .order_by(Client.id)
         )
         if ids is not None:
             query = query.where(Client.id.in_(ids))
         rows = (await session.execute(query)).all()
-        return [self._context(client, placement, server) for client, placement, server in rows]
+        return [self._context(*row) for row in rows]
 
-    def _context(self, client: Client, row: PlacementRow, server: Server) -> TenantContext:
+    def _context(self, client: Client, row: PlacementRow, server: Server, logo: str | None) -> TenantContext:
         return TenantContext(
             tenant_id=TenantId(client.id),
             name=client.name,
@@ -128,6 +129,7 @@ class Registry:
             branding=client.branding,
             grafana_org_id=client.grafana_org_id,
             dashboards=tuple(client.dashboards),
+            logo=logo,
             retention_days=client.retention_days,
             placement=self.placement(row, server),
         )

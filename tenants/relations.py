@@ -40,6 +40,8 @@ OWN_SHAPE = SourceShape(
     }
 )
 
+# What Grafana's macros and variables begin with, and what escapes begin with.
+_SUBSTITUTED = re.compile(r"[$\[\\]")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 Wanted = Callable[[str], bool]
@@ -62,7 +64,7 @@ class ChatTables(msgspec.Struct, frozen=True):
         expressions = {name: expression for name, expression in self._columns(table, columns).items() if wanted(name)}
         shown = [f"{expression} AS {name}" for name, expression in expressions.items()]
         rows = (
-            f"FROM {quote(self.source.schema)}.{quote(source_name(self.source, table))}" if columns else "WHERE false"
+            f"FROM {_write(self.source.schema)}.{_write(source_name(self.source, table))}" if columns else "WHERE false"
         )
         return "  SELECT " + ",\n         ".join(shown) + f"\n  {rows}"
 
@@ -76,7 +78,7 @@ class ChatTables(msgspec.Struct, frozen=True):
     def _text(self, table: str, name: str, columns: Mapping[str, SourceColumn]) -> str:
         if name not in columns:
             return "NULL::text"
-        column, expression = columns[name], quote(source_name(self.source, table, name))
+        column, expression = columns[name], _write(source_name(self.source, table, name))
         if column.type != TEXT:
             expression += "::text"
         # Lists are paged by the session's id, so a session without one needs a value that can be compared.
@@ -85,7 +87,7 @@ class ChatTables(msgspec.Struct, frozen=True):
     def _time(self, table: str, name: str, columns: Mapping[str, SourceColumn]) -> str:
         if name not in columns:
             return "NULL::timestamptz"
-        expression = quote(source_name(self.source, table, name))
+        expression = _write(source_name(self.source, table, name))
         kind = columns[name].type
         if kind == BOOLEAN:
             return f"CASE WHEN {expression} THEN {self._time(table, 'createdAt', columns)} END"
@@ -97,7 +99,7 @@ class ChatTables(msgspec.Struct, frozen=True):
         kind = DETAIL_COLUMNS[table][name]
         if name not in columns:
             return f"NULL::{kind}"
-        expression = quote(source_name(self.source, table, name))
+        expression = _write(source_name(self.source, table, name))
         return expression if kind != TEXT or columns[name].type == TEXT else f"{expression}::text"
 
 
@@ -106,6 +108,12 @@ def source_of(placement: Placement) -> SourceMap:
     if placement.source_url is None:
         return SourceMap(schema=placement.schema)
     return placement.source or SourceMap()
+
+
+def _write(name: str) -> str:
+    """Quote a name of the source's so that nothing in it is taken for a macro or variable of a dashboard."""
+    escaped = _SUBSTITUTED.sub(lambda found: f"\\{ord(found[0]):04x}", name)
+    return quote(name) if escaped == name else f"U&{quote(escaped)}"
 
 
 def _bounds(times: Mapping[str, str]) -> dict[str, str]:

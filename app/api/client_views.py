@@ -13,18 +13,24 @@ from msgspec import Meta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.client_urls import home_url
 from app.settings import Settings
 from provisioning.audit import Actor
+from provisioning.logos import WANTED
 from provisioning.onboarding import reveal_keys
 from provisioning.operations import OperationView
 from provisioning.staff import staff_column
 from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.errors import NotFound
-from tenants.models import Client, PlacementRow
+from tenants.models import Client, Logo, PlacementRow
 from tenants.vault import Vault
 
-_CLIENTS = select(Client, PlacementRow, staff_column()).outerjoin(PlacementRow, PlacementRow.client_id == Client.id)
+_CLIENTS = (
+    select(Client, PlacementRow, staff_column(), Logo)
+    .outerjoin(PlacementRow, PlacementRow.client_id == Client.id)
+    .outerjoin(Logo, (Logo.client_id == Client.id) & (Logo.url == WANTED))
+)
 
 
 class ShownPlacement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -37,6 +43,13 @@ class ShownPlacement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     unhardened: Annotated[list[str], Meta(description="What could not be hardened where it lives.")]
 
 
+class ShownLogo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of the address in `branding.logoUrl`."""
+
+    state: Annotated[str, Meta(description="pending, shown or failed: then the name and its initial stand for it")]
+    detail: Annotated[str | None, Meta(description="What was wrong when it was last looked at.")] = None
+
+
 class ShownClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A client."""
 
@@ -45,8 +58,10 @@ class ShownClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     status: Annotated[str, Meta(description="provisioning, active, suspended or deleting", examples=["active"])]
     timezone: Annotated[str, Meta(examples=["Europe/Paris"])]
     domain: Annotated[str | None, Meta(examples=["maple.example"])]
+    domain_proven: Annotated[bool, Meta(description="Whether the client is served on its domain.")]
     dashboard_url: Annotated[str, Meta(examples=["https://grove.example/maple/"])]
     branding: dict[str, Any]
+    logo: Annotated[ShownLogo | None, Meta(description="null where no logo was given.")]
     placement: ShownPlacement | None
     staff: list[dict[str, Any]]
     dashboards: list[str]
@@ -74,14 +89,9 @@ class ListedClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     dashboard_url: str
 
 
-def dashboard_url(settings: Settings, client_id: str) -> str:
-    """Name the page where a client's people look at its figures."""
-    return f"{settings.base_url}/{client_id}/"
-
-
 def list_client(client: Client, settings: Settings) -> ListedClient:
     """Show a client in the short list."""
-    url = dashboard_url(settings, client.id)
+    url = home_url(settings, client)
     return ListedClient(id=client.id, name=client.name, domain=client.domain, dashboard_url=url)
 
 
@@ -133,7 +143,7 @@ class Presenter:
 
 
 def show_client(
-    settings: Settings, client: Client, placement: PlacementRow | None, staff: list[dict[str, Any]]
+    settings: Settings, client: Client, placement: PlacementRow | None, staff: list[dict[str, Any]], logo: Logo | None
 ) -> ShownClient:
     """Show a client whole; one that has no place yet has no placement."""
     return ShownClient(
@@ -142,8 +152,10 @@ def show_client(
         status=client.status,
         timezone=client.timezone,
         domain=client.domain,
-        dashboard_url=dashboard_url(settings, client.id),
+        domain_proven=client.domain is not None and client.domain == client.domain_proven,
+        dashboard_url=home_url(settings, client),
         branding=client.branding,
+        logo=None if client.branding.get("logoUrl") is None else _show_logo(logo),
         placement=None if placement is None else _show_placement(placement),
         staff=staff,
         dashboards=client.dashboards,
@@ -154,6 +166,12 @@ def show_client(
         suspended_at=client.suspended_at,
         delete_after=client.delete_after,
     )
+
+
+def _show_logo(row: Logo | None) -> ShownLogo:
+    if row is None:
+        return ShownLogo(state="pending")
+    return ShownLogo(state="failed" if row.digest is None else "shown", detail=row.fault)
 
 
 def _show_placement(row: PlacementRow) -> ShownPlacement:

@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 from msgspec import UNSET
 from sqlalchemy import select
 
-from app.api import client_grafana, client_states
+from app.api import client_domain, client_grafana, client_states
 from app.api.client_views import ListedClient, OnboardedClient, Presenter, ShownClient, list_client
 from app.api.dependencies import DEPENDENCIES
 from app.api.dispatch import Dispatcher
@@ -19,7 +19,7 @@ from app.api.idempotency import Idempotency, claim, remember
 from app.api.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from app.settings import Settings
 from provisioning.audit import Actor
-from provisioning.grafana.orders import request_reconciliation
+from provisioning.grafana.orders import follow_change
 from provisioning.lifecycle import change_client
 from provisioning.onboarding import Onboarding
 from provisioning.operations import OperationView
@@ -34,8 +34,6 @@ from tenants.vault import Vault
 
 # What a client's own admin key may change; the rest is between the agency and the client.
 OWN_FIELDS = frozenset({"branding", "staff"})
-SHOWN_IN_GRAFANA = frozenset({"timezone", "branding", "staff", "dashboards"})
-UNMADE = frozenset({"provisioning", "deleting"})
 
 
 def provide_onboarding(
@@ -154,11 +152,9 @@ async def update_client(
 ) -> ShownClient:
     """Change what is given and answer with the client as it is then; its Grafana follows."""
     require_own_fields(manager, data)
-    reconciliation = None
     async with present.control.session() as session:
         changed = await change_client(session, managed.id, data, actor, now=clock())
-        if SHOWN_IN_GRAFANA & set(changed) and managed.grafana_org_id is not None and managed.status not in UNMADE:
-            reconciliation = await request_reconciliation(session, managed.id, actor)
+        reconciliation = await follow_change(session, managed, changed, actor)
         shown = await present.get(session, managed.id)
     await dispatcher.ring(reconciliation)
     return shown
@@ -187,6 +183,7 @@ handlers = [
             read_client,
             update_client,
             *client_states.handlers,
+            *client_domain.handlers,
             *client_grafana.handlers,
         ],
         dependencies=DEPENDENCIES

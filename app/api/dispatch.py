@@ -14,15 +14,35 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
 from app.api.preferences import wait_of
+from app.problems import OPERATION_PATH
 from provisioning.operations import OperationView, get_operation
 from tenants.control import ControlPlane
-from tenants.errors import AlreadyTaken, DatabaseRefused, GroveError, InputRefused, OperationFailed
+from tenants.errors import (
+    AlreadyTaken,
+    DatabaseRefused,
+    GrafanaRefused,
+    GroveError,
+    InputRefused,
+    OperationFailed,
+    OrganisationRefused,
+    WrongState,
+)
 from tenants.revocations import RevocationFeed
 
 FIRST_POLL_S = 0.03
-MAX_POLL_S = 0.3
+MAX_POLL_S = 0.15
 RETRY_AFTER_S = 1
-OPERATION_PATH = "/api/v1/operations"
+
+# By the code that the runner records; any other failure is none of the caller's.
+_FAILURES: dict[str, type[GroveError]] = {
+    "database_refused": DatabaseRefused,
+    "already_taken": AlreadyTaken,
+    "input_refused": InputRefused,
+    "organisation_refused": OrganisationRefused,
+    "grafana_refused": GrafanaRefused,
+    "taken": GrafanaRefused,
+    "cancelled": WrongState,
+}
 
 PreferHeader = Annotated[
     str | None,
@@ -106,13 +126,7 @@ async def provide_dispatcher(
 def failure_of(view: OperationView) -> GroveError:
     """Turn a failed operation into the error that its caller is answered with."""
     error = view.error or {}
-    code, detail, pointer = error.get("code"), str(error.get("detail") or ""), error.get("pointer")
-    match code:
-        case "database_refused":
-            return DatabaseRefused(detail, field=pointer)
-        case "already_taken":
-            return AlreadyTaken(detail, field=pointer)
-        case "input_refused":
-            return InputRefused(detail, field=pointer)
-        case _:
-            return OperationFailed(detail, operation_id=view.id)
+    kind = _FAILURES.get(str(error.get("code")), OperationFailed)
+    found = kind(str(error.get("detail") or "The operation failed and was undone."), field=error.get("pointer"))
+    found.operation_id = str(view.id)
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from app.api.audit import Audited
-from app.api.client_views import ListedClient, OnboardedClient, ShownClient, ShownPlacement
+from app.api.client_views import ListedClient, OnboardedClient, ShownClient, ShownLogo, ShownPlacement
 from app.api.health import Dependency, Health
 from app.api.key_desk import Rotation
 from app.api.keys import KeyRequest, PlatformKeyRequest
@@ -19,6 +19,7 @@ from app.api.pages import Page, PageMeta
 from app.api.staff_desk import InvitedStaff, StaffLink
 from app.api.usage import OutcomeCount, Usage, UsageHour
 from app.api.web_analytics import FUNNEL_QUESTION
+from provisioning.domains import DomainProof
 from provisioning.isolation import Tried
 from provisioning.keys import KeyView
 from provisioning.operations import OperationView, StepView
@@ -55,8 +56,10 @@ _CLIENT = ShownClient(
     status="active",
     timezone="Europe/Paris",
     domain="maple.example",
+    domain_proven=True,
     dashboard_url="https://grove.example/maple/",
     branding=_BRANDING.stored(),
+    logo=ShownLogo(state="shown"),
     placement=ShownPlacement(kind="schema", server="main", partition_interval="year", revision="0001", unhardened=[]),
     staff=[msgspec.to_builtins(_STAFF)],
     dashboards=[],
@@ -72,6 +75,14 @@ _ONBOARDED = OnboardedClient(
     **msgspec.structs.asdict(_CLIENT),
     operation_id=_OPERATION_ID,
     keys={"admin": "grv_a_…", "server": "grv_s_…", "browser": "grv_w_…"},
+)
+_PROOF = DomainProof(
+    domain="figures.maple.example",
+    record="_grove.figures.maple.example",
+    file="https://figures.maple.example/.well-known/grove-verification",
+    value="grove-verification=…",
+    proven=True,
+    by="dns",
 )
 _KEY = KeyView(
     id=_KEY_ID,
@@ -204,6 +215,7 @@ EXAMPLES: dict[tuple[str, str], Examples] = {
             "202": _operation("client.isolation_check", "pending"),
         }
     ),
+    ("post", f"{_ONE}/domain/verify"): Examples({"200": _PROOF}),
     ("post", f"{_ONE}/grafana/reconcile"): Examples(
         {
             "200": _operation("grafana.reconcile", "succeeded", result={"changes": []}),

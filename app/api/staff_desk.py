@@ -16,19 +16,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.api.dispatch import Doorbell
 from app.api.idempotency import Idempotency, claim, remember
 from app.api.pages import Page, decode_cursor, page_of
+from app.client_urls import staff_url
 from app.settings import Settings
 from provisioning.audit import Actor, record
-from provisioning.grafana.orders import request_reconciliation
+from provisioning.grafana.orders import follow_change
 from provisioning.requests import NewStaff, StaffChange
 from provisioning.staff import StaffView, change_staff, invite_staff, link_purpose, list_staff, remove_staff, view_staff
-from provisioning.staff_links import INVITATION, LIFETIMES, make_link, order_mail
+from provisioning.staff_links import INVITATION, LIFETIMES, drop_links, make_link, order_mail
 from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.models import Client
 from tenants.revocations import RevocationFeed
 
 CREATED = 201
-_WITH_GRAFANA = frozenset({"active", "suspended"})
 
 
 class StaffLink(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,19 +139,19 @@ class StaffDesk:
         """Have a link mailed, or make it to be handed over where no mail can be sent."""
         shown, now = msgspec.structs.asdict(person), self._clock()
         if self._settings.smtp_url is not None:
+            # Those that were mailed before end now; a recent one would also keep a reset from being mailed.
+            await drop_links(session, person.id, purpose)
             await order_mail(session, client_id, person.email, purpose, now=now)
             return InvitedStaff(**shown, mailed=True)
         token = await make_link(session, person.id, purpose, now=now)
-        url = f"{self._settings.base_url}/{client_id}/{purpose}/{token}"
+        url = staff_url(self._settings, await session.get_one(Client, client_id), purpose, token)
         link = StaffLink(purpose=purpose, url=url, expires_at=now + LIFETIMES[purpose])
         return InvitedStaff(**shown, mailed=False, link=link)
 
     async def _order(self, session: AsyncSession, client: Client) -> UUID | None:
         """Have the client's Grafana follow; one that is still being made does so by itself."""
         row = await session.get_one(Client, client.id, populate_existing=True)
-        if row.grafana_org_id is None or row.status not in _WITH_GRAFANA:
-            return None
-        return await request_reconciliation(session, client.id, self._actor)
+        return await follow_change(session, row, ["staff"], self._actor)
 
     async def _tell(self, operation_id: UUID | None) -> None:
         await self._feed.announce()

@@ -1,6 +1,7 @@
 """Which address a request comes from, as failed logins are counted by it.
 
-Called by the login. Of `X-Forwarded-For` only what trusted proxies wrote is believed: entries from the right.
+Called by the login. Of `X-Forwarded-For` only what trusted proxies wrote is believed: entries from the right. Unless
+it is said how many there are, one is believed that has no public address itself, such as a platform's own.
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -12,16 +13,19 @@ UNKNOWN = "unknown"
 IPV6_PREFIX = 64
 
 
-def client_address(scope: Scope, trusted_proxies: int) -> str:
+def client_address(scope: Scope, trusted_proxies: int | None) -> str:
     """Return the address of the visitor: IPv4 as it is, IPv6 by its /64.
 
     Shape: the entry that the outermost trusted proxy added; the peer's own address where fewer entries came than
     there are proxies, or where the entry is no address.
     """
+    client = scope.get("client")
+    peer = _parse(client[0] if client else "")
+    if trusted_proxies is None:
+        trusted_proxies = int(peer is None or not peer.is_global)
     entries = _forwarded(scope) if trusted_proxies else []
     entry = entries[-trusted_proxies] if len(entries) >= trusted_proxies > 0 else ""
-    peer = scope.get("client")
-    address = _parse(entry) or _parse(peer[0] if peer else "")
+    address = _parse(entry) or peer
     if address is None:
         return UNKNOWN
     if isinstance(address, IPv6Address):

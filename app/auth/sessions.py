@@ -56,7 +56,7 @@ class SessionStore:
         self._control = control
         self._feed = feed
         self._clock = clock
-        self._cache: OrderedDict[bytes, tuple[StaffMember, datetime] | None] = OrderedDict()
+        self._cache: OrderedDict[bytes, tuple[StaffMember, datetime]] = OrderedDict()
         self._seen: dict[bytes, datetime] = {}
 
     async def verify(self, token: str, client_id: TenantId) -> StaffMember:
@@ -67,13 +67,12 @@ class SessionStore:
         """
         digest = hash_token(token)
         now = self._clock()
-        if self._feed.fresh and digest in self._cache:
-            found = self._cache[digest]
-            if found is not None and self._ended(found, now):
-                # Another process may have seen it since.
-                found = await self._look_up(digest)
-        else:
+        found = self._cache.get(digest) if self._feed.fresh else None
+        if found is None or self._ended(found, now):
+            # One that ended may have been seen by another process since.
             found = await self._look_up(digest)
+        else:
+            self._cache.move_to_end(digest)
         if found is None or self._ended(found, now):
             raise Unauthenticated(_REFUSED)
         member, seen_at = found
@@ -114,7 +113,8 @@ class SessionStore:
             row = (await session.execute(query.where(StaffSession.revoked_at.is_(None)))).one_or_none()
         found = None if row is None else (_member(*row), row[0].seen_at)
         # What was read before a revocation arrived may be out of date: use it once, do not keep it.
-        if generation == self._feed.generation:
+        # What is none is not kept at all: made-up tokens would crowd out the real ones.
+        if found is not None and generation == self._feed.generation:
             self._cache[digest] = found
             if len(self._cache) > CACHED_SESSIONS:
                 self._cache.popitem(last=False)

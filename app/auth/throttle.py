@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -88,7 +88,12 @@ class Throttle:
 
 
 async def admit(session: AsyncSession, counts: Sequence[Count], *, now: datetime) -> Verdict:
-    """Count an attempt as failed, or refuse it, in which case it counts for nothing."""
+    """Count an attempt as failed, or refuse it, in which case it counts for nothing and nothing is written."""
+    hard = [count.bucket for count in counts if not count.soft]
+    blocked = select(func.max(LoginFailure.blocked_until)).where(LoginFailure.bucket.in_(hard))
+    until = (await session.execute(blocked)).scalar_one_or_none()
+    if until is not None and until > now:
+        return Verdict(wait_s=(until - now).total_seconds())
     rows = await _lock(session, counts, now)
     waits = [rows[count.bucket].blocked_until for count in counts if not count.soft]
     longest = max((until for until in waits if until is not None), default=now)

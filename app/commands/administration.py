@@ -51,10 +51,7 @@ def read_settings(*, log_level: str | None = None) -> Settings:
         folder = settings.data_dir.resolve()
         raise SettingsError(f"No server runs on {folder}: start `grove serve` there, or set DATABASE_URL.")
     return msgspec.structs.replace(
-        settings,
-        database_url=urls.database_url,
-        redis_url=urls.redis_url,
-        secret_key=urls.secret_key,
+        urls.complete(settings),
         public_url=settings.public_url or kept_address(settings.data_dir),
     )
 

@@ -16,16 +16,19 @@ from app.commands.printing import as_json, print_json, print_table
 from app.workers.resources import WorkerResources
 from provisioning.grafana.changes import Change
 from provisioning.grafana.orders import request_reconciliation
+from provisioning.grafana.organisations import PLATFORM
+from provisioning.grafana.platform import ensure_platform
 from provisioning.grafana.reconcile import rehearse
-from provisioning.grafana.releases import offer_release, shipped_templates, store_release, try_release
+from provisioning.grafana.releases import offer_release, store_release, try_release
 from provisioning.operations import OperationView
+from provisioning.templates import shipped_templates
 from provisioning.work import Skipped
 from tenants.errors import GroveError, InputRefused, NotFound
 from tenants.models import Client
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one client. `error` tells why it is not as it should be."""
+    """What became of one client, or of the platform's organisation. `error` tells why it is not as it should be."""
 
     client_id: str
     changes: list[Change] = []
@@ -39,7 +42,7 @@ def command() -> None:
 
 @command.command("reconcile")
 @click.argument("client_id", required=False)
-@click.option("--all", "everybody", is_flag=True, help="Every client.")
+@click.option("--all", "everybody", is_flag=True, help="Every client, and the platform's own organisation.")
 @click.option("--dry-run", is_flag=True, help="Tell what differs and change nothing.")
 @click.option("--rotate-password", is_flag=True, help="Also give the datasource's login another password.")
 @as_json
@@ -54,9 +57,10 @@ def reconcile(client_id: str | None, *, everybody: bool, dry_run: bool, rotate_p
     async def work(resources: WorkerResources) -> list[Outcome]:
         _require_grafana(resources)
         chosen = [client_id] if client_id is not None else await _unscoped_clients(resources)
+        platform = await _look_after_platform(resources, dry_run=dry_run) if everybody else []
         if dry_run:
-            return [await _rehearse(resources, each) for each in chosen]
-        return [await _repair(resources, each, rotate=rotate_password) for each in chosen]
+            return platform + [await _rehearse(resources, each) for each in chosen]
+        return platform + [await _repair(resources, each, rotate=rotate_password) for each in chosen]
 
     _show(administer(work), as_json=as_json, dry_run=dry_run)
 
@@ -94,6 +98,16 @@ async def _unscoped_clients(resources: WorkerResources) -> list[str]:
     query = select(Client.id).where(Client.status.in_(("active", "suspended"))).order_by(Client.id)
     async with resources.control.session() as session:
         return list((await session.scalars(query)).all())
+
+
+async def _look_after_platform(resources: WorkerResources, *, dry_run: bool) -> list[Outcome]:
+    try:
+        return [Outcome(PLATFORM, await ensure_platform(resources.runner.means, rehearse=dry_run))]
+    except Skipped as reason:
+        click.echo(f"{PLATFORM}: skipped: {reason}", err=True)
+        return []
+    except GroveError as error:
+        return [Outcome(PLATFORM, error=error.detail)]
 
 
 async def _rehearse(resources: WorkerResources, client_id: str) -> Outcome:

@@ -1,10 +1,12 @@
-"""`/{client_id}/assets/…`: style sheets and scripts of our pages, below the client's prefix like everything it loads.
+"""`/{client_id}/assets/…`: style sheets, scripts and pictures of our pages, below the client's prefix like all else.
 
-The files are the same for everybody; `brand.css` holds the client's colours, and neutral ones for whoever is no client.
+The files are the same for everybody; `brand.css` holds the client's colours, `mark.svg` its initial, `logo.png` and
+`icon.png` what was drawn from its logo. Whoever is no client has neutral colours and no pictures.
 """
 
 import hashlib
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +14,84 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from app.auth.guards import SERVED
 from app.console.brand import NEUTRAL, Brand, brand_of
+from provisioning.logos import PICTURES, find_picture
+from tenants.control import ControlPlane
 from tenants.errors import NotFound
 from tenants.ids import TenantId, is_client_id
 from tenants.registry import Registry
 
 _FOLDER = Path(__file__).parent / "static"
-_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-BRAND_SHEET = "brand.css"
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
+BRAND_SHEET, MARK, LOGO, ICON = "brand.css", "mark.svg", *PICTURES
 
 
 async def find_brand(registry: Registry, client_id: str) -> Brand:
-    """Return the brand of a client, or the neutral one: a page never tells whether there is such a client."""
+    """Return the brand of a client that is served, or the neutral one: a page never tells whether there is another."""
     if not is_client_id(client_id):
         return NEUTRAL
     try:
-        return brand_of(await registry.get_client(TenantId(client_id)))
+        client = await registry.get_client(TenantId(client_id))
     except NotFound:
         return NEUTRAL
+    return brand_of(client) if client.status in SERVED else NEUTRAL
 
 
 def asset_path(prefix: str, name: str, brand: Brand) -> str:
     """Return the path of an asset, which changes with its content so that browsers may keep it."""
-    content = _brand_sheet(brand).encode() if name == BRAND_SHEET else _read(name)
-    return f"{prefix}/assets/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
+    version = str(brand.logo) if name in PICTURES else _version(_content(name, brand))
+    return f"{prefix}/assets/{name}?v={version}"
+
+
+def icon_path(prefix: str, brand: Brand) -> str:
+    """Return the path of what stands for the client in a small square: its logo, else its initial in its colour."""
+    return asset_path(prefix, MARK if brand.logo is None else ICON, brand)
 
 
 @get("/{client_id:str}/assets/{name:str}", include_in_schema=False)
 async def show_asset(
-    client_id: FromPath[str], name: FromPath[str], registry: NamedDependency[Registry], request: Request[Any, Any, Any]
+    client_id: FromPath[str],
+    name: FromPath[str],
+    registry: NamedDependency[Registry],
+    control: NamedDependency[ControlPlane],
+    request: Request[Any, Any, Any],
 ) -> Response[bytes]:
-    """Answer with a file of a page."""
-    if name == BRAND_SHEET:
-        content = _brand_sheet(await find_brand(registry, client_id)).encode()
-    elif name in _names():
-        content = _read(name)
+    """Answer with a file of a page; browsers keep what they asked for by its version."""
+    brand = await find_brand(registry, client_id)
+    if name in PICTURES:
+        content, version = await _picture(control, client_id, name, brand), str(brand.logo)
+    elif name in {BRAND_SHEET, MARK} or name in _names():
+        content = _content(name, brand)
+        version = _version(content)
     else:
         raise NotFound("No such file.")
-    lasting = "private, max-age=31536000, immutable" if "v" in request.query_params else "no-cache"
-    headers = {"Cache-Control": lasting, "X-Content-Type-Options": "nosniff"}
+    lasting = request.query_params.get("v") == version
+    headers = {
+        "Cache-Control": "private, max-age=31536000, immutable" if lasting else "no-cache",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
     return Response(content, media_type=_TYPES[Path(name).suffix], headers=headers)
+
+
+async def _picture(control: ControlPlane, client_id: str, name: str, brand: Brand) -> bytes:
+    """Read a picture, if the client has one and is served."""
+    if brand.logo is None:
+        raise NotFound("No such file.")
+    async with control.session() as session:
+        return await find_picture(session, client_id, name)
+
+
+def _content(name: str, brand: Brand) -> bytes:
+    if name == BRAND_SHEET:
+        return _brand_sheet(brand).encode()
+    return _mark(brand).encode() if name == MARK else _read(name)
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 @cache
@@ -66,6 +106,15 @@ def _read(name: str) -> bytes:
 
 def _brand_sheet(brand: Brand) -> str:
     return f":root {{ --primary: {brand.primary}; --on-primary: {brand.on_primary}; --accent: {brand.accent}; }}\n"
+
+
+def _mark(brand: Brand) -> str:
+    initial = escape(brand.name.strip()[:1].upper() or NEUTRAL.name[0])
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" rx="14" '
+        f'fill="{brand.primary}"/><text x="32" y="44" font-family="sans-serif" font-weight="700" font-size="36" '
+        f'text-anchor="middle" fill="{brand.on_primary}">{initial}</text></svg>'
+    )
 
 
 handlers = [show_asset]

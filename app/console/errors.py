@@ -6,6 +6,7 @@ The exception handler of the routes of this package; what asks for data instead 
 from typing import TYPE_CHECKING, Any
 
 from litestar import Request, Response
+from litestar.types import Scope
 
 from app.auth.destinations import login_page
 from app.console.brand import NEUTRAL, Brand, brand_of
@@ -13,7 +14,7 @@ from app.console.layout import see_other, show
 from app.console.visit import prefix_of
 from app.problems import INTERNAL, describe, problem_response
 from tenants.errors import NotFound, Unauthenticated
-from tenants.ids import TenantId
+from tenants.ids import TenantId, is_client_id
 
 if TYPE_CHECKING:
     from tenants.registry import Registry
@@ -29,15 +30,18 @@ _TEXTS = {
 
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Answer an exception of a page's route."""
-    if request.method != "GET" or "text/html" not in request.headers.get("accept", ""):
-        return problem_response(error, request.scope)
     client_id = str(request.path_params.get("client_id", ""))
     prefix = prefix_of(request.scope, client_id)
-    if isinstance(error, Unauthenticated | NotFound) and "staff_id" not in request.scope["state"]:
+    is_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    is_signed_out = isinstance(error, Unauthenticated | NotFound) and "staff_id" not in request.scope["state"]
+    below = _raw_path(request.scope).removeprefix(f"/{client_id}") or "/"
+    if is_signed_out and prefix and (not is_client_id(client_id) or (below == "/" and not is_page)):
+        # What can be no client's, and what asks for no page, looks like any path that leads nowhere.
+        error = NotFound("There is no such page.")
+    elif is_signed_out and is_page:
         query = request.scope.get("query_string", b"").decode("latin-1")
-        wanted = prefix + request.scope["path"].removeprefix(f"/{client_id}") + (f"?{query}" if query else "")
-        return see_other(login_page(prefix, wanted))
-    return show_error(request, error, prefix)
+        return see_other(login_page(prefix, prefix + below + (f"?{query}" if query else "")))
+    return show_error(request, error, prefix) if is_page else problem_response(error, request.scope)
 
 
 def show_error(request: Request[Any, Any, Any], error: Exception, prefix: str) -> Response[Any]:
@@ -51,6 +55,12 @@ def show_error(request: Request[Any, Any, Any], error: Exception, prefix: str) -
         "error.html", _brand(request), prefix, status=kind.status, headers=headers, title=title, text=text,
         request_id=str(request.scope["state"].get("request_id", "")),
     )  # fmt: skip
+
+
+def _raw_path(scope: Scope) -> str:
+    """Return the path as it was sent, with the slash at its end that the router takes away."""
+    raw: bytes | None = scope.get("raw_path")
+    return raw.partition(b"?")[0].decode("latin-1") if raw else scope["path"]
 
 
 def _brand(request: Request[Any, Any, Any]) -> Brand:

@@ -34,8 +34,8 @@ class Form(msgspec.Struct, frozen=True):
 
     @property
     def email(self) -> str:
-        """The address as accounts have it."""
-        return self.text("email").strip().lower()[:320]
+        """The address as accounts have it; no account's has characters that cannot be seen."""
+        return "".join(filter(str.isprintable, self.text("email").strip().lower()[:320]))
 
 
 async def require_form(request: Request[Any, Any, Any]) -> None:

@@ -13,7 +13,7 @@ from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
 from app.auth.sessions import StaffMember
-from app.console.assets import asset_path
+from app.console.assets import asset_path, icon_path
 from app.console.brand import Brand
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -30,11 +30,12 @@ def render(template: str, brand: Brand, prefix: str, /, *, member: StaffMember |
     """Write a page.
 
     Shape: `prefix` is what the client's paths begin with, such as `/maple`; the template sees `brand`, `prefix`,
-    `member` (who is logged in, or None), `asset(name)` and what else is given.
+    `member` (who is logged in, or None), `asset(name)`, `icon` and what else is given.
     """
     return _TEMPLATES.get_template(template).render(
-        brand=brand, prefix=prefix, member=member, asset=lambda name: asset_path(prefix, name, brand), **values
-    )
+        brand=brand, prefix=prefix, member=member, icon=icon_path(prefix, brand),
+        asset=lambda name: asset_path(prefix, name, brand), **values,
+    )  # fmt: skip
 
 
 def show(
@@ -52,7 +53,7 @@ def show(
         render(template, brand, prefix, **values),
         status_code=status,
         media_type="text/html",
-        headers=page_headers(brand) | (headers or {}),
+        headers=page_headers() | (headers or {}),
     )
 
 
@@ -61,15 +62,14 @@ def see_other(path: str, *, cookies: Sequence[Cookie] = ()) -> Redirect:
     return Redirect(path, status_code=303, headers={"Cache-Control": "no-store"}, cookies=list(cookies))
 
 
-def page_headers(brand: Brand, *, style: Sequence[str] = ()) -> dict[str, str]:
-    """Return the headers of a page: nothing inline, nothing from elsewhere but the client's logo, in nobody's frame.
+def page_headers(*, style: Sequence[str] = ()) -> dict[str, str]:
+    """Return the headers of a page: nothing inline, nothing from elsewhere, in nobody's frame.
 
     Shape: `style` adds sources of styles, for a page whose library writes some itself.
     """
-    images = " ".join(["'self'", "data:", *([brand.logo_origin] if brand.logo_origin else [])])
     styles = " ".join(["'self'", *style])
     policy = (
-        f"default-src 'none'; script-src 'self'; style-src {styles}; img-src {images}; "
+        f"default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self' data:; "
         "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     return {

@@ -6,7 +6,7 @@ Listed by `app.asgi`. A page's errors are pages; its body is a small form.
 from litestar import Router
 from litestar.di import Provide
 
-from app.console import assets, links, login
+from app.console import assets, links, login, ownership
 from app.console.entrance import Entrance
 from app.console.errors import answer_error
 from app.console.forms import MAX_FORM_BYTES, require_form
@@ -15,6 +15,7 @@ from app.console.visit import provide_visit
 
 handlers = [
     *assets.handlers,
+    *ownership.handlers,
     Router(
         "/",
         route_handlers=[

@@ -43,7 +43,12 @@ async def provide_visit(
     settings: NamedDependency[Settings],
     registry: NamedDependency[Registry],
 ) -> Visit:
-    """Find out what a page needs to know."""
+    """Find out what a page needs to know.
+
+    Errors: NotFound for what can be no client's id, which is then written into no cookie and asked of no database.
+    """
+    if not is_client_id(client_id):
+        raise NotFound("There is no such page.")
     client = await find_served(registry, client_id)
     return Visit(
         client_id=client_id,
@@ -57,8 +62,6 @@ async def provide_visit(
 
 async def find_served(registry: Registry, client_id: str) -> TenantContext | None:
     """Return a client that is served; a page never tells whether another is suspended or is not there."""
-    if not is_client_id(client_id):
-        return None
     try:
         client = await registry.get_client(TenantId(client_id))
     except NotFound:

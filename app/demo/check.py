@@ -3,15 +3,19 @@
 Called by `run` after the events were delivered; `make demo ONCE=1` fails on the first thing that does not fit.
 """
 
+import re
 from typing import Any
 
 import msgspec
 
-from app.demo.api import GroveApi
+from app.demo.api import GroveApi, require
 from app.demo.delivery import Delivered
 from app.demo.errors import DemoFailed
+from app.demo.people import Visitor
 from app.demo.story import Story
 
+_BOARD = re.compile(r'/dashboards/([a-z-]+)"')
+_PANEL = re.compile(r'data-panel="(\d+)"')
 CHATBOT_PATHS = ("funnel", "daily", "hourly", "leads", "sessions", "test")
 
 
@@ -59,6 +63,21 @@ async def count_stored(platform: GroveApi, story: Story, delivered: Delivered) -
     if stored != delivered.sent or delivered.accepted + delivered.duplicates != delivered.sent:
         raise DemoFailed(f"Of {story.client.id}, {delivered} was answered, and usage knows {usage['outcomes']}.")
     return stored
+
+
+async def check_built_in(visitor: Visitor) -> int:
+    """Draw every panel of the built-in dashboards of somebody's client; return how many dashboards there are.
+
+    Errors: DemoFailed.
+    """
+    uids = list(dict.fromkeys(_BOARD.findall((await visitor.open("/")).text)))
+    for uid in uids:
+        page = await visitor.open(f"/dashboards/{uid}")
+        for panel in _PANEL.findall(page.text):
+            require(await visitor.open(f"/dashboards/{uid}/panels/{panel}"), 200)
+    if not uids:
+        raise DemoFailed(f"The staff of {visitor.client_id} see no built-in dashboard.")
+    return len(uids)
 
 
 async def check_walls(platform: GroveApi, client_id: str) -> Walls:

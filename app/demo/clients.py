@@ -16,6 +16,14 @@ _EVEN_WEEK = (1.1, 1.1, 1.05, 1.0, 0.95, 0.7, 0.75)
 _SHOPPING_WEEK = (0.95, 0.9, 0.9, 0.95, 1.05, 1.25, 1.35)
 
 
+class Person(msgspec.Struct, frozen=True):
+    """Somebody who works at a client."""
+
+    email: str
+    name: str
+    role: str = "editor"
+
+
 class DemoClient(msgspec.Struct, frozen=True, kw_only=True):
     """A client to onboard, and the rhythm of its visitors in its own zone."""
 
@@ -26,6 +34,7 @@ class DemoClient(msgspec.Struct, frozen=True, kw_only=True):
     primary_color: str
     placement: str
     dashboards: tuple[str, ...]
+    person: Person
     visits_per_day: int
     hours: tuple[int, ...]
     week: tuple[float, ...]
@@ -46,6 +55,7 @@ class DemoClient(msgspec.Struct, frozen=True, kw_only=True):
             "branding": {"primaryColor": self.primary_color},
             "placement": {"kind": self.placement},
             "dashboards": list(self.dashboards),
+            "staff": [msgspec.to_builtins(self.person)],
         }
 
 
@@ -57,6 +67,7 @@ MAPLE = DemoClient(
     primary_color="#c2410c",
     placement="database",
     dashboards=("chatbot",),
+    person=Person("mara@maple.example", "Mara Vogel"),
     visits_per_day=240,
     hours=_OFFICE_HOURS,
     week=_WORKING_WEEK,
@@ -70,6 +81,7 @@ BIRCH = DemoClient(
     primary_color="#0f766e",
     placement="schema",
     dashboards=("portfolio",),
+    person=Person("ben@birch.example", "Ben Hughes"),
     visits_per_day=130,
     hours=_ALL_DAY,
     week=_EVEN_WEEK,
@@ -83,9 +95,20 @@ CEDAR = DemoClient(
     primary_color="#4d7c0f",
     placement="schema",
     dashboards=("shop",),
+    person=Person("carla@cedar.example", "Carla Diaz"),
     visits_per_day=280,
     hours=_EVENINGS,
     week=_SHOPPING_WEEK,
     countries={"US": 82, "CA": 12, "MX": 3, "GB": 3},
 )
 CLIENTS = (MAPLE, BIRCH, CEDAR)
+# Who is onboarded while a watch runs; it has no story.
+WILLOW = msgspec.structs.replace(
+    MAPLE,
+    id="willow",
+    name="Willow Books",
+    domain="willow.example",
+    primary_color="#7c3aed",
+    placement="schema",
+    person=Person("wanda@willow.example", "Wanda Lind"),
+)

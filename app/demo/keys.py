@@ -1,4 +1,4 @@
-"""The demo's keys, kept between its starts: a server shows each key only once.
+"""The demo's keys and passwords, kept between its starts: a server shows each key only once.
 
 Used by `arrival`. The file is readable for its owner alone, like everything in the data folder.
 """
@@ -20,11 +20,19 @@ class ClientKeys(msgspec.Struct):
     browser: str
 
 
+class Login(msgspec.Struct):
+    """With what one client's person logs in."""
+
+    email: str
+    password: str
+
+
 class DemoKeys(msgspec.Struct):
-    """All keys; None or missing until they have been made."""
+    """All keys and logins, by client; None or missing until they have been made."""
 
     platform: str | None = None
     clients: dict[str, ClientKeys] = {}
+    logins: dict[str, Login] = {}
 
 
 def load_keys(data_dir: Path) -> DemoKeys:

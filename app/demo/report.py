@@ -13,8 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.demo.clients import DemoClient
 from app.demo.delivery import Delivered
-from app.demo.keys import ClientKeys
+from app.demo.grafana import LocalGrafana
+from app.demo.keys import ClientKeys, Login
+from app.demo.stopwatch import Laps
 from app.demo.story import Story
+from provisioning.grafana.versions import Version
 
 _LABELS = {
     "pageLoads": "page loads",
@@ -51,20 +54,51 @@ def tell_delivery(client: DemoClient, delivered: Delivered) -> None:
     say(f"  {client.name:14} {delivered.sent:>7,} events sent, {delivered.accepted:,} stored{known}{refused}")
 
 
-def tell_where(url: str, platform_key: str, clients: Iterable[tuple[DemoClient, ClientKeys]]) -> None:
-    """Tell the addresses and keys."""
+def tell_start(local: LocalGrafana) -> None:
+    """Tell what is about to be started."""
+    engines = "Postgres, Valkey and Grove" if local.installation is None else "Postgres, Valkey, Grafana and Grove"
+    if local.missing is not None:
+        say(f"No Grafana is started: {local.missing} Staff will see the built-in dashboards.")
+    say(f"Starting {engines} …")
+
+
+def tell_where(
+    url: str, platform_key: str, clients: Iterable[tuple[DemoClient, ClientKeys, Login]], *, grafana: bool
+) -> None:
+    """Tell the addresses, who can log in where, and keys."""
     lines = ["", f"Grove runs at {url}", f"  API docs      {url}/docs", f"  Health        {url}/health"]
     lines.append(f"  Platform key  {platform_key}")
-    for client, keys in clients:
+    for client, keys, login in clients:
         lines += [
             "",
             f"{client.name} ({client.id}, {client.timezone}, own {client.placement})",
+            f"  Log in        {url}/{client.id}/login",
+            f"  E-mail        {login.email}",
+            f"  Password      {login.password}",
+            *([f"  Built-in      {url}/{client.id}/ (the same dashboards without Grafana)"] if grafana else []),
             f"  Funnel        {url}/api/{client.id}/funnel",
             f"  Server key    {keys.server}",
             f"  Admin key     {keys.admin}",
             f"  Browser key   {keys.browser}",
         ]
     click.echo("\n".join(lines))
+
+
+def tell_grafana(local: LocalGrafana, version: Version | None) -> None:
+    """Tell which Grafana staff see, and what is wrong with its version."""
+    if version is None:
+        click.echo(f"\nStaff see the built-in dashboards. No Grafana: {local.missing}")
+        return
+    click.echo(f"\nStaff see their own Grafana ({version.text}) through Grove.")
+    if version.fault is not None:
+        where = "The demo runs it, on loopback" if local.installation is not None else "It is allowed by a setting"
+        click.echo(f"Careful: {version.fault} {where}; do not use it for more.")
+
+
+def tell_laps(client: DemoClient, laps: Laps) -> None:
+    """Tell how long the way of a new client was."""
+    parts = f"onboarding {laps.onboarded_s:.2f} s, logging in {laps.entered_s:.2f} s, dashboard {laps.seen_s:.2f} s"
+    say(f"  {client.name:14} {laps.total_s:.2f} s from the order to its first figure in Grafana: {parts}")
 
 
 def tell_request(url: str, client: DemoClient, keys: ClientKeys) -> None:

@@ -8,6 +8,8 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -16,10 +18,22 @@ import msgspec
 from app.demo import report
 from app.demo.api import GroveApi, open_api
 from app.demo.arrival import ensure_client, ensure_platform_key
-from app.demo.check import Walls, ask_funnel, check_answers, check_walls, count_stored
-from app.demo.clients import CLIENTS, MAPLE, DemoClient
+from app.demo.check import Walls, ask_funnel, check_answers, check_built_in, check_walls, count_stored
+from app.demo.clients import CLIENTS, MAPLE, WILLOW, DemoClient
 from app.demo.delivery import Delivered, deliver
-from app.demo.keys import ClientKeys, DemoKeys, load_keys, save_keys
+from app.demo.errors import DemoFailed
+from app.demo.grafana import (
+    GrafanaFigures,
+    LocalGrafana,
+    check_dashboards,
+    check_neighbours,
+    find_local,
+    find_version,
+    read_health,
+)
+from app.demo.keys import ClientKeys, DemoKeys, Login, load_keys, save_keys
+from app.demo.people import Visitor, ensure_login, open_visitor
+from app.demo.stopwatch import time_onboarding
 from app.demo.story import Story, tell_month
 from app.embedded.ports import is_free
 from app.settings import Settings
@@ -33,6 +47,7 @@ class Filled(msgspec.Struct, frozen=True):
     """A client with its keys, what was sent for it and what became of that."""
 
     keys: ClientKeys
+    login: Login
     story: Story
     delivered: Delivered
 
@@ -42,14 +57,16 @@ class Filled(msgspec.Struct, frozen=True):
         return self.story.client
 
 
-class Summary(msgspec.Struct, frozen=True):
-    """The last line of a checked demo."""
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The last line of a checked demo. Where `grafana` is null, `without_grafana` is the reason."""
 
     clients: int
     events_sent: int
     events_stored: int
     funnel: dict[str, dict[str, int]]
     isolation: Walls
+    grafana: GrafanaFigures | None
+    without_grafana: str | None
     seconds: float
 
 
@@ -58,13 +75,16 @@ def stay(settings: Settings, *, port_given: bool) -> None:
 
     Errors: EngineError, SupervisorError, DemoFailed.
     """
-    settings = msgspec.structs.replace(settings, data_dir=settings.data_dir / "demo", client_databases={})
+    settings = msgspec.structs.replace(
+        settings, data_dir=settings.data_dir / "demo", client_databases={}, smtp_url=None, mail_from=None
+    )
     if not port_given and not is_free(settings.port, settings.host):
         settings = msgspec.structs.replace(settings, port=0)
     signal.signal(signal.SIGTERM, _leave)
-    report.say("Starting Postgres, Valkey and Grove …")
-    with Supervisor(settings, quiet=True) as running:
-        asyncio.run(_show(running))
+    local = find_local(settings)
+    report.tell_start(local)
+    with Supervisor(settings, quiet=True, grafana=local.installation) as running:
+        asyncio.run(_show(running, local))
         threading.Event().wait()
 
 
@@ -75,8 +95,8 @@ def check(settings: Settings) -> Summary:
     """
     started = time.monotonic()
     signal.signal(signal.SIGTERM, _leave)
-    if settings.database_url or settings.redis_url:
-        report.say("DATABASE_URL and REDIS_URL are left alone: what is made here is removed again.")
+    if settings.database_url or settings.redis_url or settings.grafana_url:
+        report.say("DATABASE_URL, REDIS_URL and GRAFANA_URL are left alone: what is made here is removed again.")
     with tempfile.TemporaryDirectory(prefix="grove-demo-") as folder:
         own = msgspec.structs.replace(
             settings,
@@ -89,9 +109,13 @@ def check(settings: Settings) -> Summary:
             port=0,
             data_dir=Path(folder) / "grove",
             client_databases={},
+            smtp_url=None,
+            mail_from=None,
         )
-        with Supervisor(own, quiet=True) as running:
-            summary = asyncio.run(_check(running))
+        local = find_local(own)
+        report.tell_start(local)
+        with Supervisor(own, quiet=True, grafana=local.installation) as running:
+            summary = asyncio.run(_check(running, local))
     return msgspec.structs.replace(summary, seconds=round(time.monotonic() - started, 1))
 
 
@@ -99,10 +123,12 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-async def _show(running: Supervisor) -> None:
+async def _show(running: Supervisor, local: LocalGrafana) -> None:
     async with open_api(running.url) as api:
         keys, filled = await _fill(running, api, scale=1.0)
-        report.tell_where(running.url, str(keys.platform), [(each.client, each.keys) for each in filled])
+        told = [(each.client, each.keys, each.login) for each in filled]
+        report.tell_where(running.url, str(keys.platform), told, grafana=running.settings.grafana_url is not None)
+        report.tell_grafana(local, await find_version(running.settings))
         for each in filled:
             if each.client is MAPLE:
                 report.draw_funnel(MAPLE, await ask_funnel(api.with_key(each.keys.server), each.story))
@@ -110,7 +136,7 @@ async def _show(running: Supervisor) -> None:
     report.say(f"\nPress Ctrl-C to stop; the data stays in {running.settings.data_dir} for the next start.")
 
 
-async def _check(running: Supervisor) -> Summary:
+async def _check(running: Supervisor, local: LocalGrafana) -> Summary:
     async with open_api(running.url) as api:
         keys, filled = await _fill(running, api, scale=CHECK_SCALE)
         platform = api.with_key(str(keys.platform))
@@ -120,13 +146,49 @@ async def _check(running: Supervisor) -> Summary:
         walls = await asyncio.gather(*(check_walls(platform, each.client.id) for each in filled))
         funnels = {each.client.id: await ask_funnel(api.with_key(each.keys.server), each.story) for each in filled}
         report.draw_funnel(MAPLE, funnels[MAPLE.id])
+        report.say("Looking at every dashboard through each client's own staff …")
+        async with _logged_in(running, filled) as visitors:
+            for visitor in visitors:
+                await check_built_in(visitor)
+            grafana = None
+            if local.installation is not None:
+                walls.append(await check_neighbours(running.url, visitors))
+                grafana = await _look_at_grafana(running, platform, visitors)
     return Summary(
         clients=len(filled),
         events_sent=sum(each.delivered.sent for each in filled),
         events_stored=sum(stored),
         funnel=funnels,
         isolation=Walls(sum(wall.attempts for wall in walls), sum(wall.leaks for wall in walls)),
+        grafana=grafana,
+        without_grafana=local.missing,
         seconds=0,
+    )
+
+
+@asynccontextmanager
+async def _logged_in(running: Supervisor, filled: list[Filled]) -> AsyncIterator[list[Visitor]]:
+    """Log every client's person in."""
+    async with AsyncExitStack() as stack:
+        visitors = [await stack.enter_async_context(open_visitor(running.url, each.client.id)) for each in filled]
+        for visitor, each in zip(visitors, filled, strict=True):
+            if not await visitor.log_in(each.login):
+                raise DemoFailed(f"{each.login.email} cannot log in.")
+        yield visitors
+
+
+async def _look_at_grafana(running: Supervisor, platform: GroveApi, visitors: list[Visitor]) -> GrafanaFigures:
+    """Look at every dashboard, and onboard one more client by the watch."""
+    dashboards = [await check_dashboards(visitor) for visitor in visitors]
+    version, health = await read_health(running.settings, [visitor.client_id for visitor in visitors])
+    laps = await time_onboarding(platform, running.url, WILLOW)
+    report.tell_laps(WILLOW, laps)
+    return GrafanaFigures(
+        version=version,
+        orgs=len(health),
+        dashboards=sum(dashboards),
+        datasource_health=health,
+        onboarding_seconds=laps.total_s,
     )
 
 
@@ -144,7 +206,8 @@ async def _fill(running: Supervisor, api: GroveApi, *, scale: float) -> tuple[De
             )
         )
     filled = [
-        Filled(keys.clients[story.client.id], story, done) for story, done in zip(stories, delivered, strict=True)
+        Filled(keys.clients[story.client.id], keys.logins[story.client.id], story, done)
+        for story, done in zip(stories, delivered, strict=True)
     ]
     for each in filled:
         report.tell_delivery(each.client, each.delivered)
@@ -158,8 +221,12 @@ async def _onboard(running: Supervisor, api: GroveApi) -> DemoKeys:
     keys.platform = await ensure_platform_key(api, running.settings, running.platform_key or keys.platform)
     save_keys(folder, keys)
     report.say("Onboarding the clients …")
+    platform = api.with_key(keys.platform)
     for client in CLIENTS:
-        known = keys.clients.get(client.id)
-        keys.clients[client.id] = await ensure_client(api.with_key(keys.platform), client, known)
+        keys.clients[client.id] = await ensure_client(platform, client, keys.clients.get(client.id))
         save_keys(folder, keys)
+        keys.logins[client.id] = await ensure_login(platform, running.url, client, keys.logins.get(client.id))
+        save_keys(folder, keys)
+        if running.settings.grafana_url is not None:
+            await platform.run(f"/api/v1/clients/{client.id}/grafana/reconcile")
     return keys

@@ -1,6 +1,6 @@
 """Under which operating system account an engine runs, and what that account can reach.
 
-Postgres refuses to run as root, and nothing that listens should. Called by `postgres` and `valkey` before they start;
+Postgres refuses to run as root, and nothing that listens should. Called by `keeper` and the engines before a start;
 as a normal user there is no other account and nothing to arrange.
 """
 

@@ -14,6 +14,14 @@ class EngineFailed(EngineError):
         self.detail = detail
 
 
+class EngineMissing(EngineError):
+    """This machine has no such engine, or Grove cannot find it; one can do without."""
+
+    def __init__(self, engine: str, reason: str) -> None:
+        super().__init__(f"There is no {engine} to start: {reason}")
+        self.reason = reason
+
+
 class EnginesInUse(EngineError):
     """Another Grove process looks after the engines of this data folder."""
 

@@ -1,6 +1,6 @@
 """The log that an engine writes into its folder.
 
-Used by `postgres` and `valkey`; at each start a long one is set aside, so that there are two at most.
+Used by `keeper`; at each start a long one is set aside, so that there are two at most.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Which loopback port an engine listens on: the one of last time if it is free, else another.
 
-Used by `postgres` and `valkey`; the port is remembered in a file beside the engine's data.
+Used by `keeper`; the port is remembered in a file beside the engine's data.
 """
 
 import socket

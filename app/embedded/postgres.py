@@ -1,31 +1,26 @@
 """A real Postgres on loopback, from the wheel or from a folder of the machine.
 
-Called by `engines` and by the tests. The server is started in the foreground as our own child, so that its death is
-seen and reaped at once; one that an earlier Grove left running is adopted instead.
+Called by `engines` and by the tests.
 """
 
 import signal
-import time
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 from psycopg import errors as refusals
 
-from app.embedded.account import Account, ensure_folder, find_account
+from app.embedded.account import Account
 from app.embedded.cluster import SUPERUSER, ensure_cluster, wheel_programs
 from app.embedded.errors import EngineFailed
-from app.embedded.logfile import open_log, tail_of
-from app.embedded.ports import LOOPBACK, candidate_ports
-from app.embedded.process import POLL_S, EngineProcess, end_all, find_process, start_process
-from app.embedded.sockets import ensure_socket_folder
+from app.embedded.keeper import Keeper
+from app.embedded.ports import LOOPBACK
+from app.embedded.process import Launch
+from app.embedded.sockets import ensure_socket_folder, find_socket_folder
 
 DATABASE = "grove"
 
-_PROGRAMS = frozenset({"postgres", "postmaster"})
 _SOCKET_NAME = ".s.PGSQL.65535"
-_START_TIMEOUT_S = 120.0
-_STOP_TIMEOUT_S = 30.0
-_PID_LINE, _PORT_LINE, _SOCKET_LINE = 0, 3, 4
 
 # Small enough for a laptop. A failed statement or its row never reaches the log: it may hold a visitor's data.
 _SETTINGS = {
@@ -44,15 +39,20 @@ _SETTINGS = {
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Keeper):
     """One Postgres server with its folder, port and password.
 
-    Shape: `data_dir` holds the cluster, the log, the socket and the port of last time.
+    Shape: `data` is what Postgres itself calls its data directory.
     """
+
+    NAME: ClassVar[str] = "Postgres"
+    PROGRAMS: ClassVar[frozenset[str]] = frozenset({"postgres", "postmaster"})
+    START_TIMEOUT_S: ClassVar[float] = 120.0
+    STOP_TIMEOUT_S: ClassVar[float] = 30.0
 
     def __init__(
         self,
-        data_dir: Path,
+        folder: Path,
         password: str,
         *,
         bin_dir: Path | None = None,
@@ -60,35 +60,16 @@ class EmbeddedPostgres:
         port: int | None = None,
         max_connections: int = 200,
     ) -> None:
-        self.folder = data_dir.resolve()
-        self.socket_dir = self.folder
+        super().__init__(folder, port=port)
         self._password = password
         self._programs = (bin_dir or wheel_programs()).resolve()
         self._durable = durable
-        self._hint = port
         self._max_connections = max_connections
-        self._port: int | None = None
-        self._process: EngineProcess | None = None
 
     @property
-    def data(self) -> Path:
-        """The folder that Postgres itself calls its data directory."""
-        return self.folder / "data"
-
-    @property
-    def running(self) -> bool:
-        """Whether the postmaster lives."""
-        return self._process is not None and self._process.alive
-
-    @property
-    def pid(self) -> int:
-        """The postmaster's process id.
-
-        Errors: EngineFailed, before the first start.
-        """
-        if self._process is None:
-            raise EngineFailed("Postgres", "it has not been started.")
-        return self._process.pid
+    def socket_dir(self) -> Path:
+        """The folder of its socket."""
+        return find_socket_folder(self.folder, _SOCKET_NAME)
 
     @property
     def url(self) -> str:
@@ -96,106 +77,29 @@ class EmbeddedPostgres:
 
         Errors: EngineFailed, before the first start.
         """
-        if self._port is None:
-            raise EngineFailed("Postgres", "it has not been started.")
-        return f"postgresql://{SUPERUSER}:{self._password}@{LOOPBACK}:{self._port}/{DATABASE}"
+        return f"postgresql://{SUPERUSER}:{self._password}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     def start(self) -> None:
-        """Start the server or adopt the one that still runs; returns when the application's database answers.
+        """Start the server or adopt it; returns when the application's database answers.
 
-        A server that died is started again on its old port, because everybody knows that one.
         Errors: EngineError.
         """
-        if self.running:
-            return
-        account = find_account(self.folder)
-        ensure_folder(self.folder, account)
-        if not self.attach():
-            self._clear()
-            ensure_cluster(self.data, self._programs, self._password, account, durable=self._durable)
-            self._launch(account)
+        super().start()
         self._ensure_database()
-
-    def attach(self) -> bool:
-        """Take over the server that runs on our folder; False if there is none.
-
-        Errors: EngineFailed, if it runs and does not let us in.
-        """
-        known = self._port
-        if not self._find():
-            return False
-        try:
-            self.wait_ready()
-        except EngineFailed:
-            if self.running:
-                raise
-            self._port = known  # it was on its way out
-            return False
-        return True
-
-    def wait_ready(self, timeout_s: float = _START_TIMEOUT_S) -> None:
-        """Wait until the server lets us in, be it after crash recovery.
-
-        Errors: EngineFailed, with the reason from its log.
-        """
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                self._connect("postgres").close()
-            except psycopg.OperationalError as error:
-                self._check_hope(error, deadline)
-                time.sleep(POLL_S)
-            else:
-                return
 
     def stop(self) -> None:
         """Stop the server; whoever is connected is sent away."""
-        if self._process is not None:
-            first = signal.SIGINT if self._durable else signal.SIGQUIT
-            self._process.end(first, signal.SIGQUIT, patience_s=_STOP_TIMEOUT_S)
-            self._process = None
-        self._port = None
+        self._end(signal.SIGINT if self._durable else signal.SIGQUIT, signal.SIGQUIT)
 
-    def kill(self) -> None:
-        """Kill the postmaster as a crash would, and reap it."""
-        if self._process is not None:
-            self._process.end(patience_s=_STOP_TIMEOUT_S)
-
-    def _clear(self) -> None:
-        """Clear away what a dead server has left: its lock may name a zombie, and Postgres would obey it."""
-        end_all(self.data, _PROGRAMS)
-        self._lock.unlink(missing_ok=True)
-
-    def _find(self) -> bool:
-        lines = self._lock.read_text().splitlines() if self._lock.exists() else []
-        if len(lines) <= _SOCKET_LINE:
-            return False
-        self._process = find_process(int(lines[_PID_LINE]), self.data, _PROGRAMS)
-        if self._process is None:
-            return False
-        self._port, self.socket_dir = int(lines[_PORT_LINE]), Path(lines[_SOCKET_LINE])
-        return True
-
-    def _launch(self, account: Account | None) -> None:
-        self.socket_dir = ensure_socket_folder(self.folder, _SOCKET_NAME, account)
+    def _prepare(self, account: Account | None) -> None:
+        # The locks that a dead server has left may name a zombie, and Postgres would obey them.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        ensure_cluster(self.data, self._programs, self._password, account, durable=self._durable)
+        ensure_socket_folder(self.socket_dir, account)
         for left in self.socket_dir.glob(".s.PGSQL.*"):
-            left.unlink()  # the lock of a socket names a process too, maybe a zombie
-        memory = self.folder / "port"
-        ports = candidate_ports(memory, self._hint) if self._port is None else iter([self._port])
-        failure = EngineFailed("Postgres", "no port is free.")
-        for port in ports:
-            try:
-                self._launch_on(port, account)
-            except EngineFailed as error:
-                failure = error
-                if "Address already in use" not in error.detail:
-                    raise
-            else:
-                memory.write_text(f"{port}\n")
-                return
-        raise failure
+            left.unlink()
 
-    def _launch_on(self, port: int, account: Account | None) -> None:
+    def _command(self, port: int) -> Launch:
         settings = _SETTINGS | ({} if self._durable else _NOT_DURABLE)
         settings |= {
             "listen_addresses": LOOPBACK,
@@ -204,15 +108,16 @@ class EmbeddedPostgres:
             "max_connections": str(self._max_connections),
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with open_log(self._log) as log:
-            command = [str(self._programs / "postgres"), "-D", str(self.data), *options]
-            self._process = start_process(command, self.data, log, account)
-        known, self._port = self._port, port
+        return Launch([str(self._programs / "postgres"), "-D", str(self.data), *options])
+
+    def _answers(self) -> bool:
         try:
-            self.wait_ready()
-        except EngineFailed:
-            self._port = known
-            raise
+            self._connect("postgres").close()
+        except psycopg.OperationalError as error:
+            if isinstance(error, refusals.InvalidPassword) or "password authentication failed" in str(error):
+                raise self._wrong_password() from error
+            return False
+        return True
 
     def _ensure_database(self) -> None:
         try:
@@ -233,20 +138,3 @@ class EmbeddedPostgres:
             connect_timeout=10,
             autocommit=True,
         )
-
-    def _check_hope(self, error: psycopg.OperationalError, deadline: float) -> None:
-        if isinstance(error, refusals.InvalidPassword) or "password authentication failed" in str(error):
-            detail = f"the password in secrets.json is not the one of {self.folder}."
-            raise EngineFailed("Postgres", detail) from error
-        if not self.running:
-            raise EngineFailed("Postgres", f"it ended at once.\n{tail_of(self._log)}") from error
-        if time.monotonic() > deadline:
-            raise EngineFailed("Postgres", f"it does not let us in.\n{tail_of(self._log)}") from error
-
-    @property
-    def _lock(self) -> Path:
-        return self.data / "postmaster.pid"
-
-    @property
-    def _log(self) -> Path:
-        return self.folder / "postgres.log"

@@ -1,6 +1,6 @@
 """One engine's operating system process, whether we started it or found it running.
 
-Used by `postgres` and `valkey`. An engine works in its own data folder, and that is how a process is known to be it:
+Used by `keeper`. An engine works in its own data folder, and that is how a process is known to be it:
 a pid file alone may name a stranger after a reboot, and a dead process whose parent is slow to reap it (a zombie).
 """
 
@@ -8,15 +8,28 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO
+
+import msgspec
 
 from app.embedded.account import Account, demotion_to
 
 POLL_S = 0.01
 _PROC = Path("/proc")
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """How an engine is started. `given` is what it reads from its standard input.
+
+    Secrets go there or into the environment: on the command line everybody could read them.
+    """
+
+    command: list[str]
+    environ: Mapping[str, str] = {}
+    given: bytes = b""
 
 
 class EngineProcess:
@@ -61,17 +74,12 @@ class EngineProcess:
         self.wait(patience_s)
 
 
-def start_process(
-    command: list[str], folder: Path, log: IO[bytes], account: Account | None, given: bytes = b""
-) -> EngineProcess:
-    """Start an engine in its folder, in a session of its own so that Ctrl-C in a terminal does not reach it.
-
-    Shape: `given` is what it reads from its standard input.
-    """
+def start_process(launch: Launch, folder: Path, log: IO[bytes], account: Account | None) -> EngineProcess:
+    """Start an engine in its folder, in a session of its own so that Ctrl-C in a terminal does not reach it."""
     child = subprocess.Popen(  # noqa: S603 - the command is built by our own engines
-        command,
+        launch.command,
         cwd=folder,
-        env=_ENVIRONMENT,
+        env={**_ENVIRONMENT, **launch.environ},
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -81,7 +89,7 @@ def start_process(
     )
     if child.stdin is not None:
         with child.stdin as standard_input:
-            standard_input.write(given)
+            standard_input.write(launch.given)
     return EngineProcess(child.pid, child)
 
 

@@ -15,20 +15,23 @@ _LONGEST_PATH_BYTES = 107
 _SHORT_PLACE = Path("/tmp")  # noqa: S108 - short is the point; the folder in it is checked to be ours
 
 
-def ensure_socket_folder(folder: Path, name: str, account: Account | None) -> Path:
-    """Make the folder in which a socket called `name` (at its longest) fits; nobody else can open it.
+def find_socket_folder(folder: Path, name: str) -> Path:
+    """Choose the folder in which a socket called `name` (at its longest) fits."""
+    near = folder / "socket"
+    if len(os.fsencode(near / name)) <= _LONGEST_PATH_BYTES:
+        return near
+    return _SHORT_PLACE / f"grove-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
+
+
+def ensure_socket_folder(place: Path, account: Account | None) -> None:
+    """Make the folder that was chosen for a socket; nobody else can open it.
 
     Errors: EngineError, if somebody else has put something in that place.
     """
-    near = folder / "socket"
-    if len(os.fsencode(near / name)) <= _LONGEST_PATH_BYTES:
-        ensure_folder(near, account)
-        return near
-    short = _SHORT_PLACE / f"grove-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
-    short.mkdir(mode=0o700, exist_ok=True)
-    _check_ours(short, account)
-    ensure_folder(short, account)
-    return short
+    if place.parent == _SHORT_PLACE:
+        place.mkdir(mode=0o700, exist_ok=True)
+        _check_ours(place, account)
+    ensure_folder(place, account)
 
 
 def _check_ours(folder: Path, account: Account | None) -> None:

@@ -1,12 +1,12 @@
-"""The gateway's own files below Grafana's pages: a script, a style sheet and the client's logo.
+"""The gateway's own files below Grafana's pages: a script and a style sheet; and the client's logo for Grafana's.
 
-Called by `app.gateway.gateway`. The logo also answers for Grafana's, wherever one of its pages shows that.
+Called by `app.gateway.gateway`. The logo itself is one of the client's own pages' assets.
 """
 
 from functools import cache
-from html import escape
 from pathlib import Path
 
+from app.console.assets import icon_path
 from app.console.brand import Brand
 from app.gateway.headers import Headers
 
@@ -17,6 +17,8 @@ LOGOS = frozenset(
     {
         "/public/img/apple-touch-icon.png",
         "/public/img/fav32.png",
+        "/public/img/grafana_com_auth_icon.svg",
+        "/public/img/grafana_enterprise_typelogo.svg",
         "/public/img/grafana_icon.svg",
         "/public/img/grafana_mask_icon.svg",
         "/public/img/grafana_mask_icon_white.svg",
@@ -24,34 +26,25 @@ LOGOS = frozenset(
         "/public/img/grafana_text_logo-dark.svg",
         "/public/img/grafana_text_logo-light.svg",
         "/public/img/grafana_typelogo.svg",
+        "/public/img/icons/mono/grafana.svg",
+        "/public/img/logo_transparent_200x.png",
+        "/public/img/logo_transparent_200x75.png",
+        "/public/img/logo_transparent_400x.png",
     }
 )
-OWN_FILES = frozenset({"/grove/brand.css", "/grove/brand.js", "/grove/logo"})
+OWN_FILES = frozenset({"/grove/brand.css", "/grove/brand.js"})
 Answer = tuple[int, Headers, bytes]
 
 
-def find_own(path: str, brand: Brand) -> Answer | None:
-    """Answer for a file of ours, or the logo in place of Grafana's; None where the path is neither."""
-    if path in LOGOS or path == "/grove/logo":
-        return _logo(brand)
+def find_own(path: str, brand: Brand, home: str) -> Answer | None:
+    """Answer for a file of ours, or lead from Grafana's logo to the client's; None where the path is neither."""
+    if path in LOGOS:
+        return 302, [(b"location", icon_path(home, brand).encode()), (b"cache-control", _SHORT)], b""
     if path == "/grove/brand.css":
         return _file(b"text/css", _sheet(brand).encode())
     if path == "/grove/brand.js":
         return _file(b"text/javascript", _read("brand.js").encode())
     return None
-
-
-def _logo(brand: Brand) -> Answer:
-    """Lead to the client's logo, or draw its initial in its colour."""
-    if brand.logo_url is not None:
-        return 302, [(b"location", brand.logo_url.encode()), (b"cache-control", _SHORT)], b""
-    initial = escape(brand.name.strip()[:1].upper() or "A")
-    svg = (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" rx="14" '
-        f'fill="{brand.primary}"/><text x="32" y="44" font-family="sans-serif" font-weight="700" font-size="36" '
-        f'text-anchor="middle" fill="{brand.on_primary}">{initial}</text></svg>'
-    )
-    return _file(b"image/svg+xml", svg.encode())
 
 
 def _file(media_type: bytes, content: bytes) -> Answer:

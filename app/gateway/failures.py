@@ -20,18 +20,18 @@ _SEE_OTHER = 303
 _HTML = "text/html; charset=utf-8"
 
 
-async def answer_failure(scope: HTTPScope, send: Send, visit: Visit, error: Exception) -> None:
-    """Answer an exception of a request whose answer has not begun."""
+async def answer_failure(scope: HTTPScope, send: Send, visit: Visit | None, error: Exception) -> None:
+    """Answer an exception of a request whose answer has not begun; without a visit nobody knows whose it is."""
     kind, headers, problem = describe(error, scope)
     if kind is INTERNAL:
         problem_response(error, scope)  # which logs it
     known = "staff_id" in scope["state"]
     is_page = scope["method"] == "GET" and accepts(scope["headers"], b"accept", b"text/html")
-    if is_page and not known and isinstance(error, Unauthenticated | NotFound):
+    if visit is not None and is_page and not known and isinstance(error, Unauthenticated | NotFound):
         location = login_page(visit.home, _wanted(scope, visit))
         await _answer(send, _SEE_OTHER, {"Location": location, "Cache-Control": "no-store"}, b"")
         return
-    if is_page:
+    if visit is not None and is_page:
         page = show_error(Request(scope), error, visit.home)
         await _answer(send, kind.status, {**page.headers, "content-type": _HTML}, str(page.content).encode())
         return

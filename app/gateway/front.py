@@ -17,6 +17,7 @@ from app.gateway.failures import answer_failure, refuse_socket
 from app.gateway.gateway import Gateway, Visit
 from app.gateway.origins import host_of, origin_of
 from app.settings import Settings
+from tenants.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from app.gateway.hosts import Hosts
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 ROUTE = "/{client_id}/grafana/{path}"
 _BELOW = re.compile(rb"/([a-z][a-z0-9-]{1,38})/grafana(/.*)?", re.DOTALL)
 _REQUESTS = frozenset({"http", "websocket"})  # and no lifespan
+_HEALTH = b"/health"
 _LEAVING = {b"/login": "/login", b"/logout": "/logout"}
 
 
@@ -42,7 +44,11 @@ class Front:
         request: HTTPScope | WebSocketScope = scope
         gateway: Gateway | None = self._routes.state.get("gateway")
         request.setdefault("state", {})
-        own = await self._own_host(request)
+        try:
+            own = await self._own_host(request)
+        except StoreUnavailable as error:
+            await _fail(request, send, error)
+            return
         if own is not None:
             _move(request, own)
         found = _BELOW.fullmatch(_raw_path(request))
@@ -60,7 +66,10 @@ class Front:
         await _serve(gateway, request, receive, send, visit)
 
     async def _own_host(self, scope: HTTPScope | WebSocketScope) -> str | None:
-        # Documents can be asked for before the lifespan has opened anything.
+        # Documents can be asked for before the lifespan has opened anything; and a platform asks for health by a name
+        # of its own, also while there is nothing to look a name up in.
+        if _raw_path(scope).startswith(_HEALTH):
+            return None
         hosts: Hosts | None = self._routes.state.get("hosts")
         host = host_of(scope)
         return None if host is None or hosts is None else await hosts.find_client(host)
@@ -88,10 +97,14 @@ async def _serve(
     except Exception as error:
         if started:
             raise  # the answer has begun: all that is left is to break it off
-        if scope["type"] == ScopeType.WEBSOCKET:
-            await refuse_socket(scope, send, error)
-        else:
-            await answer_failure(scope, send, visit, error)
+        await _fail(scope, send, error, visit)
+
+
+async def _fail(scope: HTTPScope | WebSocketScope, send: Send, error: Exception, visit: Visit | None = None) -> None:
+    if scope["type"] == ScopeType.WEBSOCKET:
+        await refuse_socket(scope, send, error)
+    else:
+        await answer_failure(scope, send, visit, error)
 
 
 def _raw_path(scope: HTTPScope | WebSocketScope) -> bytes:

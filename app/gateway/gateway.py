@@ -9,6 +9,7 @@ import secrets
 import zlib
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,21 +25,27 @@ from app.console.brand import Brand, brand_of
 from app.gateway.assets import LASTING, Asset, AssetCache, is_lasting
 from app.gateway.branding import LOGOS, OWN_FILES, find_own
 from app.gateway.headers import Headers, accepts, first, replace, to_browser, to_grafana
-from app.gateway.live import LiveSockets
+from app.gateway.live import Bridge, LiveSockets
 from app.gateway.origins import require_own_origin
 from app.gateway.pages import Page, policy, rewrite
 from app.gateway.paths import read_path, read_query
-from app.gateway.rules import Kind, Rule, find_rule
+from app.gateway.questions import check_questions
+from app.gateway.rules import QUESTIONS, Kind, Rule, find_rule
+from app.gateway.turns import Turns
 from app.gateway.upstream import Upstream
+from app.ingest.body import read_body
 from app.settings import Settings
+from provisioning.grafana.connections import SOURCE
+from provisioning.grafana.organisations import DATASOURCE
 from tenants.clock import Clock
-from tenants.errors import BodyTooLarge, GrafanaUnavailable, GrafanaUnreachable, NotFound
+from tenants.errors import GrafanaUnavailable, GrafanaUnreachable, NotFound
 from tenants.registry import Registry
 from tenants.revocations import RevocationFeed
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 MAX_DATA_BYTES = 32 * 1024 * 1024
+DATASOURCES = frozenset({DATASOURCE, SOURCE})
 _NO_USER = 407
 _READING = frozenset({"GET", "HEAD"})
 _UNKEPT = b"no-store"
@@ -89,18 +96,19 @@ class Gateway:
         self._registry = registry
         self._assets = AssetCache()
         self._live = LiveSockets(upstream, feed, clock)
+        self._turns = Turns()
 
     async def answer(self, scope: HTTPScope, receive: Receive, send: Send, visit: Visit) -> None:
         """Answer a request.
 
         Errors: Unauthenticated without a session; NotFound for what is not let through; ClientSuspended;
-        OriginRefused; BodyTooLarge; GrafanaUnavailable.
+        OriginRefused; BodyTooLarge; BodyTooSlow; InputRefused; QueueFull; GrafanaUnavailable.
         """
         member = await find_member(scope, visit.client_id, self._settings, self._sessions)
         path = read_path(visit.raw_path)
         if scope["method"] not in _READING:
             require_own_origin(scope, visit.origin)
-        own = await self._find_own(path, member, scope["method"])
+        own = await self._find_own(path, visit, member, scope["method"])
         if own is not None:
             scope["state"]["quiet"] = True
             await _send(send, *own)
@@ -115,8 +123,15 @@ class Gateway:
             if kept is not None:
                 await _send(send, 200, kept.headers, b"" if asked.method == "HEAD" else kept.body)
                 return
-        body = None if asked.method in _READING else await _read_body(receive)
-        await _unless_gone(receive, self._exchange(scope, send, asked, body))
+        body = None
+        if asked.method not in _READING:
+            body = await read_body(scope, receive, limit_bytes=MAX_BODY_BYTES)
+            # The body took its time, in which the session or the role may have ended.
+            member = await find_member(scope, visit.client_id, self._settings, self._sessions)
+            asked = await self._ask(scope, visit, member, path)
+            if path == QUESTIONS:
+                check_questions(body, DATASOURCES)
+        await _unless_gone(receive, self._take_turn(scope, send, asked, body))
 
     async def connect(self, scope: WebSocketScope, receive: Receive, send: Send, visit: Visit) -> None:
         """Answer a websocket.
@@ -129,12 +144,16 @@ class Gateway:
         if asked.rule.kind is not Kind.LIVE:
             raise NotFound("This is no websocket.")
         headers = to_grafana([], self._settings.grafana_header, member, asked.org, gzip=False)
-        await self._live.bridge(scope, receive, send, member=member, target=asked.target, headers=headers)
+        again = partial(find_member, scope, visit.client_id, self._settings, self._sessions)
+        bridge = Bridge(member=member, target=asked.target, headers=headers, verify=again)
+        await self._live.bridge(scope, receive, send, bridge)
 
-    async def _find_own(self, path: str, member: StaffMember, method: str) -> tuple[int, Headers, bytes] | None:
+    async def _find_own(
+        self, path: str, visit: Visit, member: StaffMember, method: str
+    ) -> tuple[int, Headers, bytes] | None:
         if (path not in LOGOS and path not in OWN_FILES) or method not in _READING:
             return None
-        return find_own(path, brand_of(await self._registry.get_client(member.client_id)))
+        return find_own(path, brand_of(await self._registry.get_client(member.client_id)), visit.home)
 
     async def _ask(self, scope: HTTPScope | WebSocketScope, visit: Visit, member: StaffMember, path: str) -> _Asked:
         method = scope["method"] if scope["type"] == ScopeType.HTTP else "GET"
@@ -150,6 +169,10 @@ class Gateway:
             visit=visit, method=method, path=path, query=query, rule=rule, member=member, brand=brand_of(client),
             org=client.grafana_org_id, gzip=gzip,
         )  # fmt: skip
+
+    async def _take_turn(self, scope: HTTPScope, send: Send, asked: _Asked, body: bytes | None) -> None:
+        async with self._turns.take(asked.member):
+            await self._exchange(scope, send, asked, body)
 
     async def _exchange(self, scope: HTTPScope, send: Send, asked: _Asked, body: bytes | None) -> None:
         identity = self._settings.grafana_header
@@ -249,24 +272,6 @@ async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
     await send(start)
     end: Any = {"type": "http.response.body", "body": body, "more_body": False}
     await send(end)
-
-
-async def _read_body(receive: Receive) -> bytes:
-    """Read a body within its limit.
-
-    Errors: BodyTooLarge.
-    """
-    parts, size = [], 0
-    while True:
-        message: Any = await receive()
-        if message["type"] == "http.disconnect":
-            raise asyncio.CancelledError
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY_BYTES:
-            raise BodyTooLarge(MAX_BODY_BYTES)
-        if not message.get("more_body", False):
-            return b"".join(parts)
 
 
 async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:

@@ -24,7 +24,7 @@ class Hosts:
         self._control = control
         self._feed = feed
         self._clients: dict[str, str] | None = None
-        self._lock = asyncio.Lock()
+        self._reading: asyncio.Task[dict[str, str]] | None = None
         self._generation = 0
         feed.listen(self._forget)
 
@@ -42,22 +42,29 @@ class Hosts:
         return clients.get(name)
 
     async def _load(self) -> dict[str, str]:
-        async with self._lock:
-            if self._clients is not None and self._feed.fresh:
-                return self._clients
-            generation = self._generation
-            query = select(Client.domain, Client.id).where(Client.domain == Client.domain_proven)
-            try:
-                async with self._control.session() as session:
-                    clients = {str(domain): client_id for domain, client_id in await session.execute(query)}
-            except StoreUnavailable:
-                if self._clients is None:
-                    raise
-                # A client's domain hardly ever changes, and without a control plane nobody's session is believed.
-                return self._clients
-            if generation == self._generation:
-                self._clients = clients
-            return clients
+        """Read the domains, once for all who ask meanwhile."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+            self._reading.add_done_callback(self._read_done)
+        return await asyncio.shield(self._reading)
+
+    def _read_done(self, _reading: asyncio.Task[dict[str, str]]) -> None:
+        self._reading = None
+
+    async def _read(self) -> dict[str, str]:
+        generation = self._generation
+        query = select(Client.domain, Client.id).where(Client.domain == Client.domain_proven)
+        try:
+            async with self._control.session() as session:
+                clients = {str(domain): client_id for domain, client_id in await session.execute(query)}
+        except StoreUnavailable:
+            if self._clients is None:
+                raise
+            # A client's domain hardly ever changes, and without a control plane nobody's session is believed.
+            return self._clients
+        if generation == self._generation:
+            self._clients = clients
+        return clients
 
     def _forget(self, kind: str, subject: str) -> None:
         del subject

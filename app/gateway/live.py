@@ -6,17 +6,19 @@ one that was closed for another session's sake comes back by itself, as it would
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import msgspec
 from litestar.types import Receive, Send, WebSocketScope
 
 from app.auth.sessions import StaffMember
 from app.gateway.upstream import Upstream
 from tenants.clock import Clock
-from tenants.errors import GrafanaUnavailable, QueueFull
+from tenants.errors import GrafanaUnavailable, GroveError, QueueFull
 from tenants.revocations import RevocationFeed
 
 if TYPE_CHECKING:
@@ -26,8 +28,18 @@ SOCKETS_PER_PERSON = 20
 # From the browser come subscriptions, nothing large.
 CLIENT_FRAME_BYTES = 64 * 1024
 CHECK_S = 0.5
+VERIFY_EVERY = timedelta(minutes=1)
 GOING_AWAY, TOO_BIG, ENDED = 1001, 1009, 4401
 _PROTOCOL_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+
+
+class Bridge(msgspec.Struct, frozen=True, kw_only=True):
+    """A socket that is asked for. `verify` asks again for the session behind it."""
+
+    member: StaffMember
+    target: str
+    headers: list[tuple[str, str]]
+    verify: Callable[[], Awaitable[StaffMember]]
 
 
 class LiveSockets:
@@ -41,31 +53,35 @@ class LiveSockets:
         self._endings: dict[str, set[asyncio.Event]] = defaultdict(set)
         feed.listen(self._end)
 
-    async def bridge(
-        self, scope: WebSocketScope, receive: Receive, send: Send, *, member: StaffMember, target: str,
-        headers: list[tuple[str, str]],
-    ) -> None:  # fmt: skip
+    async def bridge(self, scope: WebSocketScope, receive: Receive, send: Send, asked: Bridge) -> None:
         """Connect the browser to Grafana until one of them leaves or the session ends.
 
-        Errors: QueueFull for one socket too many; GrafanaUnavailable; both before the socket is accepted.
+        Errors: QueueFull for one socket too many; Unauthenticated; GrafanaUnavailable; all before the socket is
+        accepted.
         """
+        member = asked.member
         if self._counts[member.staff_id] >= SOCKETS_PER_PERSON:
-            raise QueueFull(retry_after_s=5)
+            raise QueueFull(5, "Too many pages are open.")
         protocols = [name for name in scope.get("subprotocols", []) if set(name) <= _PROTOCOL_CHARACTERS][:4]
-        async with self._counted(member) as ended, self._upstream.live(target, headers, protocols) as grafana:
+        async with (
+            self._counted(member) as ended,
+            self._upstream.live(asked.target, asked.headers, protocols) as grafana,
+        ):
+            # From here on a revocation is heard; one that came a moment ago is seen now.
+            await asked.verify()
             await receive()  # websocket.connect
             accept: Any = {"type": "websocket.accept", "subprotocol": grafana.protocol, "headers": []}
             await send(accept)
-            await self._carry(receive, send, grafana, member, ended)
+            await self._carry(receive, send, grafana, asked, ended)
 
     async def _carry(
-        self, receive: Receive, send: Send, grafana: aiohttp.ClientWebSocketResponse, member: StaffMember,
+        self, receive: Receive, send: Send, grafana: aiohttp.ClientWebSocketResponse, asked: Bridge,
         ended: asyncio.Event,
     ) -> None:  # fmt: skip
         tasks = {
             asyncio.create_task(_to_grafana(receive, grafana)),
             asyncio.create_task(_to_browser(grafana, send)),
-            asyncio.create_task(self._until_ended(member, ended)),
+            asyncio.create_task(self._until_ended(asked, ended)),
         }
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -78,14 +94,19 @@ class LiveSockets:
             close: Any = {"type": "websocket.close", "code": codes[0] if codes else GOING_AWAY, "reason": ""}
             await send(close)
 
-    async def _until_ended(self, member: StaffMember, ended: asyncio.Event) -> int:
-        """Wait until the session may not go on: revoked, over, or nothing can be heard of revocations."""
-        while self._feed.fresh and self._clock() < member.expires_at:
-            try:
+    async def _until_ended(self, asked: Bridge, ended: asyncio.Event) -> int:
+        """Wait until the session may not go on: revoked, over, not there, or nothing can be heard of revocations."""
+        verified = self._clock()
+        while self._feed.fresh and self._clock() < asked.member.expires_at:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), CHECK_S)
-            except TimeoutError:
-                continue
-            break
+                break
+            if self._clock() - verified >= VERIFY_EVERY:
+                try:
+                    await asked.verify()
+                except GroveError:
+                    break
+                verified = self._clock()
         return ENDED
 
     @asynccontextmanager

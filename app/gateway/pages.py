@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from app.auth.sessions import StaffMember
+from app.console.assets import icon_path
 from app.console.brand import Brand
 from app.gateway.rules import is_page
 
@@ -72,11 +73,11 @@ def policy(page: Page) -> str:
     write styles.
     """
     below = f"{page.origin}{page.prefix}/"
+    assets = f"{page.origin}{page.home}/assets/"
     live = f"ws{below.removeprefix('http')}"
-    logo = f" {page.brand.logo_origin}" if page.brand.logo_origin else ""
     return (
         f"default-src 'none'; script-src 'nonce-{page.nonce}' 'unsafe-eval' {below}; "
-        f"style-src 'unsafe-inline' {below}; img-src data: blob: {below}{logo}; font-src data: {below}; "
+        f"style-src 'unsafe-inline' {below}; img-src data: blob: {below} {assets}; font-src data: {below}; "
         f"connect-src {below} {live}; worker-src blob: {below}; base-uri {below}; "
         f"form-action 'none'; frame-ancestors 'none'"
     )
@@ -85,7 +86,7 @@ def policy(page: Page) -> str:
 def _own_tags(page: Page) -> str:
     own, name = f"{page.prefix}/{OWN}", escape(page.brand.name)
     return (
-        f'<link rel="icon" href="{own}/logo"/>'
+        f'<link rel="icon" href="{icon_path(page.home, page.brand)}"/>'
         f'<link rel="stylesheet" href="{own}/brand.css"/>'
         f'<script nonce="{page.nonce}" src="{own}/brand.js" data-name="{name}"></script>'
     )

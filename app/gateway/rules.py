@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
+# Where figures are asked for.
+QUESTIONS = "/api/ds/query"
 _READ = frozenset({"GET", "HEAD"})
 _UID = r"[A-Za-z0-9_-]{1,40}"
 _SLUG = r"(?:/[A-Za-z0-9._~-]{0,200})?"
@@ -48,7 +50,7 @@ RULES: tuple[Rule, ...] = (
     _rule("GET", r"/public/(?:app|build|emails|fonts|gazetteer|img|lib|locales|maps|vendor)(?:/[A-Za-z0-9._~-]+)+",
           Kind.ASSET, "scripts, styles, fonts and images of the pages, the same for everybody"),
     _rule("GET", r"/api/live/ws", Kind.LIVE, "news of open dashboards"),
-    _rule("POST", r"/api/ds/query", Kind.DATA, "the figures of panels; the database's role is the wall behind it"),
+    _rule("POST", QUESTIONS, Kind.DATA, "the figures of panels; the database's role is the wall behind it"),
     _rule("GET", r"/api/dashboards/home", Kind.DATA, "which dashboard is home"),
     _rule("GET", rf"/api/dashboards/uid/{_UID}", Kind.DATA, "a dashboard's definition"),
     _rule("GET", r"/api/dashboards/tags", Kind.DATA, "tags to search by"),

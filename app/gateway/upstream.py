@@ -13,8 +13,11 @@ from yarl import URL
 
 from tenants.errors import GrafanaSlow, GrafanaUnreachable
 
-CONNECTIONS = 64
+# For all clients of a process together; what one of them may have at once is for `app.gateway.turns` to say.
+CONNECTIONS = 256
 CONNECT_TIMEOUT_S = 3.0
+# With the wait for one of the connections.
+CONNECTED_S = 5.0
 # Longer than a reader's statement may run, so that Grafana's own words about it arrive.
 ANSWER_TIMEOUT_S = 60.0
 TOTAL_TIMEOUT_S = 120.0
@@ -28,14 +31,17 @@ class Upstream:
     def __init__(self, url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self._url = url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(
-            total=TOTAL_TIMEOUT_S, connect=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=answer_timeout_s
+            total=TOTAL_TIMEOUT_S, connect=CONNECTED_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=answer_timeout_s
         )
         self._session: aiohttp.ClientSession | None = None
+        # Websockets keep their connections for hours, so that they must take none from requests.
+        self._live_session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._live_session):
+            if session is not None:
+                await session.close()
 
     @asynccontextmanager
     async def request(
@@ -46,7 +52,9 @@ class Upstream:
         Errors: GrafanaUnreachable; GrafanaSlow.
         """
         try:
-            async with self._open().request(
+            if self._session is None:
+                self._session = self._open(CONNECTIONS)
+            async with self._session.request(
                 method, URL(self._url + target, encoded=True), headers=CIMultiDict(headers), data=body,
                 allow_redirects=False, read_bufsize=READ_BYTES,
             ) as answer:  # fmt: skip
@@ -65,7 +73,9 @@ class Upstream:
         Errors: GrafanaUnreachable; GrafanaSlow.
         """
         try:
-            async with self._open().ws_connect(
+            if self._live_session is None:
+                self._live_session = self._open(0)
+            async with self._live_session.ws_connect(
                 URL(self._url + target, encoded=True), headers=CIMultiDict(headers), protocols=protocols,
                 max_msg_size=LIVE_FRAME_BYTES, compress=0, timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
             ) as socket:  # fmt: skip
@@ -75,14 +85,13 @@ class Upstream:
         except (aiohttp.ClientError, OSError) as error:
             raise GrafanaUnreachable("The dashboards cannot be reached.") from error
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, limit_per_host=CONNECTIONS, keepalive_timeout=30),
-                timeout=self._timeout,
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-                trust_env=False,
-            )
-        return self._session
+    def _open(self, connections: int) -> aiohttp.ClientSession:
+        """Make a pool; of 0 connections, one without a limit."""
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, limit_per_host=connections, keepalive_timeout=30),
+            timeout=self._timeout,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            trust_env=False,
+        )

@@ -66,7 +66,7 @@ async def count_visits(databases: Databases, client: TenantContext, *, now: date
         days = [row["day"] for row in rows]
         if days:
             # Those of flushes that came since are numbered here; the flush finds them numbered.
-            await db.execute(statement(db.placement, "number_visitors"), days, state.zone, state.numbers[0])
+            await db.execute(statement(db.placement, "number_people"), days, state.zone, state.numbers)
             await db.execute(statement(db.placement, "clear_visits"), days)
             await db.execute(statement(db.placement, "count_visits"), days, state.zone, timeout_s=TIMEOUT_S)
         return Done(visit_days=len(days), more=len(days) == MAX_VISIT_DAYS)
@@ -132,4 +132,4 @@ async def _add(db: TenantConnection, state: _State, taken: list[asyncpg.Record])
     sql = statement(db.placement, "roll_up")
     (new,) = await db.fetch(sql, flushes, state.zone, state.numbers, timeout_s=TIMEOUT_S)
     await db.execute(statement(db.placement, "make_dense"), new["days"])
-    await db.execute(statement(db.placement, "settle"), flushes, visits, state.zone, new["visitors"], new["buyers"])
+    await db.execute(statement(db.placement, "settle"), flushes, visits, state.zone, new["visitors"], new["sessions"])

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.client_urls import staff_url
 from app.mail import MailRefused, send_mail, write_link_mail
 from app.workers.resources import WorkerResources
 from provisioning.staff_links import INVITATION, erase_link, make_link
@@ -22,16 +23,17 @@ AT_ONCE = 20
 TAKEN_FOR = timedelta(minutes=5)
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=1)
-# So that nobody's mailbox can be filled by a stranger.
-BETWEEN_RESETS = timedelta(minutes=2)
+# So that nobody's mailbox can be filled by a stranger, who can have resets sent to anybody.
+BETWEEN_RESETS = timedelta(minutes=15)
 
 log = structlog.get_logger()
+Key = tuple[str, str, str]
 
 
 class Letter(msgspec.Struct, frozen=True):
     """A mail whose link works already; `key` is the order's."""
 
-    key: tuple[str, str, str]
+    key: Key
     token: str
     mail: EmailMessage
 
@@ -42,28 +44,34 @@ async def send_links(resources: WorkerResources) -> int:
         return 0
     sent = 0
     for _ in range(AT_ONCE):
+        # Taken before it is looked at: one that cannot be dealt with waits, and holds up no other.
         async with resources.control.session() as session:
-            order = await _take_order(session, resources)
-            if order is None:
-                break
-            letter = await _write(session, order, resources)
+            key = await _take_order(session, resources)
+        if key is None:
+            break
+        async with resources.control.session() as session:
+            letter = await _write(session, key, resources)
         if letter is not None:
             sent += await _deliver(letter, resources)
     return sent
 
 
-async def _take_order(session: AsyncSession, resources: WorkerResources) -> OutgoingMail | None:
+async def _take_order(session: AsyncSession, resources: WorkerResources) -> Key | None:
     """Take an order that is due, which nobody else then takes while the mail server may be thinking."""
     now = resources.clock()
     query = select(OutgoingMail).where(OutgoingMail.not_before <= now).order_by(OutgoingMail.not_before).limit(1)
     order = (await session.execute(query.with_for_update(skip_locked=True))).scalar_one_or_none()
-    if order is not None:
-        order.not_before = now + TAKEN_FOR
-    return order
+    if order is None:
+        return None
+    order.not_before = now + TAKEN_FOR
+    return order.client_id, order.email, order.purpose
 
 
-async def _write(session: AsyncSession, order: OutgoingMail, resources: WorkerResources) -> Letter | None:
+async def _write(session: AsyncSession, key: Key, resources: WorkerResources) -> Letter | None:
     """Make the link and the mail that brings it; a mail that nobody is to get ends here."""
+    order = await session.get(OutgoingMail, key, with_for_update=True)
+    if order is None:
+        return None
     query = select(Staff, Client).join(Client, Client.id == Staff.client_id)
     query = query.where(Staff.client_id == order.client_id, Staff.email == order.email).with_for_update(of=Staff)
     found = (await session.execute(query)).one_or_none()
@@ -74,13 +82,20 @@ async def _write(session: AsyncSession, order: OutgoingMail, resources: WorkerRe
         await session.delete(order)
         return None
     staff, client, settings = found[0], found[1], resources.settings
-    token = await make_link(session, staff.id, order.purpose, now=resources.clock())
-    url = f"{settings.base_url}/{client.id}/{order.purpose}/{token}"
-    mail = write_link_mail(
-        settings, resources.clock, purpose=order.purpose, client=client.name, email=staff.email, name=staff.name,
-        url=url,
-    )  # fmt: skip
-    return Letter((order.client_id, order.email, order.purpose), token, mail)
+    # What a stranger can order must not end a link that somebody has in the mailbox.
+    replace = order.purpose == INVITATION
+    token = await make_link(session, staff.id, order.purpose, now=resources.clock(), replace=replace)
+    try:
+        mail = write_link_mail(
+            settings, resources.clock, purpose=order.purpose, client=client.name, email=staff.email, name=staff.name,
+            url=staff_url(settings, client, order.purpose, token),
+        )  # fmt: skip
+    except MailRefused as error:
+        log.warning("mail_not_sent", client=client.id, purpose=order.purpose, reason=str(error))
+        await erase_link(session, token)
+        await session.delete(order)
+        return None
+    return Letter(key, token, mail)
 
 
 async def _is_wanted(
@@ -91,8 +106,9 @@ async def _is_wanted(
     if order.purpose == INVITATION:
         return staff.status == "invited"
     recent = select(OneTimeToken.hash).where(
-        OneTimeToken.staff_id == staff.id, OneTimeToken.created_at > resources.clock() - BETWEEN_RESETS
-    )
+        OneTimeToken.staff_id == staff.id, OneTimeToken.used_at.is_(None),
+        OneTimeToken.created_at > resources.clock() - BETWEEN_RESETS,
+    )  # fmt: skip
     return staff.status == "active" and (await session.execute(recent.limit(1))).first() is None
 
 

@@ -6,11 +6,13 @@ the serving login, under each client's own roles, for that client's data.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import msgspec
 from redis.asyncio import Redis
 
 from app.settings import Settings
+from provisioning.domains import Witnesses
 from provisioning.grafana.client import GrafanaAdmin
 from provisioning.runner import OperationRunner
 from tenants.clock import Clock, utc_now
@@ -34,6 +36,7 @@ class WorkerResources(msgspec.Struct, frozen=True, kw_only=True):
     databases: Databases
     feed: RevocationFeed
     runner: OperationRunner
+    witnesses: Witnesses
 
 
 @asynccontextmanager
@@ -62,6 +65,7 @@ async def open_worker_resources(
                 announce=feed.announce,
                 grafana=grafana,
             ),
+            witnesses=Witnesses(own_host=urlsplit(settings.base_url).hostname),
         )
     finally:
         await databases.close()

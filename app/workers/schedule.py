@@ -10,6 +10,7 @@ from uuid import UUID
 
 from procrastinate import App
 
+from app.workers.brands import fetch_logos, recheck_domains
 from app.workers.event_ids import purge_event_ids
 from app.workers.grafana import reconcile_grafana, rotate_passwords
 from app.workers.leftovers import erase_unshown_keys, purge_idempotency, purge_logins, purge_revocations
@@ -21,7 +22,7 @@ from app.workers.removals import finish_removals
 from app.workers.resources import WorkerResources
 from app.workers.rollups import mark_clients
 from app.workers.stalled import drop_stalled_jobs
-from app.workers.sweep import sweep_operations
+from app.workers.sweep import queue_waiting, sweep_operations
 
 REGULAR_QUEUE = "regular"
 Job = Callable[[], Awaitable[int]]
@@ -32,6 +33,7 @@ def regular_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> list[t
     return [
         ("* * * * * */5", "sweep_operations", partial(sweep_operations, resources, jobs)),
         ("* * * * * */3", "send_links", partial(send_links, resources)),
+        ("* * * * * */3", "fetch_logos", partial(fetch_logos, resources)),
         ("* * * * *", "drop_stalled_jobs", partial(drop_stalled_jobs, app.job_manager)),
         ("*/5 * * * *", "finish_removals", partial(finish_removals, resources, jobs)),
         ("*/5 * * * *", "tell_outcomes", partial(tell_outcomes, resources)),
@@ -44,6 +46,7 @@ def regular_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> list[t
         ("20 2 * * *", "extend_partitions", partial(extend_partitions, resources)),
         ("50 2 * * *", "purge_event_ids", partial(purge_event_ids, resources)),
         ("20 3 * * *", "reconcile_grafana", partial(reconcile_grafana, resources, jobs)),
+        ("40 3 * * *", "recheck_domains", partial(recheck_domains, resources)),
         ("50 3 1 * *", "rotate_passwords", partial(rotate_passwords, resources, jobs)),
     ]
 
@@ -52,7 +55,10 @@ def register_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> None:
     """Make all jobs known to the library."""
 
     async def run_operation(operation_id: str) -> None:
-        await resources.runner.run(UUID(operation_id))
+        view = await resources.runner.run(UUID(operation_id))
+        if view.client_id is not None:
+            # What waited for this one: no two operations of a client run at once.
+            await queue_waiting(resources, jobs, view.client_id)
 
     app.task(name=RUN_OPERATION, queue=OPERATIONS_QUEUE)(run_operation)
     for cron, name, job in regular_jobs(app, resources, jobs):

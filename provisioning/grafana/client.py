@@ -1,7 +1,7 @@
 """Grafana's HTTP API as its server administrator: deadlines, retries of what may be repeated, errors of ours.
 
 Called by the modules of this package. A request that creates something is sent once: whoever sends it looks first
-whether the thing is there, and again when the answer was lost (`ensure_made`).
+whether the thing is there, and again when the answer was lost (`make_once`).
 """
 
 import asyncio
@@ -149,15 +149,12 @@ class GrafanaAdmin:
         return _read(method, path, answer)
 
 
-async def ensure_made(find: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:
-    """Make something unless it is there, sending the request once.
+async def make_once(make: Callable[[], Awaitable[T]], find: Callable[[], Awaitable[T | None]]) -> T:
+    """Make something that was looked for and is not there, sending the request once.
 
     An answer that was lost, or an error after the work was done, is cleared up by looking again.
     Errors: what `make` raised, if the thing is not there after it.
     """
-    found = await find()
-    if found is not None:
-        return found
     try:
         return await make()
     except (GrafanaUnavailable, Taken):

@@ -5,7 +5,7 @@ are not recorded are the staff's own and are left alone.
 """
 
 import hashlib
-import re
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,18 +13,25 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from provisioning.grafana.changes import Change
-from provisioning.grafana.client import ADMIN, ensure_made
-from provisioning.grafana.datasources import SOURCE
-from provisioning.grafana.releases import shipped_templates, templates_of
-from provisioning.grafana.visit import Visit
-from provisioning.templates import Template, Templates, context_of, render
+from provisioning.grafana.client import ADMIN, make_once
+from provisioning.grafana.connections import SOURCE
+from provisioning.grafana.folders import drop_folder, ensure_folder
+from provisioning.grafana.home import clear_home, make_home
+from provisioning.grafana.releases import templates_of
+from provisioning.grafana.titles import claim_title, slug
+from provisioning.grafana.visit import Room, Visit
+from provisioning.templates import Template, Templates, context_of, render, shipped_templates
 from provisioning.work import administrator
+from tenants.errors import GrafanaRefused
 from tenants.ids import TenantId
 from tenants.models import DashboardInstalled
 from tenants.placement import TenantContext
 from tenants.registry import Registry
 from tenants.relations import OWN_SHAPE
 from tenants.sources import SourceShape, read_shape
+
+# Grafana takes 40 characters; a copy's has an end of its own.
+_UID_LENGTH = 28
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,20 +49,15 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def content_hash(self) -> str:
         """What tells whether the rendered dashboard, or its place, is another one."""
-        whole = [folder_uid(self.template.folder), self.model]
+        whole = [slug(self.template.folder), self.model]
         return hashlib.sha256(msgspec.json.encode(whole, order="deterministic")).hexdigest()
-
-
-def folder_uid(title: str) -> str:
-    """Name a folder in addresses."""
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 async def ensure_folders(visit: Visit) -> str:
     """Have every folder that the client's dashboards are in."""
-    titles = list(dict.fromkeys(template.folder for template in (await _chosen(visit))[1]))
+    titles = await _folders(visit)
     for title in titles:
-        await _ensure_folder(visit, title)
+        await visit.changes.attempt("folder", slug(title), lambda title=title: ensure_folder(visit, title))  # type: ignore[misc]
     return ", ".join(titles) or "none"
 
 
@@ -64,7 +66,9 @@ async def ensure_dashboards(visit: Visit) -> str:
     installed = await _installed(visit)
     wanted = await wanted_dashboards(visit)
     for dashboard in wanted:
-        await _ensure_dashboard(visit, dashboard, installed.get(dashboard.uid))
+        row = installed.get(dashboard.uid)
+        act = partial(_ensure_dashboard, visit, dashboard, row)
+        await visit.changes.attempt("dashboard", dashboard.uid, act)
     for uid in installed.keys() - {dashboard.uid for dashboard in wanted}:
         await visit.changes.make(Change("remove", "dashboard", uid), lambda uid=uid: _remove(visit, uid))  # type: ignore[misc]
     return f"{len(wanted)} dashboards"
@@ -83,19 +87,26 @@ async def ensure_home(visit: Visit) -> str:
     chosen = (await _chosen(visit))[1]
     if not chosen:
         return "none"
-    home, path = chosen[0].uid, "/api/org/preferences"
-    found = await visit.grafana.get(path, org=visit.org)
-    if found.get("homeDashboardUID") != home:
-        kept = {name: found.get(name) or "" for name in ("theme", "timezone", "weekStart")}
-        change = Change("change", "home", home)
-        await visit.changes.make(
-            change, lambda: visit.grafana.put(path, kept | {"homeDashboardUID": home}, org=visit.org)
-        )
-    return home
+    uid = chosen[0].uid
+    if visit.changes.has_refused("dashboard", uid):
+        return "left as it is"
+    await make_home(visit, uid)
+    return uid
+
+
+async def drop_home(visit: Visit) -> None:
+    """Let people land nowhere in particular where they landed on a dashboard of Grove's."""
+    await clear_home(visit, set(await _installed(visit)))
+
+
+async def drop_folders(visit: Visit) -> None:
+    """Take Grove's folders out of an organisation that stays; those stay in which others have put something."""
+    for title in await _folders(visit):
+        await drop_folder(visit, title)
 
 
 async def drop_dashboards(visit: Visit) -> None:
-    """Take Grove's dashboards out of an organisation that stays; folders stay, as others may have put things in."""
+    """Take Grove's dashboards out of an organisation that stays."""
     for uid in await _installed(visit):
         await _remove(visit, uid)
 
@@ -126,6 +137,10 @@ async def _chosen(visit: Visit) -> tuple[int, list[Template]]:
     return templates.version, templates.choose(visit.site.dashboards, work.placement(visit.place).kind)
 
 
+async def _folders(visit: Visit) -> list[str]:
+    return list(dict.fromkeys(template.folder for template in (await _chosen(visit))[1]))
+
+
 async def _client(visit: Visit) -> TenantContext:
     work = visit.work
     async with work.control.session() as session:
@@ -142,32 +157,16 @@ async def _shape(client: TenantContext) -> SourceShape:
         return await read_shape(connection.fetch, source)
 
 
-async def _ensure_folder(visit: Visit, title: str) -> None:
-    uid = folder_uid(title)
-    path = f"/api/folders/{uid}"
-    found = await visit.grafana.find(path, org=visit.org)
-    if found is None:
-
-        async def make() -> None:
-            await ensure_made(
-                lambda: visit.grafana.find(path, org=visit.org),
-                lambda: visit.grafana.create("/api/folders", {"uid": uid, "title": title}, org=visit.org),
-            )
-
-        await visit.changes.make(Change("create", "folder", uid), make)
-    elif found.get("title") != title:
-        body = {"title": title, "overwrite": True}
-        change = Change("change", "folder", uid, "title")
-        await visit.changes.make(change, lambda: visit.grafana.put(path, body, org=visit.org))
-
-
 async def _ensure_dashboard(visit: Visit, wanted: Wanted, installed: DashboardInstalled | None) -> None:
-    found = await visit.grafana.find(f"/api/dashboards/uid/{wanted.uid}", org=visit.org)
+    found = await visit.find_inside(f"/api/dashboards/uid/{wanted.uid}")
     if found is None:
         change = Change("create", "dashboard", wanted.uid, f"version {wanted.version}")
+    elif found["meta"].get("isFolder"):
+        raise GrafanaRefused(f"A folder has the address of the dashboard “{wanted.uid}”.")
     elif installed is None:
         change = Change("change", "dashboard", wanted.uid, "is not recorded")
-        if found["meta"].get("createdBy") not in {ADMIN, None}:
+        # What we saved ourselves, and could not record, is not somebody's.
+        if found["meta"].get("updatedBy") not in {ADMIN, None}:
             own = Change("create", "dashboard", f"copy of {wanted.uid}", "somebody else made it")
             await visit.changes.make(own, lambda: _copy(visit, found))
     elif found["meta"].get("version") != installed.saved_as:
@@ -179,18 +178,30 @@ async def _ensure_dashboard(visit: Visit, wanted: Wanted, installed: DashboardIn
     await visit.changes.make(change, lambda: _save(visit, wanted))
 
 
+async def save_dashboard(room: Room, wanted: Wanted) -> int:
+    """Save a dashboard over what has its `uid`, and return the number that Grafana gave to it."""
+    folder = slug(wanted.template.folder)
+
+    async def save() -> int:
+        found = await room.find_inside(f"/api/dashboards/uid/{wanted.uid}")
+        number = found["dashboard"]["version"] if found is not None else 0
+        body = {
+            "dashboard": wanted.model | {"id": None, "uid": wanted.uid, "version": number},
+            "folderUid": folder,
+            "overwrite": False,
+            "message": f"template {wanted.version}",
+        }
+        saved = await room.grafana.create("/api/dashboards/db", body, org=room.org)
+        return int(saved["version"])
+
+    return await claim_title(room, wanted.template.title, save, uid=wanted.uid, folder=folder)
+
+
 async def _save(visit: Visit, wanted: Wanted) -> None:
     """Save a dashboard and record it. A save that was not recorded is simply made again."""
-    body = {
-        "dashboard": wanted.model | {"id": None, "uid": wanted.uid},
-        "folderUid": folder_uid(wanted.template.folder),
-        "overwrite": True,
-        "message": f"template {wanted.version}",
-    }
-    saved = await visit.grafana.create("/api/dashboards/db", body, org=visit.org)
     values = {
         "template": wanted.template.file, "version": wanted.version, "content_hash": wanted.content_hash,
-        "saved_as": saved["version"], "installed_at": visit.work.clock(),
+        "saved_as": await save_dashboard(visit, wanted), "installed_at": visit.work.clock(),
     }  # fmt: skip
     query = insert(DashboardInstalled).values(client_id=visit.site.client_id, uid=wanted.uid, **values)
     async with visit.work.control.session() as session:
@@ -198,9 +209,15 @@ async def _save(visit: Visit, wanted: Wanted) -> None:
 
 
 async def _copy(visit: Visit, found: dict[str, Any]) -> None:
-    model = found["dashboard"] | {"id": None, "uid": "", "title": f"{found['dashboard'].get('title')} (own)"}
-    body = {"dashboard": model, "folderUid": found["meta"].get("folderUid") or "", "overwrite": False}
-    await visit.grafana.create("/api/dashboards/db", body, org=visit.org)
+    """Keep somebody else's dashboard beside Grove's; each version of it is copied once, however often it is tried."""
+    model, version = found["dashboard"], found["meta"].get("version")
+    uid = f"{model['uid'][:_UID_LENGTH]}-own-{version}"
+    own = model | {"id": None, "uid": uid, "title": f"{model.get('title')} (own {version})"}
+    body = {"dashboard": own, "folderUid": found["meta"].get("folderUid") or "", "overwrite": False}
+    await make_once(
+        lambda: visit.grafana.create("/api/dashboards/db", body, org=visit.org),
+        lambda: visit.grafana.find(f"/api/dashboards/uid/{uid}", org=visit.org),
+    )
 
 
 async def _remove(visit: Visit, uid: str) -> None:

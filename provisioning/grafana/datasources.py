@@ -7,45 +7,24 @@ the one that it has is right is asked of its health check.
 import asyncio
 import time
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import asyncpg
-import msgspec
 from sqlalchemy import update
 
 from provisioning.grafana.changes import Change
-from provisioning.grafana.client import Missing, ensure_made
+from provisioning.grafana.client import Missing, make_once
+from provisioning.grafana.connections import SOURCE, Target, describe, targets_of
 from provisioning.grafana.organisations import DATASOURCE
-from provisioning.grafana.visit import Visit
+from provisioning.grafana.visit import Room, Visit
 from provisioning.roles import LoginReader, ensure_login_reader, lock_server
 from provisioning.scram import random_password
-from provisioning.work import administrator
 from tenants.errors import GrafanaRefused, GrafanaUnavailable
 from tenants.models import PlacementRow
-from tenants.registry import MAIN_SERVER
 
-SOURCE = "source"
-# Hundreds of clients share a server's connections: few at a time, and none while nobody looks.
-MAX_OPEN = 3
-MAX_IDLE = 0
-LIFETIME_S = 60
+# Grafana keeps what it knows of a datasource for five seconds.
 REMEMBERED_S = 8.0
-PAUSE_S = 0.5
-_TLS_MODES = frozenset({"disable", "require", "verify-ca", "verify-full"})
-_DEFAULT_PORT = 5432
-
-
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """A database as Grafana is to reach it."""
-
-    uid: str
-    name: str
-    address: str
-    database: str
-    user: str
-    password: str
-    tls: str
-    server_version: int
+PAUSE_S = 0.1
+_UNREAD = "Grafana cannot read the database."
 
 
 async def ensure_datasources(visit: Visit) -> str:
@@ -53,9 +32,9 @@ async def ensure_datasources(visit: Visit) -> str:
 
     Errors: GrafanaUnavailable while Grafana does not reach a database.
     """
-    targets = await _targets(visit)
+    targets = await targets_of(visit)
     for target in targets:
-        await _ensure(visit, target)
+        await ensure_datasource(visit, await describe(visit, target))
     return ", ".join(target.uid for target in targets)
 
 
@@ -64,19 +43,21 @@ async def check_datasources(visit: Visit) -> str:
 
     Errors: GrafanaUnavailable if it still cannot.
     """
-    for target in await _targets(visit):
-        if await _is_healthy(visit, target.uid):
-            continue
-        change = Change("change", "datasource", target.uid, "does not reach the database")
-        await visit.changes.make(change, lambda target=target: _mend(visit, target))  # type: ignore[misc]
+    uids = [DATASOURCE] if visit.place.row.source_url_sealed is None else [DATASOURCE, SOURCE]
+    broken = [uid for uid in uids if not await is_healthy(visit, uid)]
+    for target in await targets_of(visit) if broken else []:
+        if target.uid in broken:
+            change = Change("change", "datasource", target.uid, "does not reach the database")
+            await visit.changes.make(change, lambda target=target: _mend(visit, target))  # type: ignore[misc]
     return "Grafana reads the database"
 
 
 async def rotate_password(visit: Visit) -> str:
-    """Give the client's login another password: recorded first, then set in Postgres, then in Grafana.
+    """Give the client's login another password: recorded first, then told to Grafana, then set in Postgres.
 
-    A run that is cut off leaves a recorded password that the next check of health finds and sets. Grafana remembers the
-    old one for up to five seconds, in which it cannot open connections.
+    Grafana goes on with the old one for up to five seconds. Postgres changes when Grafana first comes with the new one,
+    so that dashboards fail for a fraction of a second. A run that is cut off leaves a recorded password that the next
+    check of health finds and sets.
     """
     async with visit.work.control.session() as session:
         query = update(PlacementRow).where(PlacementRow.client_id == visit.site.client_id)
@@ -84,7 +65,14 @@ async def rotate_password(visit: Visit) -> str:
         await session.execute(query.values(login_password_sealed=sealed))
     place = await visit.work.get_place()
     visit.place = place
-    await _mend(visit, (await _targets(visit))[0])
+    target = (await targets_of(visit))[0]
+    wanted = await describe(visit, target)
+    async with visit.work.on_server(place) as connection:
+        await _put(visit, wanted)
+        await _until(visit, DATASOURCE, healthy=False)
+        await _set_password(visit, target, connection)
+    if not await _until(visit, DATASOURCE, healthy=True):
+        raise GrafanaUnavailable(_UNREAD)
     return "a new password"
 
 
@@ -94,129 +82,74 @@ async def drop_datasources(visit: Visit) -> None:
         await visit.grafana.delete(f"/api/datasources/uid/{uid}", org=visit.org)
 
 
-async def _ensure(visit: Visit, target: Target) -> None:
-    path = f"/api/datasources/uid/{target.uid}"
-    wanted = await _describe(visit, target)
-    found = await visit.grafana.find(path, org=visit.org)
+async def ensure_datasource(room: Room, wanted: dict[str, Any]) -> None:
+    """Have a datasource as it is described; what its password is cannot be seen."""
+    uid = wanted["uid"]
+    path = f"/api/datasources/uid/{uid}"
+    found = await room.find_inside(path)
     if found is None:
 
         async def make() -> None:
-            await ensure_made(
-                lambda: visit.grafana.find(path, org=visit.org),
-                lambda: visit.grafana.create("/api/datasources", wanted, org=visit.org),
+            await make_once(
+                lambda: room.grafana.create("/api/datasources", wanted, org=room.org),
+                lambda: room.grafana.find(path, org=room.org),
             )
 
-        await visit.changes.make(Change("create", "datasource", target.uid), make)
+        await room.changes.make(Change("create", "datasource", uid), make)
         return
     differing = _differences(wanted, found)
     if differing:
-        change = Change("change", "datasource", target.uid, ", ".join(differing))
-        await visit.changes.make(change, lambda: visit.grafana.put(path, wanted, org=visit.org))
+        change = Change("change", "datasource", uid, ", ".join(differing))
+        await room.changes.make(change, lambda: room.grafana.put(path, wanted, org=room.org))
 
 
 async def _mend(visit: Visit, target: Target) -> None:
     if target.uid == DATASOURCE:
-        await _set_password(visit, target)
-    await _ensure(visit, target)
-    wanted = await _describe(visit, target)
-    await visit.grafana.put(f"/api/datasources/uid/{target.uid}", wanted, org=visit.org)
-    await _await_health(visit, target.uid)
+        async with visit.work.on_server(visit.place) as connection:
+            await _set_password(visit, target, connection)
+    wanted = await describe(visit, target)
+    await ensure_datasource(visit, wanted)
+    await set_anew(visit, wanted)
 
 
-async def _set_password(visit: Visit, target: Target) -> None:
+async def _set_password(visit: Visit, target: Target, connection: asyncpg.Connection) -> None:
     reader = LoginReader(target.user, target.password, visit.place.row.schema)
-    async with visit.work.on_server(visit.place) as connection, connection.transaction():
+    async with connection.transaction():
         await lock_server(connection)
         await ensure_login_reader(connection, reader)
 
 
-async def _await_health(visit: Visit, uid: str) -> None:
-    """Wait until Grafana connects; for some seconds after a change it may still use what it remembers."""
+async def set_anew(room: Room, wanted: dict[str, Any]) -> None:
+    """Write a datasource with its password, and wait until Grafana connects.
+
+    Errors: GrafanaUnavailable if it does not.
+    """
+    await _put(room, wanted)
+    if not await _until(room, wanted["uid"], healthy=True):
+        raise GrafanaUnavailable(_UNREAD)
+
+
+async def _put(room: Room, wanted: dict[str, Any]) -> None:
+    await room.grafana.put(f"/api/datasources/uid/{wanted['uid']}", wanted, org=room.org)
+
+
+async def _until(room: Room, uid: str, *, healthy: bool) -> bool:
+    """Wait, for as long as Grafana may use what it remembers, until it reaches a database, or does not any more."""
     ends_at = time.monotonic() + REMEMBERED_S
-    while not await _is_healthy(visit, uid):
-        if time.monotonic() > ends_at:
-            raise GrafanaUnavailable("Grafana cannot read the client's database.")
+    while time.monotonic() < ends_at:
+        if await is_healthy(room, uid) == healthy:
+            return True
         await asyncio.sleep(PAUSE_S)
+    return False
 
 
-async def _is_healthy(visit: Visit, uid: str) -> bool:
+async def is_healthy(room: Room, uid: str) -> bool:
+    """Tell whether Grafana reaches a database through a datasource."""
     try:
-        answer = await visit.grafana.get(f"/api/datasources/uid/{uid}/health", org=visit.org)
+        answer = await room.grafana.get(f"/api/datasources/uid/{uid}/health", org=room.org)
     except (GrafanaRefused, Missing):
         return False
     return bool(answer.get("status") == "OK")
-
-
-async def _targets(visit: Visit) -> list[Target]:
-    work, row = visit.work, visit.place.row
-    if row.login_password_sealed is None:
-        message = "the client's login has no recorded password"
-        raise LookupError(message)
-    url = work.administrator_url(visit.place, database=row.database)
-    async with administrator(url) as connection:
-        tls, version = await _ask(connection, url)
-    address = visit.grafana.database_host if visit.place.server.name == MAIN_SERVER else None
-    own = Target(
-        uid=DATASOURCE, name="Analytics", address=_with_port(address or _address(url)), database=row.database,
-        user=row.login_role, password=work.vault.open(row.login_password_sealed), tls=tls, server_version=version,
-    )  # fmt: skip
-    if row.source_url_sealed is None:
-        return [own]
-    return [own, await _source(work.vault.open(row.source_url_sealed))]
-
-
-async def _source(url: str) -> Target:
-    """Describe the attached database, which Grafana reads through the login that Grove reads it with."""
-    parts = urlsplit(url)
-    async with administrator(url) as connection:
-        tls, version = await _ask(connection, url)
-    return Target(
-        uid=SOURCE, name="Attached database", address=_with_port(_address(url)), database=unquote(parts.path[1:]),
-        user=unquote(parts.username or ""), password=unquote(parts.password or ""), tls=tls, server_version=version,
-    )  # fmt: skip
-
-
-async def _ask(connection: asyncpg.Connection, url: str) -> tuple[str, int]:
-    """Find the version, and whether to encrypt: as the URL says, else as our own connection turned out."""
-    version: int = await connection.fetchval("SELECT pg_catalog.current_setting('server_version_num')::int")
-    asked = dict(pair.partition("=")[::2] for pair in urlsplit(url).query.split("&")).get("sslmode")
-    if asked in _TLS_MODES:
-        return str(asked), version
-    encrypted = await connection.fetchval("SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid()")
-    return ("require" if encrypted else "disable"), version
-
-
-def _address(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]
-
-
-def _with_port(address: str) -> str:
-    return address if urlsplit(f"//{address}").port is not None else f"{address}:{_DEFAULT_PORT}"
-
-
-async def _describe(visit: Visit, target: Target) -> dict[str, Any]:
-    """Write a datasource as Grafana takes it; `database` stands where old and where new versions look for it."""
-    version = await visit.grafana.check_version()
-    return {
-        "name": target.name,
-        "uid": target.uid,
-        "type": version.datasource_type,
-        "access": "proxy",
-        "url": target.address,
-        "database": target.database,
-        "user": target.user,
-        "isDefault": target.uid == DATASOURCE,
-        "jsonData": {
-            "database": target.database,
-            "sslmode": target.tls,
-            "postgresVersion": target.server_version // 10000 * 100,
-            "maxOpenConns": MAX_OPEN,
-            "maxIdleConns": MAX_IDLE,
-            "maxIdleConnsAuto": False,
-            "connMaxLifetime": LIFETIME_S,
-        },
-        "secureJsonData": {"password": target.password},
-    }
 
 
 def _differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:

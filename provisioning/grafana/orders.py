@@ -4,6 +4,7 @@ Called by the routes, the CLI, the daily job, and whoever changes what a client'
 """
 
 import uuid
+from collections.abc import Collection
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +14,11 @@ from provisioning.operations import NewOperation, add_operation, find_open_opera
 from provisioning.plans import CREATE, PLANS, RECONCILE
 from tenants.errors import NotFound, WrongState
 from tenants.models import Client, Operation
+
+# Clients whose Grafana is looked after: made, and not deleted.
+OPEN = frozenset({"active", "suspended"})
+# What a client's Grafana is made from, beside what never changes.
+SHOWN = frozenset({"timezone", "branding", "staff", "dashboards", "placement.url"})
 
 
 async def request_reconciliation(
@@ -27,7 +33,7 @@ async def request_reconciliation(
     client = await session.get(Client, client_id, with_for_update=True, populate_existing=True)
     if client is None:
         raise NotFound("No such client.")
-    if client.status not in {"active", "suspended"}:
+    if client.status not in OPEN:
         raise WrongState("Only a client that has been made and is not deleted has a Grafana to look after.")
     waiting = await _find_waiting(session, client_id)
     if waiting is not None and not rotate:
@@ -39,6 +45,15 @@ async def request_reconciliation(
     record(session, actor, RECONCILE, client_id, operation_id=str(operation_id), rotate=rotate)
     await session.flush()
     return operation_id
+
+
+async def follow_change(
+    session: AsyncSession, client: Client, changed: Collection[str], actor: Actor
+) -> uuid.UUID | None:
+    """Order a reconciliation if what was changed about a client shows in its Grafana; None if not, or there is none."""
+    if client.grafana_org_id is None or client.status not in OPEN or not SHOWN & set(changed):
+        return None
+    return await request_reconciliation(session, client.id, actor)
 
 
 async def is_onboarding(session: AsyncSession, client_id: str) -> bool:

@@ -10,15 +10,19 @@ from urllib.parse import quote
 from sqlalchemy import delete, or_, select
 
 from provisioning.grafana.changes import Change
-from provisioning.grafana.client import ADMIN, ensure_made
+from provisioning.grafana.client import ADMIN, make_once
 from provisioning.grafana.visit import Visit, login_prefix
-from tenants.errors import GrafanaRefused
+from tenants.errors import OrganisationRefused
 from tenants.models import Client, DashboardInstalled
 from tenants.revocations import revoke
 
 MAIN_ORG = 1
+# The platform's own organisation; no client's id has a capital letter or a space.
+PLATFORM = "Grove platform"
 DATASOURCE = "analytics"
 _FIELD = "/grafanaOrgId"
+# Marks what our own request has made, and whose answer has arrived: it is nobody else's, and empty.
+_MADE = "made"
 
 
 async def ensure_organisation(visit: Visit, *, adopting: bool) -> str:
@@ -26,7 +30,7 @@ async def ensure_organisation(visit: Visit, *, adopting: bool) -> str:
 
     Shape: with `adopting`, a number that the request gave must exist; later one that is gone is replaced, because
     Grafana has lost its database then.
-    Errors: GrafanaRefused for an organisation that is, or may be, somebody else's.
+    Errors: OrganisationRefused for an organisation that is, or may be, somebody else's.
     """
     recorded = visit.site.org_id
     if recorded is not None:
@@ -66,31 +70,34 @@ async def _ensure_named(visit: Visit) -> str:
         visit.changes.note(Change("create", "organisation", name))
         if visit.changes.rehearse:
             return "an organisation is to be made"
-        found = await ensure_made(lambda: visit.grafana.find(_by_name(visit)), lambda: _create(visit))
-    if not await _is_ours(visit, found, given=False):
-        raise GrafanaRefused(f"Grafana has an organisation of this client's name that is not Grove's: {found['id']}.")
-    return await _enter(visit, found, given=False)
+        found = await make_once(lambda: _create(visit), lambda: visit.grafana.find(_by_name(visit)))
+    is_new = found.get(_MADE, False)
+    if not is_new and not await _is_ours(visit, found, given=False):
+        raise OrganisationRefused(
+            f"Grafana has an organisation of this client's name that is not Grove's: {found['id']}."
+        )
+    return await _enter(visit, found, given=False, is_new=is_new)
 
 
 async def _create(visit: Visit) -> dict[str, Any]:
     made = await visit.grafana.create("/api/orgs", {"name": visit.site.client_id})
-    return {"id": made["orgId"], "name": visit.site.client_id}
+    return {"id": made["orgId"], "name": visit.site.client_id, _MADE: True}
 
 
-async def _enter(visit: Visit, found: dict[str, Any], *, given: bool) -> str:
+async def _enter(visit: Visit, found: dict[str, Any], *, given: bool, is_new: bool = False) -> str:
     org = int(found["id"])
     if org != visit.site.org_id and visit.changes.rehearse:
         visit.changes.note(Change("change", "organisation", found["name"], f"is number {org} now"))
     elif org != visit.site.org_id:
         await _record(visit, org, given=given)
-    visit.enter(org)
+    visit.enter(org, is_new=is_new)
     return f"organisation {org}"
 
 
 async def _is_ours(visit: Visit, found: dict[str, Any], *, given: bool) -> bool:
     """Tell whether an organisation is this client's, or empty and free to become it."""
     org = int(found["id"])
-    if org == MAIN_ORG:
+    if org == MAIN_ORG or found["name"] == PLATFORM:
         return False
     members = [str(member["login"]) for member in await visit.grafana.get(f"/api/orgs/{org}/users")]
     own = login_prefix(visit.site.client_id)
@@ -137,13 +144,13 @@ async def _record(visit: Visit, org: int | None, *, given: bool) -> None:
         revoke(session, "client", client.id)
 
 
-def _refusal(org: int | None, found: object) -> GrafanaRefused:
+def _refusal(org: int | None, found: object) -> OrganisationRefused:
     if found is None:
-        return GrafanaRefused("Grafana has no organisation of this number.", field=_FIELD)
+        return OrganisationRefused("Grafana has no organisation of this number.", field=_FIELD)
     if org == MAIN_ORG:
-        return GrafanaRefused("Organisation 1 is Grafana's own and no client's.", field=_FIELD)
+        return OrganisationRefused("Organisation 1 is Grafana's own and no client's.", field=_FIELD)
     detail = "This organisation belongs to another client, or people are in it who are not this client's."
-    return GrafanaRefused(detail, field=_FIELD)
+    return OrganisationRefused(detail, field=_FIELD)
 
 
 def _by_name(visit: Visit) -> str:

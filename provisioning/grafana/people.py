@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from sqlalchemy import update
 
 from provisioning.grafana.changes import Change
-from provisioning.grafana.client import ADMIN, ensure_made
+from provisioning.grafana.client import ADMIN, make_once
 from provisioning.grafana.visit import Person, Visit, login_prefix
 from tenants.models import Staff
 
@@ -19,7 +19,7 @@ from tenants.models import Staff
 async def ensure_people(visit: Visit) -> str:
     """Have a user with the right role for everybody who works at the client, and nobody else in its organisation."""
     wanted = {person.login: person for person in visit.site.people if person.active}
-    members = {member["login"]: member for member in await visit.grafana.get(f"/api/orgs/{visit.org}/users")}
+    members = {} if visit.is_new else {member["login"]: member for member in await _members(visit)}
     for person in wanted.values():
         await _ensure_person(visit, person, members.get(person.login))
     for login in sorted(members.keys() - wanted.keys() - {ADMIN}):
@@ -33,7 +33,7 @@ async def drop_people(visit: Visit) -> None:
     own = login_prefix(visit.site.client_id)
     users = {}
     if visit.has_org:
-        for member in await visit.grafana.get(f"/api/orgs/{visit.org}/users"):
+        for member in await _members(visit):
             if str(member["login"]).startswith(own):
                 users[member["login"]] = int(member["userId"])
     for person in visit.site.people:
@@ -60,23 +60,35 @@ async def _ensure_person(visit: Visit, person: Person, member: dict[str, Any] | 
 
 
 async def _place(visit: Visit, person: Person) -> None:
-    """Make the user within the organisation, or bring one there that is elsewhere."""
-    user = await ensure_made(lambda: _find_user(visit, person.login), lambda: _create(visit, person))
-    user_id, path = int(user["id"]), f"/api/orgs/{visit.org}/users"
+    """Make the user within the organisation, or bring one there that is elsewhere.
 
-    async def find_member() -> dict[str, Any] | None:
-        found = [member for member in await visit.grafana.get(path) if member["userId"] == user_id]
-        return found[0] if found else None
-
-    joining = {"loginOrEmail": person.login, "role": person.grafana_role}
-    member = await ensure_made(find_member, lambda: _join(visit, path, joining))
-    if member["role"] != person.grafana_role:
-        await visit.grafana.patch(f"{path}/{user_id}", {"role": person.grafana_role})
-    await _keep_out_of_others(visit, person, user_id)
+    One that we made, and heard so, is in this organisation alone, in a role that Grafana's settings chose.
+    """
+    user = None if visit.is_new else await _find_user(visit, person.login)
+    if user is None:
+        user = await make_once(lambda: _create(visit, person), lambda: _find_user(visit, person.login))
+    user_id = int(user["id"])
+    if "login" in user:
+        await _bring(visit, person, user_id)
+        await _keep_out_of_others(visit, person, user_id)
+    await visit.grafana.patch(f"/api/orgs/{visit.org}/users/{user_id}", {"role": person.grafana_role})
     await _remember(visit, person, user_id)
 
 
+async def _bring(visit: Visit, person: Person, user_id: int) -> None:
+    """Have a user who was there before in the organisation."""
+
+    async def find_member() -> dict[str, Any] | None:
+        return next((member for member in await _members(visit) if member["userId"] == user_id), None)
+
+    if await find_member() is None:
+        joining = {"loginOrEmail": person.login, "role": person.grafana_role}
+        path = f"/api/orgs/{visit.org}/users"
+        await make_once(lambda: visit.grafana.create(path, joining), find_member)
+
+
 async def _create(visit: Visit, person: Person) -> dict[str, Any]:
+    """Make the user; the answer tells its number and, unlike what a look-up finds, no login."""
     made: dict[str, Any] = await visit.grafana.create(
         "/api/admin/users",
         {
@@ -88,11 +100,6 @@ async def _create(visit: Visit, person: Person) -> dict[str, Any]:
         },
     )
     return made
-
-
-async def _join(visit: Visit, path: str, joining: dict[str, str]) -> dict[str, Any]:
-    await visit.grafana.create(path, joining)
-    return joining
 
 
 async def _set_role(visit: Visit, person: Person, user_id: int, detail: str) -> None:
@@ -121,6 +128,11 @@ async def _send_away(visit: Visit, member: dict[str, Any]) -> None:
     path = f"/api/admin/users/{user_id}" if own else f"/api/orgs/{visit.org}/users/{user_id}"
     change = Change("remove", "user" if own else "member", login)
     await visit.changes.make(change, lambda: visit.grafana.delete(path))
+
+
+async def _members(visit: Visit) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = await visit.grafana.get(f"/api/orgs/{visit.org}/users")
+    return found
 
 
 async def _find_user(visit: Visit, login: str) -> dict[str, Any] | None:

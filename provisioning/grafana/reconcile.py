@@ -55,13 +55,15 @@ async def _compare(visit: Visit) -> None:
         # A rehearsal before there is an organisation: all that belongs into it is to be made as well.
         return
     await ensure_datasources(visit)
-    if not visit.changes.rehearse or not visit.changes.mended:
+    can_be_asked = not visit.changes.rehearse or not visit.changes.mended
+    # Before all that Grafana, or staff in it, may hold up.
+    await ensure_people(visit)
+    if can_be_asked:
         await check_datasources(visit)
     await ensure_folders(visit)
     await ensure_dashboards(visit)
     await note_own_copies(visit)
     await ensure_home(visit)
-    await ensure_people(visit)
 
 
 RECONCILIATION = (

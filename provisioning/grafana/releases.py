@@ -4,7 +4,6 @@ Called by the dashboards' module, and by `grove grafana upgrade`. A version's fi
 """
 
 import hashlib
-from functools import cache
 
 import msgspec
 from sqlalchemy import func, select, update
@@ -12,15 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import Actor, record
-from provisioning.templates import Templates, load_templates
+from provisioning.templates import Templates
 from tenants.errors import NotFound
 from tenants.models import Client, TemplateRelease
-
-
-@cache
-def shipped_templates() -> Templates:
-    """Read the templates that came with this Grove, once."""
-    return load_templates()
 
 
 async def templates_of(session: AsyncSession, version: int | None, *, shipped: Templates) -> Templates:

@@ -7,7 +7,14 @@ while Grafana is away.
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from provisioning.grafana.dashboards import drop_dashboards, ensure_dashboards, ensure_folders, ensure_home
+from provisioning.grafana.dashboards import (
+    drop_dashboards,
+    drop_folders,
+    drop_home,
+    ensure_dashboards,
+    ensure_folders,
+    ensure_home,
+)
 from provisioning.grafana.datasources import check_datasources, drop_datasources, ensure_datasources
 from provisioning.grafana.organisations import drop_organisation, ensure_organisation, find_organisation
 from provisioning.grafana.people import drop_people, ensure_people
@@ -39,15 +46,19 @@ def _within(act: Ensure) -> Callable[[Work], Coroutine[Any, Any, str | None]]:
     async def ensure(work: Work) -> str:
         visit = await open_visit(work)
         if work.grafana_org is not None:
-            visit.enter(work.grafana_org)
+            visit.enter(work.grafana_org, is_new=work.grafana_org_is_new)
         elif await find_organisation(visit) is None:
             # Grafana has lost it since; all is made anew, this step's part after the others'.
             await ensure_organisation(visit, adopting=False)
             await ensure_datasources(visit)
+            await ensure_people(visit)
             await ensure_folders(visit)
             await ensure_dashboards(visit)
             await ensure_home(visit)
-        return await act(visit)
+            visit.enter(visit.org)
+        detail = await act(visit)
+        visit.changes.require()
+        return detail
 
     return ensure
 
@@ -72,7 +83,7 @@ async def _drop_users(work: Work) -> None:
 
 async def _find_visit(work: Work) -> Visit | None:
     try:
-        return await open_visit(work)
+        return await open_visit(work, leaving=True)
     except (Skipped, NotFound):
         return None
 
@@ -86,7 +97,7 @@ async def _remove_organisation(work: Work) -> str | None:
 
 
 async def _take_everything(work: Work) -> None:
-    for step in (DASHBOARDS, DATASOURCE):
+    for step in (HOME, DASHBOARDS, FOLDERS, DATASOURCE):
         await step.undo(work)
     await drop_own_organisation(work)
 
@@ -101,12 +112,13 @@ async def _told(work: Work, act: Callable[[Work], Awaitable[None]]) -> str | Non
 ORGANISATION = Step("grafana_organisation", ensure_own_organisation, drop_own_organisation)
 DATASOURCE = Step("grafana_datasource", _within(ensure_datasources), _undone(drop_datasources))
 HEALTH = Step("grafana_health", _within(check_datasources), undo_nothing)
-FOLDERS = Step("grafana_folders", _within(ensure_folders), undo_nothing)
+FOLDERS = Step("grafana_folders", _within(ensure_folders), _undone(drop_folders))
 DASHBOARDS = Step("grafana_dashboards", _within(ensure_dashboards), _undone(drop_dashboards))
-HOME = Step("grafana_home", _within(ensure_home), undo_nothing)
+HOME = Step("grafana_home", _within(ensure_home), _undone(drop_home))
 PEOPLE = Step("grafana_staff", _within(ensure_people), _drop_users)
 
-GRAFANA = (ORGANISATION, DATASOURCE, HEALTH, FOLDERS, DASHBOARDS, HOME, PEOPLE)
+# People come early: nothing about dashboards holds up who has access.
+GRAFANA = (ORGANISATION, DATASOURCE, PEOPLE, HEALTH, FOLDERS, DASHBOARDS, HOME)
 # People first: no user may be left pointing at an organisation that is gone.
 GRAFANA_REMOVAL = (
     Step("grafana_staff", _remove_users, undo_nothing),

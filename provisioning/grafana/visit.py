@@ -1,6 +1,7 @@
 """One visit to a client's Grafana: who the client is, who works there, and the means to change things.
 
-Made by the steps and by reconciliation; used by every other module of this package.
+Made by the steps and by reconciliation; used by every other module of this package. A room is an organisation and the
+means alone: all that is needed for what the platform's own organisation has as well.
 """
 
 import uuid
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from provisioning.grafana.changes import Changes
 from provisioning.grafana.client import GrafanaAdmin
 from provisioning.work import Place, Skipped, Work
-from tenants.errors import NotFound
+from tenants.errors import ClientLeaving, NotFound
 from tenants.models import Client, Staff
 
 
@@ -47,6 +48,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     """What a client's Grafana is made from. `org_given`: the organisation was there before the client."""
 
     client_id: str
+    status: str
     name: str
     timezone: str
     branding: dict[str, Any]
@@ -57,15 +59,16 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     people: list[Person]
 
 
-class Visit:
-    """A client's site and place as recorded, Grafana, and the changes found so far; `org` is known once entered."""
+class Room:
+    """Grafana, the changes found so far, and the organisation, once entered.
 
-    def __init__(self, work: Work, grafana: GrafanaAdmin, site: Site, place: Place, changes: Changes) -> None:
-        self.work = work
+    `is_new` tells that we have just made it: nothing is in it yet, and nothing needs to be looked for.
+    """
+
+    def __init__(self, grafana: GrafanaAdmin, changes: Changes) -> None:
         self.grafana = grafana
-        self.site = site
-        self.place = place
         self.changes = changes
+        self.is_new = False
         self._org: int | None = None
 
     @property
@@ -84,15 +87,35 @@ class Visit:
         """Whether there is an organisation to look into."""
         return self._org is not None
 
-    def enter(self, org: int) -> None:
+    def enter(self, org: int, *, is_new: bool = False) -> None:
+        """Go on within an organisation that is certainly ours."""
+        self._org, self.is_new = org, is_new
+
+    async def find_inside(self, path: str) -> Any:
+        """Read something in the organisation; None if it is not there."""
+        return None if self.is_new else await self.grafana.find(path, org=self.org)
+
+
+class Visit(Room):
+    """A client's site and place as recorded, and the room that is its organisation."""
+
+    def __init__(self, work: Work, grafana: GrafanaAdmin, site: Site, place: Place, changes: Changes) -> None:
+        super().__init__(grafana, changes)
+        self.work = work
+        self.site = site
+        self.place = place
+
+    def enter(self, org: int, *, is_new: bool = False) -> None:
         """Go on within an organisation that is this client's, in the further steps of this run, too."""
-        self._org = self.work.grafana_org = org
+        super().enter(org, is_new=is_new)
+        self.work.grafana_org, self.work.grafana_org_is_new = org, is_new
 
 
-async def open_visit(work: Work, *, rehearse: bool = False) -> Visit:
-    """Read what the client should have.
+async def open_visit(work: Work, *, rehearse: bool = False, leaving: bool = False) -> Visit:
+    """Read what the client should have. `leaving` is said by who comes to take it away.
 
-    Errors: Skipped where there is no Grafana, or no login that may be shown to it; NotFound.
+    Errors: Skipped where there is no Grafana, or no login that may be shown to it; NotFound; ClientLeaving for a
+    client that is being deleted.
     """
     if work.grafana is None:
         raise Skipped("no Grafana configured")
@@ -101,7 +124,10 @@ async def open_visit(work: Work, *, rehearse: bool = False) -> Visit:
         raise NotFound("No such client.")
     if not place.walled:
         raise Skipped("the server gives the client no login of its own that could be shown to Grafana")
-    return Visit(work, work.grafana, await read_site(work), place, Changes(rehearse=rehearse))
+    site = await read_site(work)
+    if site.status == "deleting" and not leaving:
+        raise ClientLeaving("The client is being deleted.")
+    return Visit(work, work.grafana, site, place, Changes(rehearse=rehearse))
 
 
 async def read_site(work: Work) -> Site:
@@ -115,9 +141,9 @@ async def read_site(work: Work) -> Site:
             raise NotFound("No such client.")
         rows = (await session.scalars(select(Staff).where(Staff.client_id == client.id).order_by(Staff.email))).all()
         return Site(
-            client_id=client.id, name=client.name, timezone=client.timezone, branding=client.branding,
-            dashboards=client.dashboards, template_version=client.template_version, org_id=client.grafana_org_id,
-            org_given=client.grafana_org_given, people=[_person(row) for row in rows],
+            client_id=client.id, status=client.status, name=client.name, timezone=client.timezone,
+            branding=client.branding, dashboards=client.dashboards, template_version=client.template_version,
+            org_id=client.grafana_org_id, org_given=client.grafana_org_given, people=[_person(row) for row in rows],
         )  # fmt: skip
 
 

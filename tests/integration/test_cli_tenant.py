@@ -140,7 +140,7 @@ def test_a_file_leaves_alone_what_it_leaves_out_and_changes_all_that_it_gives(gr
     assert shown() == whole
     assert grove("tenant", "apply", write_clients(file, poplar)).stdout == "poplar: unchanged\n"
     assert shown() == whole
-    change = {"staff": [], "dashboards": ["web"], "branding": {"primaryColor": "#222222"}, "domain": None}
+    change = {"staff": [], "dashboards": ["portfolio"], "branding": {"primaryColor": "#222222"}, "domain": None}
     changed = grove("tenant", "apply", write_clients(file, poplar | change))
     assert changed.stdout == "poplar: changed domain, branding, dashboards, staff\n"
     assert shown() == whole | change | {"branding": {"primaryColor": "#222222", "logoUrl": logo}}

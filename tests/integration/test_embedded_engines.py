@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
@@ -15,7 +16,11 @@ from app.embedded.engines import Engines, EngineUrls, find_running
 from app.embedded.errors import EngineError, EngineFailed, EnginesInUse
 from app.settings import Settings
 
-GIVEN = {"database_url": "postgresql://u:p@db/grove", "redis_url": "redis://cache", "secret_key": "k" * 32}
+GIVEN: dict[str, Any] = {
+    "database_url": "postgresql://u:p@db/grove",
+    "redis_url": "redis://cache",
+    "secret_key": "k" * 32,
+}
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which starts engines under another account")
 
 

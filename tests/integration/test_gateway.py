@@ -1,5 +1,6 @@
 """The gateway in front of the double and of a real Grafana: who gets in, what comes back, who is thrown out."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -107,8 +108,10 @@ async def test_our_own_files_carry_the_clients_colours(ana: Browser, maple: Made
     sheet = await ana.get(f"/{maple.id}/grafana/grove/brand.css")
     assert "--grove-primary: #c2410c" in sheet.text
     logo = await ana.get(f"/{maple.id}/grafana/public/img/grafana_icon.svg")
-    assert logo.headers["content-type"] == "image/svg+xml"
-    assert ">M</text>" in logo.text
+    assert logo.headers["location"].startswith(f"/{maple.id}/assets/mark.svg?v=")
+    mark = await ana.get(logo.headers["location"])
+    assert mark.headers["content-type"] == "image/svg+xml"
+    assert ">M</text>" in mark.text
 
 
 async def test_figures_come_from_the_clients_own_database(ana: Browser, maple: MadeClient) -> None:
@@ -202,6 +205,30 @@ async def test_a_session_that_ends_ends_here_too(grove: Grove, maple: MadeClient
 
         await until(is_out, within_s=1)
         assert (await http.get(f"/{maple.id}/grafana/", headers=HTML)).status_code == 303
+
+
+async def test_a_question_that_was_begun_in_time_is_not_answered_after_the_session(
+    grove: Grove, maple: MadeClient
+) -> None:
+    browser = Browser(grove)
+    await browser.log_in(maple.id, ANA)
+    kept = dict(browser.http.cookies)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"queries": ['
+        begun.set()
+        await ended.wait()
+        yield b"]}"
+
+    async with httpx.AsyncClient(transport=browser.http._transport, base_url=ORIGIN, cookies=kept) as http:  # noqa: SLF001 - the same application
+        path = f"/{maple.id}/grafana/api/ds/query"
+        asked = asyncio.create_task(http.post(path, content=slowly(), headers=DATA))
+        await begun.wait()
+        await browser.send(f"/{maple.id}/logout")
+        await asyncio.sleep(1)
+        ended.set()
+        assert (await asked).status_code == 401
 
 
 async def test_staff_of_a_suspended_client_see_nothing(grove: Grove, birch: MadeClient) -> None:

@@ -1,7 +1,10 @@
 """A client gets a Grafana of its own, keeps it as it should be, and leaves nothing of it behind."""
 
+import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -11,11 +14,12 @@ import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from provisioning.grafana.client import GrafanaAdmin
-from provisioning.grafana.dashboards import folder_uid
 from provisioning.grafana.reconcile import rehearse
-from provisioning.grafana.releases import offer_release, shipped_templates, try_release
+from provisioning.grafana.releases import offer_release, try_release
+from provisioning.grafana.titles import slug
 from provisioning.operations import OperationView
-from tenants.errors import AlreadyTaken, InputRefused
+from provisioning.templates import shipped_templates
+from tenants.errors import AlreadyTaken, GrafanaRefused, GrafanaUnavailable, InputRefused
 from tests.support.grafana import Target
 from tests.support.provisioner import ACTOR, Provisioner, open_provisioner
 
@@ -86,15 +90,13 @@ async def test_onboarding_makes_all_of_it_step_by_step(grove: Provisioner, admin
 
     assert (await admin.get(f"/api/orgs/{org}"))["name"] == client
     assert (datasource["user"], datasource["jsonData"]["database"]) == (place["login_role"], place["database"])
-    assert {name: datasource["jsonData"][name] for name in ("maxOpenConns", "maxIdleConns")} == {
-        "maxOpenConns": 3,
-        "maxIdleConns": 0,
-    }
+    few = {"maxOpenConns": 3, "maxIdleConns": 0, "maxIdleConnsAuto": False, "connMaxLifetime": 60}
+    assert {name: datasource["jsonData"][name] for name in few} == few
     assert (await admin.get("/api/datasources/uid/analytics/health", org=org))["status"] == "OK"
     installed = await grove.fetch("SELECT uid FROM grove.dashboards_installed WHERE client_id = $1", client)
     hits = await admin.get("/api/search?type=dash-db", org=org)
     assert {hit["uid"] for hit in hits} == {row["uid"] for row in installed} != set()
-    assert {hit["folderUid"] for hit in hits} == {folder_uid(hit["folderTitle"]) for hit in hits}
+    assert {hit["folderUid"] for hit in hits} == {slug(hit["folderTitle"]) for hit in hits}
     assert (await admin.get("/api/org/preferences", org=org))["homeDashboardUID"] in {hit["uid"] for hit in hits}
 
 
@@ -184,16 +186,52 @@ async def test_a_rehearsal_tells_what_differs_and_a_repair_mends_it_and_keeps_th
     await admin.delete(f"/api/admin/users/{stranger['id']}")
 
 
-async def test_a_rotated_password_is_the_one_that_works(grove: Provisioner, admin: GrafanaAdmin, client: str) -> None:
+async def test_a_rotated_password_is_the_one_that_works_and_dashboards_hardly_notice(
+    grove: Provisioner, admin: GrafanaAdmin, client: str
+) -> None:
+    org = await org_of(grove, client)
     before = await grove.login_url((await grove.context(client)).placement)
-    view = await grove.reconcile(client, rotate=True)
+    async with watched(admin, org) as failing:
+        view = await grove.reconcile(client, rotate=True)
     assert (view.state, details(view)["grafana_password"]) == ("succeeded", "a new password")
     after = await grove.login_url((await grove.context(client)).placement)
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(before)
     await (await asyncpg.connect(after)).close()
-    org = await org_of(grove, client)
     assert (await admin.get("/api/datasources/uid/analytics/health", org=org))["status"] == "OK"
+    assert longest_run(failing) < 1.0
+
+
+@asynccontextmanager
+async def watched(admin: GrafanaAdmin, org: int) -> AsyncIterator[list[tuple[float, bool]]]:
+    """Ask through the datasource all the while; list when, and whether that failed."""
+    seen: list[tuple[float, bool]] = []
+    query = {"refId": "A", "datasource": {"uid": "analytics"}, "format": "table", "rawSql": "SELECT 1 AS n"}
+
+    async def ask() -> None:
+        while True:
+            try:
+                await admin.create("/api/ds/query", {"from": "now-1h", "to": "now", "queries": [query]}, org=org)
+            except (GrafanaRefused, GrafanaUnavailable):
+                seen.append((time.monotonic(), True))
+            else:
+                seen.append((time.monotonic(), False))
+            await asyncio.sleep(0.02)
+
+    asking = asyncio.create_task(ask())
+    yield seen
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert len(seen) > 1
+
+
+def longest_run(seen: list[tuple[float, bool]]) -> float:
+    """Tell for how many seconds on end it failed."""
+    longest, since = 0.0, None
+    for at, failed in seen:
+        since = (at if since is None else since) if failed else None
+        longest = max(longest, 0.0 if since is None else at - since)
+    return longest
 
 
 async def test_a_password_that_somebody_else_changed_is_set_again(
@@ -276,7 +314,7 @@ async def test_an_organisation_that_may_be_somebody_elses_is_refused_and_all_is_
     view = await grove.create(client_id, grafanaOrgId=wanted)
 
     assert (view.state, (view.error or {})["code"], (view.error or {})["pointer"]) == (
-        "failed", "grafana_refused", "/grafanaOrgId",
+        "failed", "organisation_refused", "/grafanaOrgId",
     )  # fmt: skip
     assert await grove.fetch("SELECT FROM grove.clients WHERE id = $1", client_id) == []
     if made is not None:

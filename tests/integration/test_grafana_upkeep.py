@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from app.settings import to_environ
 from app.workers.grafana import reconcile_grafana, rotate_passwords
 from app.workers.queue import JobQueue
 from app.workers.resources import open_worker_resources
+from provisioning.grafana.organisations import PLATFORM
+from provisioning.templates import shipped_templates
 from tenants.errors import GrafanaUnfit
 from tests.support.grafana import ALLOWED
-from tests.support.grafana_double import PASSWORD, GrafanaDouble, open_double
+from tests.support.grafana_double import PASSWORD, WORDS, GrafanaDouble, open_double
 from tests.support.grafana_state import Org
 from tests.support.grove import Grove, MadeClient, grove_settings, open_grove, own_database
 from tests.support.provisioner import fetch
@@ -102,6 +105,84 @@ async def test_the_daily_job_orders_repairs_where_something_differs_and_nowhere_
     await jobs.close()
 
 
+@pytest.mark.parametrize(
+    ("path", "step"),
+    [
+        (r"^/api/orgs$", "grafana_organisation"),
+        (r"^/api/datasources$", "grafana_datasource"),
+        (r"^/api/folders$", "grafana_folders"),
+        (r"^/api/dashboards/db$", "grafana_dashboards"),
+        (r"^/api/admin/users$", "grafana_staff"),
+    ],
+)
+async def test_what_grafana_does_not_take_is_a_problem_that_names_the_operation_and_no_words_of_grafanas(
+    grove: Grove, double: GrafanaDouble, path: str, step: str
+) -> None:
+    double.fail("POST", path, how="400")
+    wanted = {"id": "birch", "name": "Birch", "staff": [{"email": "ana@birch.example", "role": "viewer"}]}
+    headers = grove.platform | {"Prefer": "wait=30"}
+    answer = await grove.http.post("/api/v1/clients", json=wanted, headers=headers)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (502, "grafana_refused"), problem
+    assert WORDS not in answer.text
+    operation = (await grove.http.get(problem["instance"], headers=grove.platform)).json()
+    assert WORDS not in str(operation)
+    assert operation["state"] == "failed"
+    assert operation["error"]["detail"] == problem["detail"]
+    assert operation["error"]["step"] == step
+    assert {each["state"] for each in operation["steps"]} <= {"undone", "skipped", "pending"}
+    assert [org for org in double.orgs.values() if org.name == "birch"] == []
+
+
+async def test_dashboards_that_there_are_none_of_are_refused_with_those_that_there_are(
+    grove: Grove, maple: MadeClient
+) -> None:
+    known = "chatbot, portfolio, shop"
+    new = {"id": "birch", "name": "Birch", "dashboards": ["shop", "chat-bot"]}
+    created = await grove.http.post("/api/v1/clients", json=new, headers=grove.platform)
+    changed = await grove.http.patch(maple.path, json={"dashboards": ["web"]}, headers=grove.platform)
+    for answer, pointer in ((created, "/dashboards/1"), (changed, "/dashboards/0")):
+        assert answer.status_code == 400
+        (error,) = answer.json()["errors"]
+        assert (error["pointer"], known in error["detail"]) == (pointer, True)
+
+
+async def test_a_file_that_names_dashboards_that_there_are_none_of_is_refused_whole(
+    grove: Grove, tmp_path: Path
+) -> None:
+    path = tmp_path / "clients.json"
+    wanted = [{"id": "birch", "name": "Birch"}, {"id": "maple", "name": "Maple", "dashboards": ["web"]}]
+    path.write_text(json.dumps({"clients": wanted}), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "app", "tenant", "apply", str(path), env=to_environ(grove.settings),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, said = await process.communicate()
+    assert process.returncode != 0
+    assert "maple: /dashboards/0" in said.decode()
+    assert "chatbot, portfolio, shop" in " ".join(said.decode().split())
+    assert (await grove.http.get("/api/v1/clients/birch", headers=grove.platform)).status_code == 404
+
+
+async def test_organisations_that_cannot_be_the_clients_are_refused_by_the_name_of_the_field(
+    grove: Grove, double: GrafanaDouble, maple: MadeClient
+) -> None:
+    strangers = Org(double.next_id("org"), "Strangers", members={1: "Admin", 77: "Viewer"})
+    double.orgs[strangers.id] = strangers
+    double.users[77] = {"id": 77, "login": "x", "email": "x@x.example", "name": "X", "orgId": strangers.id}
+    refused = {1: (400, "Organisation 1"), org_of(double, maple.id).id: (409, "Another client"),
+               strangers.id: (409, "people are in it"), 9999: (409, "no organisation")}  # fmt: skip
+    for number, (status, words) in refused.items():
+        wanted = {"id": "birch", "name": "Birch", "grafanaOrgId": number}
+        headers = grove.platform | {"Prefer": "wait=30"}
+        answer = await grove.http.post("/api/v1/clients", json=wanted, headers=headers)
+        assert answer.status_code == status, answer.text
+        (error,) = answer.json()["errors"]
+        assert error["pointer"] == "/grafanaOrgId"
+        assert words in error["detail"]
+    del double.orgs[strangers.id], double.users[77]
+
+
 async def run_command(grove: Grove, *words: str) -> tuple[int, Any]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "app", *words, "--json", env=to_environ(grove.settings), stdout=asyncio.subprocess.PIPE
@@ -118,9 +199,10 @@ async def test_the_command_rehearses_repairs_and_rolls_templates(
     assert (status, [change["name"] for change in told[0]["changes"]]) == (1, ["user-events"])
     assert "user-events" not in org_of(double, maple.id).dashboards
     status, told = await run_command(grove, "grafana", "reconcile", "--all")
-    assert (status, told[0]["client_id"], told[0]["error"]) == (0, "maple", None)
+    assert (status, [(each["client_id"], each["error"]) for each in told]) == (0, [(PLATFORM, None), ("maple", None)])
     assert "user-events" in org_of(double, maple.id).dashboards
-    for words in (["--canary", "1"], ["--all"], ["--rollback", "1"]):
+    version = str(shipped_templates().version)
+    for words in (["--canary", "1"], ["--all"], ["--rollback", version]):
         status, told = await run_command(grove, "grafana", "upgrade", *words)
         assert (status, [outcome["error"] for outcome in told]) == (0, [None])
     status, _ = await run_command(grove, "grafana", "upgrade", "--rollback", "999")

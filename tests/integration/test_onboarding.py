@@ -18,8 +18,8 @@ from tenants.errors import AlreadyTaken, DatabaseRefused, InputRefused
 from tenants.keys import KeyKind, hash_key, kind_of
 from tenants.placement import Purpose
 from tests.support.grove import own_database
-from tests.support.line import line_to
 from tests.support.provisioner import ACTOR, Provisioner, execute, fetch, open_provisioner
+from tests.support.proxy import proxy_to
 
 
 class Pools:
@@ -219,7 +219,7 @@ async def test_a_given_login_that_may_make_no_roles_serves_and_is_listed_as_unha
 
 
 async def test_what_is_away_is_tried_again_later(grove: Provisioner) -> None:
-    async with own_database(grove.url) as url, line_to(url) as line:
+    async with own_database(grove.url) as url, proxy_to(url) as line:
         operation_id = await grove.request("away", placement={"kind": "database", "url": line.url})
         await line.stop()
         waiting = await grove.runner().run(operation_id)

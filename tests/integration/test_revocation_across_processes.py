@@ -1,38 +1,21 @@
 """A revoked key is out within a second in every process, with and without Redis between them."""
 
 import asyncio
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
 from app.bootstrap import bootstrap
-from app.embedded.ports import free_port
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
-from app.settings import Settings, to_environ
 from tests.support.grove import bearer, grove_settings, own_database
 from tests.support.waiting import until
+from tests.support.web import is_ready, web_process
 
 LIMIT_S = 1.0
-
-
-@contextmanager
-def web_process(settings: Settings) -> Iterator[str]:
-    """Run a web server as `grove serve` does, and yield its address."""
-    port = free_port("127.0.0.1")
-    command = ["-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--log-level", "warning", "--factory", "app.asgi:create_app_from_environment"]
-    process = subprocess.Popen([sys.executable, *command], env=to_environ(settings))
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(15)
 
 
 @pytest.fixture(params=["with Redis", "without Redis"])
@@ -53,14 +36,6 @@ async def processes(
             yield clients, platform_key
             for client in clients:
                 await client.aclose()
-
-
-async def is_ready(client: httpx.AsyncClient) -> bool:
-    """Ask whether a process is ready."""
-    try:
-        return (await client.get("/health/ready")).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 async def is_let_in(client: httpx.AsyncClient, key: str) -> bool:

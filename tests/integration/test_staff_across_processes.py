@@ -1,40 +1,24 @@
 """Staff who are logged out, demoted, disabled or removed are out within a second in every process."""
 
 import asyncio
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
 from app.bootstrap import bootstrap
-from app.embedded.ports import free_port
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
-from app.settings import Settings, to_environ
+from app.settings import Settings
 from app.workers.worker import run_worker
 from tests.support.browser import PASSWORD, fields_of
 from tests.support.grove import bearer, grove_settings, own_database
 from tests.support.waiting import until
+from tests.support.web import is_ready, web_process
 
 LIMIT_S = 1.0
-
-
-@contextmanager
-def web_process(settings: Settings) -> Iterator[str]:
-    """Run a web server as `grove serve` does, and yield its address."""
-    port = free_port("127.0.0.1")
-    command = ["-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--log-level", "warning", "--factory", "app.asgi:create_app_from_environment"]
-    process = subprocess.Popen([sys.executable, *command], env=to_environ(settings))
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(15)
 
 
 class Pair:
@@ -100,14 +84,6 @@ async def make_client(settings: Settings, http: httpx.AsyncClient, platform_key:
     stop.set()
     await worker
     return bearer(answer.json()["keys"]["admin"])
-
-
-async def is_ready(http: httpx.AsyncClient) -> bool:
-    """Ask whether a process is ready."""
-    try:
-        return (await http.get("/health/ready")).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 async def test_staff_are_out_in_both_processes_within_a_second(pair: Pair) -> None:

@@ -172,6 +172,7 @@ async def test_asking_for_a_link_tells_nothing_and_mails_nobody_else(
         ]
     ]  # fmt: skip
     answers.append(await Browser(grove).send("/nobody/reset", email="known@maple.example"))
+    answers.append(await Browser(grove).send("/maple/reset", email="\0\u202e"))
     assert {answer.status_code for answer in answers} == {200}
     shown = [answer.text.replace("birch", "maple").replace("nobody", "maple") for answer in answers]
     assert shown[0] == shown[1]
@@ -179,6 +180,44 @@ async def test_asking_for_a_link_tells_nothing_and_mails_nobody_else(
     await Browser(grove).send("/maple/reset", email="known@maple.example")  # too soon for another
     await no_orders(grove)
     assert mailbox.offered == before + 1
+
+
+async def test_a_strangers_wish_ends_no_link_and_an_administrators_is_mailed_at_once(
+    grove: Grove, maple: MadeClient, mailbox: Mailbox
+) -> None:
+    person = (await add_person(grove, maple, "often@maple.example"))["id"]
+    await Browser(grove).send("/maple/reset", email="often@maple.example")
+    first = await mail_to(mailbox, "often@maple.example")
+    connection = await asyncpg.connect(grove.settings.main_url)
+    await connection.execute("UPDATE grove.one_time_tokens SET created_at = created_at - interval '16 minutes'")
+    await connection.close()
+    await Browser(grove).send("/maple/reset", email="often@maple.example")
+    second = await mail_to(mailbox, "often@maple.example", count=2)
+    assert [(await Browser(grove).get(link)).status_code for link in (first, second)] == [200, 200]
+
+    given = await grove.http.post(f"{maple.path}/staff/{person}/invite", headers=maple.admin)
+
+    assert given.json()["mailed"] is True
+    third = await mail_to(mailbox, "often@maple.example", count=3)
+    assert [(await Browser(grove).get(link)).status_code for link in (first, second, third)] == [404, 404, 200]
+
+
+async def test_an_address_that_no_mail_can_name_holds_up_no_other(
+    grove: Grove, maple: MadeClient, mailbox: Mailbox
+) -> None:
+    connection = await asyncpg.connect(grove.settings.main_url)
+    await connection.execute(
+        "INSERT INTO grove.staff (id, client_id, email, name, role, status, created_at, updated_at) "
+        "VALUES (gen_random_uuid(), 'maple', 'a..b@maple.example', '', 'viewer', 'invited', now(), now())"
+    )
+    await connection.execute(
+        "INSERT INTO grove.outgoing_mail (client_id, email, purpose, created_at, not_before, attempts) "
+        "VALUES ('maple', 'a..b@maple.example', 'invitation', now(), now() - interval '1 hour', 0)"
+    )
+    await connection.close()
+    await add_person(grove, maple, "behind@maple.example", password=None)
+    await mail_to(mailbox, "behind@maple.example")
+    await no_orders(grove)
 
 
 async def no_orders(grove: Grove) -> None:

@@ -14,7 +14,8 @@ from app.workers.watchdog import Limits, Watchdog
 from provisioning.scram import random_password, scram_verifier
 from tenants.ids import quote
 from tenants.registry import with_login
-from tests.support.grove import Grove, open_grove
+from tests.support.grove import Grove, execute, open_grove, own_database
+from tests.support.site import TIMES
 from tests.support.waiting import until
 
 LIMITS = Limits(statement_s=0.5, patience_s=2)
@@ -118,3 +119,39 @@ async def test_the_worker_keeps_watch(grove: Grove) -> None:
 
     await until(is_watched, within_s=10)
     await admin.close()
+
+
+async def test_readers_of_an_attached_database_are_cut_off_with_the_login_that_reads_it(
+    grove: Grove, postgres: EmbeddedPostgres, resources: WorkerResources
+) -> None:
+    async with own_database(postgres.url) as url:
+        columns = ", ".join(f'"{name}" timestamp' for name in TIMES)
+        await execute(url, f'CREATE TABLE "UserEvents" ("sessionId" text PRIMARY KEY, {columns})')
+        client = await grove.make_client("attached", placement={"kind": "external", "url": url})
+        source_url = (await grove.placement_of(client.id)).source_url or ""
+        reader, owner = await asyncpg.connect(source_url), await asyncpg.connect(url)
+        await reader.execute("SET statement_timeout = 0")
+        async with watching(resources), asyncio.timeout(20):
+            sleeping = asyncio.create_task(owner.fetchval("SELECT pg_sleep(3) IS NULL"))
+            with pytest.raises(asyncpg.QueryCanceledError):
+                await reader.execute("SELECT pg_sleep(60)")
+            assert await reader.fetchval("SELECT 1") == 1
+            async with reader.transaction():  # an export reads so: long, and in small parts
+                for _ in range(10):
+                    assert await reader.fetchval("SELECT 1 FROM pg_sleep(0.3)") == 1
+            assert await sleeping is False
+        await reader.close()
+        await owner.close()
+
+
+async def test_an_attached_database_that_is_away_holds_up_no_watch(
+    grove: Grove, login_url: str, resources: WorkerResources
+) -> None:
+    async with watching(resources):
+        # The database of the test before is gone.
+        reader = await asyncpg.connect(login_url)
+        await reader.execute("SET statement_timeout = 0")
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await reader.execute("SELECT pg_sleep(20)")
+        await reader.close()
+    assert (await grove.http.get("/api/v1/clients/attached", headers=grove.platform)).status_code == 200

@@ -13,6 +13,7 @@ import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.settings import to_environ
+from app.workers import schedule
 from app.workers.event_ids import BATCH, purge_event_ids
 from app.workers.leftovers import purge_idempotency, purge_revocations
 from app.workers.outcomes import compact_outcomes
@@ -22,6 +23,8 @@ from app.workers.removals import finish_removals
 from app.workers.resources import WorkerResources, open_worker_resources
 from app.workers.schema import ensure_job_tables
 from app.workers.stalled import drop_stalled_jobs
+from provisioning.audit import GROVE
+from provisioning.grafana.orders import request_reconciliation
 from tenants.control import SERVING_LOGIN
 from tenants.registry import with_login
 from tenants.vault import Vault
@@ -289,3 +292,22 @@ async def test_a_worker_process_ends_in_order_when_it_is_told_to(grove: Grove) -
     finally:
         if process.returncode is None:
             process.kill()
+
+
+async def test_what_waited_for_another_operation_of_its_client_is_run_as_soon_as_that_has_ended(
+    grove: Grove, maple: MadeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "regular_jobs", lambda *_: [])
+    jobs = JobQueue(grove.settings.main_url)
+    async with open_worker_resources(grove.settings) as opened:
+        first, second = [await add_reconciliation(opened, maple.id) for _ in range(2)]
+    await jobs.defer_operation(first)
+    async with grove.worker():
+        for operation_id in (first, second):
+            await wait_done(grove, f"/api/v1/operations/{operation_id}")
+    await jobs.close()
+
+
+async def add_reconciliation(resources: WorkerResources, client_id: str) -> uuid.UUID:
+    async with resources.control.session() as session:
+        return await request_reconciliation(session, client_id, GROVE, rotate=True)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,11 +14,11 @@ import msgspec
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
-from tests.support.browser import PASSWORD
+from tests.support.browser import HTML, PASSWORD, add_person, fields_of
 from tests.support.grafana import Target
 from tests.support.mutations import CLOSED, mutations
 from tests.support.site import Site, open_site
-from tests.support.spoofs import HEADER_SPOOFS
+from tests.support.spoofs import COOKIE_SPOOFS, HEADER_SPOOFS
 
 pytestmark = pytest.mark.grafana
 # What must never be seen by the one client's staff: the other's name, address, colour and people, and the operator's.
@@ -112,9 +113,9 @@ async def test_no_way_of_writing_a_path_reaches_what_is_closed(site: Site, cooki
 
 
 async def test_no_header_makes_somebody_else_of_anybody(site: Site, cookie: bytes) -> None:
-    assert len(HEADER_SPOOFS) >= 60
     skipped = {b"transfer-encoding", b"host", b"expect", b"connection", b"upgrade"}  # they change the request itself
     sent = [pair for pair in HEADER_SPOOFS if pair[0].lower() not in skipped]
+    assert len(set(sent)) >= 60
     targets = (b"/maple/grafana/api/search", b"/maple/grafana/api/user/preferences")
     plain = {target: (await ask(site, target, cookie=cookie)) for target in targets}
     assert all(answer.status == 200 for answer in plain.values())
@@ -125,6 +126,27 @@ async def test_no_header_makes_somebody_else_of_anybody(site: Site, cookie: byte
             assert answer.status != 200 or answer.body == plain[target].body, (pair, answer)
         without = await all_at_once([ask(site, target, pair) for pair in sent if pair[0].lower() != b"cookie"])
         assert {answer.status for answer in without} <= {0, 400, 401}
+
+
+async def test_no_cookie_makes_somebody_else_of_anybody(site: Site, cookie: bytes) -> None:
+    assert len(set(COOKIE_SPOOFS)) >= 20
+    name, _, own = re.search(rb"(\w+)(=)([A-Za-z0-9_-]{43})", cookie).groups()  # type: ignore[union-attr]
+    theirs = (await site.cookie(site.oak, site.oak.editor)).encode()
+    other = re.search(rb"=([A-Za-z0-9_-]{43})", theirs)[1]  # type: ignore[index]
+    given = {b"{name}": name, b"{NAME}": name.upper(), b"{own}": own, b"{other}": other}
+    target = b"/maple/grafana/api/search"
+    plain = await ask(site, target, cookie=cookie)
+    assert plain.status == 200
+    assert (await ask(site, b"/oak/grafana/api/search", cookie=theirs)).status == 200
+    for spoof in COOKIE_SPOOFS:
+        sent = spoof
+        for key, value in given.items():
+            sent = sent.replace(key, value)
+        answer = await ask(site, target, cookie=sent)
+        assert answer.status in {200, 400, 401}, (spoof, answer)
+        assert answer.status != 200 or (answer.body == plain.body and own in sent), (spoof, answer)
+        foreign = await ask(site, b"/oak/grafana/api/search", cookie=sent.replace(other, own))
+        assert foreign.status in {400, 401}, (spoof, foreign)
 
 
 async def test_no_password_or_token_opens_grafana_through_the_gateway(
@@ -218,23 +240,46 @@ async def test_a_websocket_sees_its_own_organisation_alone(site: Site, cookie: b
                 assert answer["error"]["code"] in {101, 102, 103, 107}, answer
 
 
-async def test_open_sockets_of_staff_who_are_removed_close_within_a_second(site: Site) -> None:
-    mine = await site.cookie(site.maple, site.maple.viewer)
-    people = (await site.grove.http.get(f"{site.maple.client.path}/staff", headers=site.maple.client.admin)).json()
-    person = next(row for row in people["data"] if row["email"] == site.maple.viewer)
+@pytest.mark.parametrize("end", ["disable", "demote", "log out", "suspend", "remove"])
+async def test_open_sockets_of_staff_who_are_out_or_demoted_close_within_a_second(site: Site, end: str) -> None:
+    api, maple = site.grove.http, site.maple
+    email = f"{end.replace(' ', '-')}@maple.example"
+    person = await add_person(site.grove, maple.client, email, role="editor")
+    repair = site.grove.platform | {"Prefer": "wait=30"}
+    assert (await api.post(f"{maple.client.path}/grafana/reconcile", headers=repair)).is_success
+    browser = await site.log_in(maple, email)
+    mine = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies.jar)
+    path, admin = f"{maple.client.path}/staff/{person['id']}", maple.client.admin
+    proof = fields_of(await browser.get("/maple/logout", headers=HTML))
     async with aiohttp.ClientSession() as http:
         headers = {"Cookie": mine, "Origin": site.url}
         async with http.ws_connect(f"{site.url}/maple/grafana/api/live/ws", headers=headers) as socket:
             await socket.send_json({"id": 1, "connect": {}})
             await socket.receive_json(timeout=5)
-            gone = await site.grove.http.patch(
-                f"{site.maple.client.path}/staff/{person['id']}", json={"status": "disabled"},
-                headers=site.maple.client.admin,
-            )  # fmt: skip
-            assert gone.is_success, gone.text
+            match end:
+                case "disable":
+                    answer = await api.patch(path, json={"status": "disabled"}, headers=admin)
+                case "demote":
+                    answer = await api.patch(path, json={"role": "viewer"}, headers=admin)
+                case "log out":
+                    answer = await browser.post("/maple/logout", data=proof)
+                case "suspend":
+                    answer = await api.post(f"{maple.client.path}/suspend", headers=site.grove.platform)
+                case _:
+                    answer = await api.delete(path, headers=admin)
             started = time.monotonic()
-            closed = await socket.receive(timeout=3)
-            assert closed.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}, closed
-            assert time.monotonic() - started < 1
-        again = await ask(site, b"/maple/grafana/api/search", cookie=mine.encode())
-        assert again.status == 401
+            try:
+                assert answer.status_code in {200, 204, 303}, answer.text
+                closed = await socket.receive(timeout=3)
+                assert closed.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}, closed
+                assert time.monotonic() - started < 1
+                again = await ask(site, b"/maple/grafana/api/search", cookie=mine.encode())
+                assert again.status == {"demote": 200, "suspend": 403}.get(end, 401)
+                saved = json.dumps({"dashboard": {"title": end, "panels": []}}).encode()
+                target = b"/maple/grafana/api/dashboards/db"
+                answered = await ask(site, target, method=b"POST", body=saved, cookie=mine.encode())
+                assert answered.status in {401, 403, 404}
+            finally:
+                if end == "suspend":
+                    await api.post(f"{maple.client.path}/resume", headers=site.grove.platform)
+    await browser.aclose()

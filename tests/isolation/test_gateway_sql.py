@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
@@ -15,6 +15,8 @@ from app.embedded.postgres import EmbeddedPostgres
 from app.gateway.gateway import MAX_DATA_BYTES
 from app.workers.resources import open_worker_resources
 from app.workers.watchdog import Limits, Watchdog
+from tenants.registry import with_database
+from tests.support.engines import throwaway_postgres
 from tests.support.grafana import Target
 from tests.support.hostile_sql import ENDLESS, HARMLESS, HUGE, OPAQUE, REFUSED
 from tests.support.site import Site, Tenant, open_site
@@ -33,17 +35,32 @@ class Place(msgspec.Struct, frozen=True):
     schema: str
     role: str
     login: str
+    database: str
+    is_alone: bool
 
     def fill(self, sql: str) -> str:
         """Put the names into a statement."""
-        return sql.replace("{schema}", self.schema).replace("{role}", self.role).replace("{login}", self.login)
+        names = {"schema": self.schema, "role": self.role, "login": self.login, "database": self.database}
+        for name, value in names.items():
+            sql = sql.replace(f"{{{name}}}", value)
+        return sql
 
 
 @pytest.fixture(scope="module")
-async def site(postgres: EmbeddedPostgres, the_real_grafana: Target) -> AsyncIterator[Site]:
+def neighbourhood() -> Iterator[str]:
+    """A server of somebody else's, on which both clients have a database that is attached here."""
+    with throwaway_postgres() as engine:
+        yield engine.url
+
+
+@pytest.fixture(scope="module", params=["schema", "database", "external"])
+async def site(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, the_real_grafana: Target, neighbourhood: str
+) -> AsyncIterator[Site]:
     """A server with two clients and a real Grafana, and a watchdog with little patience."""
+    attached_url = neighbourhood if request.param == "external" else None
     async with (
-        open_site(postgres.url, the_real_grafana) as running,
+        open_site(postgres.url, the_real_grafana, kind=request.param, attached_url=attached_url) as running,
         open_worker_resources(running.grove.settings) as own,
     ):
         watching = asyncio.create_task(Watchdog(own, LIMITS).run())
@@ -56,7 +73,10 @@ async def site(postgres: EmbeddedPostgres, the_real_grafana: Target) -> AsyncIte
 async def oak(site: Site) -> Place:
     """Where the other client lives."""
     admin = await asyncpg.connect(site.grove.settings.main_url)
-    query = "SELECT schema_name, reader_role, login_role FROM grove.placements WHERE client_id = $1"
+    query = (
+        "SELECT schema_name, reader_role, login_role, database, kind = 'database' FROM grove.placements "
+        "WHERE client_id = $1"
+    )
     row = await admin.fetchrow(query, site.oak.id)
     await admin.close()
     assert row is not None
@@ -85,37 +105,50 @@ def ask_for(sql: str, uid: str = "analytics", **extra: Any) -> dict[str, Any]:
 def tells_of(answer: httpx.Response, sql: str, oak: Place) -> list[str]:
     """List the names of the other client's that an answer tells, beyond those that were in the question."""
     text = answer.text.replace(msgspec.json.encode(sql).decode()[1:-1], "")
-    names = (oak.schema, oak.role, oak.login, "oak", "Oak Cycles", "grove_app")
+    names = (oak.schema, oak.role, oak.login, "oak", "Oak Cycles", "grove_app", *([oak.database] * oak.is_alone))
     return [name for name in names if name in text and name not in sql]
 
 
-async def portrait(site: Site) -> list[tuple[str, int]]:
-    """Count what a statement could have made or changed."""
+OBJECTS = {
+    "relations": "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'S')",
+    "functions": "SELECT count(*) FROM pg_proc",
+    "schemas": "SELECT count(*) FROM pg_namespace WHERE nspname !~ '^pg_'",
+    "large objects": "SELECT count(*) FROM pg_largeobject_metadata",
+    "extensions": "SELECT count(*) FROM pg_extension",
+    "databases": "SELECT count(*) FROM pg_database",
+    "roles": "SELECT count(*) FROM pg_roles",
+    "powers": "SELECT count(*) FROM pg_roles WHERE rolsuper OR rolcreaterole OR rolcreatedb",
+    "members": "SELECT count(*) FROM pg_auth_members",
+    "locks": "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid IN "
+    "(SELECT pid FROM pg_stat_activity WHERE usename ~ '_l$')",
+}  # fmt: skip
+
+
+async def portrait(site: Site) -> list[tuple[str, str, int]]:
+    """Count what a statement could have made or changed, in every database that one of the clients is in."""
     admin = await asyncpg.connect(site.grove.settings.main_url)
-    counts = {
-        "relations": "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'S')",
-        "functions": "SELECT count(*) FROM pg_proc",
-        "schemas": "SELECT count(*) FROM pg_namespace WHERE nspname !~ '^pg_'",
-        "roles": "SELECT count(*) FROM pg_roles",
-        "members": "SELECT count(*) FROM pg_auth_members",
-        "large objects": "SELECT count(*) FROM pg_largeobject_metadata",
-        "extensions": "SELECT count(*) FROM pg_extension",
-        "locks": "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid IN "
-        "(SELECT pid FROM pg_stat_activity WHERE usename ~ '_l$')",
-    }  # fmt: skip
-    schemas = await admin.fetch("SELECT schema_name FROM grove.placements ORDER BY client_id")
-    for row in schemas:
-        for table in ("events", '"UserEvents"', "sessions"):
-            counts[f"{row[0]}.{table}"] = f'SELECT count(*) FROM "{row[0]}".{table}'  # noqa: S608 - from the registry
-    found = [(name, await admin.fetchval(sql)) for name, sql in counts.items()]
+    places = await admin.fetch("SELECT database, schema_name FROM grove.placements ORDER BY client_id")
     await admin.close()
+    main = site.grove.settings.main_url
+    looked_at = [
+        *((with_database(main, row[0]), row[1], ("events", '"UserEvents"', "sessions")) for row in places),
+        *((tenant.attached_url, "public", ('"UserEvents"', "invoices")) for tenant in (site.maple, site.oak)),
+    ]
+    found = []
+    for url, schema, tables in looked_at:
+        if url is None:
+            continue
+        connection = await asyncpg.connect(url)
+        counts = OBJECTS | {table: f'SELECT count(*) FROM "{schema}".{table}' for table in tables}  # noqa: S608 - from the registry
+        found += [(url, name, await connection.fetchval(sql)) for name, sql in counts.items()]
+        await connection.close()
     return found
 
 
 async def test_hostile_statements_tell_nothing_and_change_nothing(
     site: Site, ana: httpx.AsyncClient, oak: Place
 ) -> None:
-    assert len(REFUSED) + len(HARMLESS) + len(ENDLESS) + len(HUGE) >= 60
+    assert len({*REFUSED, *HARMLESS, *OPAQUE}) >= 60
     before = await portrait(site)
     for sql in map(oak.fill, REFUSED):
         answer = await query(ana, site.maple, sql)
@@ -131,14 +164,37 @@ async def test_hostile_statements_tell_nothing_and_change_nothing(
     assert await portrait(site) == before
 
 
+async def test_an_attached_database_gives_its_own_sessions_and_takes_nothing(
+    site: Site, ana: httpx.AsyncClient, oak: Place
+) -> None:
+    if site.maple.attached_url is None or site.oak.attached_url is None:
+        assert {site.maple.datasource, site.oak.datasource} == {"analytics"}
+        return
+    theirs = msgspec.structs.replace(oak, schema="public", database=site.oak.attached_url.rpartition("/")[2])
+    before = await portrait(site)
+    for sql in map(theirs.fill, (*REFUSED, *HARMLESS, *OPAQUE, "SELECT * FROM invoices", "TABLE public.invoices")):
+        answer = await query(ana, site.maple, sql, "source")
+        # Its catalogs are as its owner has left them: names of databases and roles there are its own affair.
+        assert not re.search(r"\boak\b|Oak Cycles|[^a-z]s[1-9][^0-9a-z].*public", answer.text), (sql, answer.text[:500])
+        if "invoices" in sql or "Leads" in sql or oak.role in sql:
+            assert answer.status_code != 200, (sql, answer.text[:500])
+    own = await query(ana, site.maple, 'SELECT count(*) FROM "UserEvents"', "source")
+    assert own.json()["results"]["A"]["frames"][0]["data"]["values"] == [[site.maple.sessions]]
+    assert await portrait(site) == before
+
+
 async def test_what_runs_away_is_cut_off_and_others_do_not_notice(site: Site, ana: httpx.AsyncClient) -> None:
     other = await site.log_in(site.oak)
     started = time.monotonic()
-    running = [asyncio.create_task(query(ana, site.maple, sql)) for sql in ENDLESS]
+    running = [
+        asyncio.create_task(query(ana, site.maple, sql, uid))
+        for uid in sorted({"analytics", site.maple.datasource})
+        for sql in ENDLESS
+    ]
     slowest = 0.0
     while not all(task.done() for task in running):
         asked = time.monotonic()
-        answer = await query(other, site.oak, 'SELECT count(*) AS n FROM "UserEvents"')
+        answer = await query(other, site.oak, 'SELECT count(*) AS n FROM "UserEvents"', site.oak.datasource)
         slowest = max(slowest, time.monotonic() - asked)
         assert answer.json()["results"]["A"]["frames"][0]["data"]["values"] == [[site.oak.sessions]]
         assert time.monotonic() - started < PATIENCE_S
@@ -168,7 +224,7 @@ async def test_no_datasource_but_the_clients_own_answers(site: Site, ana: httpx.
     for uid in ("", "1", "2", "3", "*", "oak", "-- Grafana --", "__expr__", "grafana", "../analytics", "analytics%00"):
         answer = await query(ana, site.maple, "SELECT current_database()", uid)
         assert "oak" not in answer.text
-        assert b'"values":[["' not in answer.content or uid == "", (uid, answer.text)
+        assert answer.status_code == 400, (uid, answer.text)
     extras: tuple[dict[str, Any], ...] = (
         {"datasourceId": 1},
         {"datasourceId": 2},
@@ -178,4 +234,7 @@ async def test_no_datasource_but_the_clients_own_answers(site: Site, ana: httpx.
     )
     for extra in extras:
         answer = await ana.post(f"/{site.maple.id}/grafana/api/ds/query", json=ask_for("SELECT 42", **extra))
-        assert answer.status_code != 200 or "42" in answer.text
+        result = answer.json()["results"]["A"]["frames"][0] if answer.is_success else None
+        assert result is None or (result["data"]["values"], result["schema"]["meta"]["executedQueryString"]) == (
+            [[42]], "SELECT 42",
+        )  # fmt: skip

@@ -21,10 +21,12 @@ from tests.support.loopback import Answer, Call, serve
 
 VERSION = "9.4.0-pre"
 PASSWORD = "admin-password"
+# What it may say in its own words: names of others that nobody may read.
+WORDS = "bad request data: organisation 7 of Birch, db-3.internal"
 
 
 class Fault(msgspec.Struct):
-    """What goes wrong with a request. `how`: `500`, `cut` (no answer), `hang` (none for long)."""
+    """What goes wrong with a request. `how`: `500`, `400` (in its words), `cut` (no answer), `hang` (for long)."""
 
     method: str
     path: re.Pattern[str]
@@ -49,6 +51,13 @@ class GrafanaDouble(State):
         """Let the next such requests fail, before or after the work is done."""
         self._faults.append(Fault(method, re.compile(path), how, after, times))
 
+    @property
+    def faults_left(self) -> int:
+        """How many failures that were asked for have not happened yet; they are forgotten."""
+        left = sum(fault.left for fault in self._faults)
+        self._faults.clear()
+        return left
+
     async def answer(self, call: Call) -> Answer | None:
         """Answer a request, or cut the connection."""
         self.calls.append(f"{call.method} {call.path}")
@@ -62,6 +71,8 @@ class GrafanaDouble(State):
             await self._work(call)
         if fault.how == "hang":
             await asyncio.sleep(3600)
+        if fault.how == "400":
+            return Answer(400, {"message": WORDS, "traceID": ""})
         return None if fault.how == "cut" else Answer(500, {"message": "Internal Server Error", "traceID": ""})
 
     async def _work(self, call: Call) -> Answer:

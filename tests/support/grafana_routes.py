@@ -69,11 +69,12 @@ async def _current_org(_double: State, _call: Call, org: Org, _user: dict[str, A
 
 @route("GET", "/api/org/preferences", "admin orgs.preferences:read")
 async def _preferences_org(_double: State, _call: Call, org: Org, _user: dict[str, Any]) -> Answer:
-    uid = org.preferences.get("homeDashboardUID", "")
-    home = org.dashboards.get(uid, {"id": 0})["id"]
+    number = org.preferences.get("homeDashboardId", 0)
+    # The number of a dashboard that is gone stays.
+    named = [each["model"]["uid"] for each in org.dashboards.values() if each["id"] == number]
     plain = {name: org.preferences.get(name, "") for name in ("theme", "timezone", "weekStart")}
     rest = {"language": "", "navbar": {"savedItems": None}, "queryHistory": {"homeTab": ""}}
-    return Answer(200, plain | {"homeDashboardId": home, "homeDashboardUID": uid} | rest)
+    return Answer(200, plain | {"homeDashboardId": number} | rest | ({"homeDashboardUID": named[0]} if named else {}))
 
 
 @route("PUT", "/api/org/preferences", "admin orgs.preferences:write")
@@ -81,7 +82,7 @@ async def _prefer_org(_double: State, call: Call, org: Org, _user: dict[str, Any
     uid = call.json.get("homeDashboardUID", "")
     if uid and uid not in org.dashboards:
         return no(404, "Dashboard not found")
-    org.preferences = call.json
+    org.preferences = call.json | {"homeDashboardId": org.dashboards[uid]["id"] if uid else 0}
     return Answer(200, {"message": "Preferences updated"})
 
 

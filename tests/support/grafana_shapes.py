@@ -75,7 +75,7 @@ def meta(org: Org, found: dict[str, Any]) -> dict[str, Any]:
     rights = dict.fromkeys(("canSave", "canEdit", "canAdmin", "canStar", "canDelete"), True)
     kind = {"type": "db", "slug": slug(title), "url": f"/d/{found['model']['uid']}/{slug(title)}", "isFolder": False}
     times = {"expires": "0001-01-01T00:00:00Z", "created": TIME, "updated": TIME, "hasAcl": False}
-    by = {"updatedBy": found["createdBy"], "createdBy": found["createdBy"], "version": found["version"]}
+    by = {"updatedBy": found["updatedBy"], "createdBy": found["createdBy"], "version": found["version"]}
     place = {
         "folderId": folder.get("id", 0),
         "folderUid": found["folder"],
@@ -95,9 +95,16 @@ def hit(org: Org, uid: str, found: dict[str, Any]) -> dict[str, Any]:
     """Show a dashboard as a search finds it."""
     model, about = found["model"], meta(org, found)
     address = {"uri": f"db/{about['slug']}", "url": about["url"], "slug": "", "type": "dash-db", "isStarred": False}
-    place = {name: about[name] for name in ("folderId", "folderUid", "folderTitle", "folderUrl")}
+    place = {name: about[name] for name in ("folderId", "folderUid", "folderTitle", "folderUrl") if about["folderUid"]}
     named = {"id": found["id"], "uid": uid, "title": model["title"], "tags": model.get("tags", []), "sortMeta": 0}
     return named | address | place
+
+
+def folder_hit(folder: dict[str, Any]) -> dict[str, Any]:
+    """Show a folder as a search finds it."""
+    named = {name: folder[name] for name in ("id", "uid", "title", "url")}
+    address = {"uri": f"db/{slug(folder['title'])}", "slug": "", "type": "dash-folder"}
+    return named | address | {"tags": [], "isStarred": False, "sortMeta": 0}
 
 
 def slug(title: str) -> str:

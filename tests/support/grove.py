@@ -107,21 +107,27 @@ class Grove:
 
 @asynccontextmanager
 async def open_grove(admin_url: str, *, redis_url: str | None = None, **changes: Any) -> AsyncIterator[Grove]:
-    """Make a database, prepare it and run the application on it; all is gone afterwards."""
+    """Make a database, prepare it and run the application on it; all is gone afterwards.
+
+    Shape: `changes` are settings, and options of `open_resources`.
+    """
+    options = {name: changes.pop(name) for name in ("witnesses", "grafana_timeout_s") if name in changes}
     async with own_database(admin_url) as database_url:
         settings = grove_settings(database_url, redis_url=redis_url, **changes)
         prepared = await bootstrap(settings)
         assert prepared.platform_key is not None
         recorder = Recorder()
-        async with _serve(settings, recorder) as (app, http):
+        async with _serve(settings, recorder, **options) as (app, http):
             grove = Grove(settings, app, http, prepared.platform_key, recorder)
             yield grove
             await grove.prove_walls()
 
 
 @asynccontextmanager
-async def _serve(settings: Settings, recorder: Recorder) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
-    app = create_app(settings, observe=recorder.observe)
+async def _serve(
+    settings: Settings, recorder: Recorder, **options: Any
+) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
+    app = create_app(settings, observe=recorder.observe, **options)
     transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
     async with _lifespan(app), httpx.AsyncClient(transport=transport, base_url="http://grove.test") as http:
         yield app, http

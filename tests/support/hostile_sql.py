@@ -1,6 +1,7 @@
 """Statements that somebody may send to a client's datasource, since Grafana takes any: what each must come to.
 
-`{schema}` stands for the other client's schema, `{role}` for its reader's role, `{login}` for its login.
+`{schema}` stands for the other client's schema, `{role}` for its reader's role, `{login}` for its login,
+`{database}` for the database that it is in.
 """
 
 # Refused by the database, whatever it says about it.
@@ -78,6 +79,22 @@ REFUSED: tuple[str, ...] = (
     "SELECT pg_logical_emit_message(true, 'x', 'y')",
     "LOCK TABLE events IN ACCESS EXCLUSIVE MODE",
     "SELECT setval('events_id_seq', 1)",
+    'SELECT * FROM "{database}"."{schema}".events',
+    'SELECT * FROM "{database}".public."UserEvents"',
+    "SELECT * FROM dblink('dbname={database}', 'select 1') AS t(x int)",
+    "SELECT pg_database_size('{database}')",
+    "SELECT pg_tablespace_databases(1663)",
+    "SELECT * FROM pg_shdepend",
+    "SELECT * FROM pg_shdescription",
+    "SELECT * FROM pg_stat_replication",
+    "SELECT * FROM pg_stat_progress_vacuum",
+    "SELECT * FROM pg_publication_tables",
+    "SELECT * FROM pg_stat_statements",
+    "SELECT pg_stat_file('base')",
+    "SELECT pg_ls_dir('base')",
+    "SELECT pg_current_logfile()",
+    'ALTER DATABASE "{database}" SET statement_timeout = 1',
+    'DROP DATABASE "{database}"',
 )
 # Taken, but telling nothing of anybody else and changing nothing.
 HARMLESS: tuple[str, ...] = (

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,11 +32,13 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What is said back: JSON, or a page where `page` is given."""
+    """What is said back: JSON, or a page where `page` is given, or a file in `content`, or `parts` as they come."""
 
     status: int
     body: Any = None
     page: str | None = None
+    content: bytes | None = None
+    parts: AsyncIterator[bytes] | None = None
     headers: dict[str, str] = {}
 
 
@@ -43,7 +46,7 @@ Answering = Callable[[Call], Awaitable[Answer | None]]
 
 
 @asynccontextmanager
-async def serve(answering: Answering) -> AsyncIterator[str]:
+async def serve(answering: Answering, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Listen on a free port and yield the URL."""
     talks: set[asyncio.Task[None]] = set()
 
@@ -53,16 +56,16 @@ async def serve(answering: Answering) -> AsyncIterator[str]:
         talks.add(task)
         try:
             await _talk(answering, reader, writer)
-        except (ConnectionError, h11.RemoteProtocolError, asyncio.CancelledError):
+        except (ConnectionError, ssl.SSLError, h11.RemoteProtocolError, asyncio.CancelledError):
             writer.transport.abort()
         finally:
             talks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls)
     host, port = server.sockets[0].getsockname()
     try:
-        yield f"http://{host}:{port}"
+        yield f"{'http' if tls is None else 'https'}://{host}:{port}"
     finally:
         server.close()
         for task in talks:
@@ -77,7 +80,12 @@ async def _talk(answering: Answering, reader: asyncio.StreamReader, writer: asyn
         if answer is None:
             writer.transport.abort()
             return
-        content = msgspec.json.encode(answer.body) if answer.page is None else answer.page.encode()
+        if answer.parts is not None:
+            await _send_parts(connection, writer, answer, answer.parts)
+            return
+        content = answer.content
+        if content is None:
+            content = msgspec.json.encode(answer.body) if answer.page is None else answer.page.encode()
         kind = "application/json" if answer.page is None else "text/html; charset=UTF-8"
         headers = {"content-type": kind, "content-length": str(len(content)), **answer.headers}
         response = h11.Response(status_code=answer.status, headers=list(headers.items()))
@@ -87,6 +95,19 @@ async def _talk(answering: Answering, reader: asyncio.StreamReader, writer: asyn
         if connection.our_state is h11.MUST_CLOSE:
             return
         connection.start_next_cycle()
+
+
+async def _send_parts(
+    connection: h11.Connection, writer: asyncio.StreamWriter, answer: Answer, parts: AsyncIterator[bytes]
+) -> None:
+    """Send an answer of unknown length, never more at once than is taken; the connection ends with it."""
+    headers = [*answer.headers.items(), ("connection", "close")]
+    writer.write(connection.send(h11.Response(status_code=answer.status, headers=headers)) or b"")
+    async for part in parts:
+        writer.write(connection.send(h11.Data(data=part)) or b"")
+        await writer.drain()
+    writer.write(connection.send(h11.EndOfMessage()) or b"")
+    await writer.drain()
 
 
 async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Call | None:

@@ -3,8 +3,6 @@
 `async with open_site(postgres.url, grafana) as site: await site.log_in(site.maple)`
 """
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,21 +11,36 @@ import httpx
 import msgspec
 
 from app.embedded.ports import free_port
-from app.settings import to_environ
 from tests.support.browser import HTML, PASSWORD, add_person, fields_of
 from tests.support.grafana import ALLOWED, Target
-from tests.support.grove import Grove, MadeClient, open_grove
+from tests.support.grove import Grove, MadeClient, execute, open_grove
+from tests.support.placements import make_database
+from tests.support.waiting import until
+from tests.support.web import is_ready, web_process
 
 READY_TIMEOUT_S = 30
 CLIENTS = ("maple", "oak")
+TIMES = (
+    "pageLoaded", "widgetOpened", "requestedHuman", "pressedAccept", "pressedCallback", "pressedContinue", "createdAt",
+    "updatedAt",
+)  # fmt: skip
 
 
 class Tenant(msgspec.Struct, frozen=True):
-    """A client with two people. `sessions` is how many sessions of its chatbot there are."""
+    """A client with two people. `sessions` is how many sessions of its chatbot there are.
+
+    `attached_url` is its own database as that one's owner, where its data lives in one.
+    """
 
     client: MadeClient
     name: str
     sessions: int
+    attached_url: str | None = None
+
+    @property
+    def datasource(self) -> str:
+        """Where its sessions are read from."""
+        return "analytics" if self.attached_url is None else "source"
 
     @property
     def id(self) -> str:
@@ -81,8 +94,13 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(admin_url: str, grafana: Target, **changes: Any) -> AsyncIterator[Site]:
-    """Start everything, onboard two clients with different figures, and serve; all is gone afterwards."""
+async def open_site(
+    admin_url: str, grafana: Target, *, kind: str = "schema", attached_url: str | None = None, **changes: Any
+) -> AsyncIterator[Site]:
+    """Start everything, onboard two clients with different figures, and serve; all is gone afterwards.
+
+    Shape: `kind` is where their data lives; for `external` their databases are made on the server of `attached_url`.
+    """
     port = free_port("127.0.0.1")
     url = f"http://127.0.0.1:{port}"
     given: dict[str, Any] = {
@@ -90,9 +108,12 @@ async def open_site(admin_url: str, grafana: Target, **changes: Any) -> AsyncIte
         "grafana_admin_password": grafana.password, "grafana_allow_version": ALLOWED,
     }  # fmt: skip
     async with own_names(grafana), open_grove(admin_url, **(given | changes)) as grove, grove.worker():
-        maple = await _make_tenant(grove, "maple", "Maple Dental", "#c2410c", sessions=7)
-        oak = await _make_tenant(grove, "oak", "Oak Cycles", "#1d4ed8", sessions=3)
-        async with _served(grove, url):
+        places = [await _placement(kind, attached_url, sessions) for sessions in (7, 3)]
+        maple = await _make_tenant(grove, "maple", "Maple Dental", "#c2410c", places[0], sessions=7)
+        oak = await _make_tenant(grove, "oak", "Oak Cycles", "#1d4ed8", places[1], sessions=3)
+        with web_process(grove.settings, port=port):
+            async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+                await until(lambda: is_ready(http), within_s=READY_TIMEOUT_S)
             yield Site(grove, url, maple, oak)
 
 
@@ -116,47 +137,39 @@ async def _free_names(http: httpx.AsyncClient) -> None:
             (await http.delete(f"/api/orgs/{org.json()['id']}")).raise_for_status()
 
 
-async def _make_tenant(grove: Grove, client_id: str, name: str, colour: str, *, sessions: int) -> Tenant:
-    client = await grove.make_client(client_id, name=name, branding={"primaryColor": colour})
-    tenant = Tenant(client, name, sessions)
+async def _placement(kind: str, attached_url: str | None, sessions: int) -> dict[str, str]:
+    """Ask for a place; an attached database is made with its sessions in it."""
+    if attached_url is None:
+        return {"kind": kind}
+    url = await make_database(attached_url)
+    columns = ", ".join(f'"{name}" timestamp' for name in TIMES)
+    await execute(url, f'CREATE TABLE "UserEvents" ("sessionId" text PRIMARY KEY, {columns})')
+    await execute(url, "CREATE TABLE invoices AS SELECT 1 AS amount")
+    for number in range(sessions):
+        row = f"('s{number}', now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')"
+        await execute(url, 'INSERT INTO "UserEvents" ("sessionId", "pageLoaded", "widgetOpened") VALUES ' + row)  # noqa: S608 - numbers of our own
+    return {"kind": kind, "url": url}
+
+
+async def _make_tenant(
+    grove: Grove, client_id: str, name: str, colour: str, placement: dict[str, str], *, sessions: int
+) -> Tenant:
+    client = await grove.make_client(client_id, name=name, branding={"primaryColor": colour}, placement=placement)
+    tenant = Tenant(client, name, sessions, placement.get("url"))
     await add_person(grove, client, tenant.viewer, name="Ana Silva", role="viewer")
     await add_person(grove, client, tenant.editor, name="Ed Jones", role="editor")
-    events = [
-        {"name": event, "session_id": f"{client_id}-{number}"}
-        for number in range(sessions)
-        for event in ("page_loaded", "widget_opened")
-    ]
-    answer = await grove.http.post("/api/v1/events", json=events, headers=client.server)
-    assert answer.status_code == 202, answer.text
+    if tenant.attached_url is None:
+        await _send_sessions(grove, tenant)
     repaired = await grove.http.post(f"{client.path}/grafana/reconcile", headers=grove.platform | {"Prefer": "wait=30"})
     assert repaired.is_success, repaired.text
     return tenant
 
 
-@asynccontextmanager
-async def _served(grove: Grove, url: str) -> AsyncIterator[None]:
-    """Run the web server as `grove serve` does, on the same database."""
-    settings = grove.settings
-    words = f"--interface asgi --factory --loop uvloop --host {settings.host} --port {settings.port} --log-level error"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "granian", *words.split(), "app.asgi:create_app_from_environment",
-        env=to_environ(settings),
-    )  # fmt: skip
-    try:
-        await _await_ready(url, process)
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _await_ready(url: str, process: asyncio.subprocess.Process) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(READY_TIMEOUT_S):
-        while process.returncode is None:
-            try:
-                if (await http.get(f"{url}/health/live")).is_success:
-                    return
-            except httpx.TransportError:
-                await asyncio.sleep(0.05)
-    message = "the web server ended"
-    raise AssertionError(message)
+async def _send_sessions(grove: Grove, tenant: Tenant) -> None:
+    events = [
+        {"name": event, "session_id": f"{tenant.id}-{number}"}
+        for number in range(tenant.sessions)
+        for event in ("page_loaded", "widget_opened")
+    ]
+    answer = await grove.http.post("/api/v1/events", json=events, headers=tenant.client.server)
+    assert answer.status_code == 202, answer.text

@@ -2,6 +2,33 @@
 
 import base64
 
+# `{own}` is the session of who sends it, `{other}` one of another client's; `{name}` is how its cookie is called.
+COOKIE_SPOOFS: tuple[bytes, ...] = (
+    b"{name}={other}",
+    b"{name}={other}; {name}={own}",
+    b"{name}={own}; {name}={other}",
+    b'{name}="{other}"',
+    b"{name}={own}{other}",
+    b"{name}={own},{name}={other}",
+    b"{name}={own}; $Path=/oak/",
+    b"$Version=1; {name}={other}; $Path=/maple/",
+    b"{name}=; {name}={other}",
+    b"{name} ={other}",
+    b"{name}= {other}",
+    b"{NAME}={other}",
+    b"__Secure-{name}={other}",
+    b"__Host-{name}={other}",
+    b"{name}={other}; grafana_session={own}",
+    b"grafana_session=0123456789abcdef0123456789abcdef; {name}={own}",
+    b"grafana_session={other}; grafana_session_expiry=9999999999; {name}={own}",
+    b"{name}={own}; redirect_to=%2Fapi%2Forgs",
+    b"{name}={own}; grafana_user=admin; grafana_remember=1",
+    b"{name}=%00{other}",
+    b"{name}={other}%3B",
+    b"{name}=../{other}",
+    b"\t{name}={other}",
+    b"{name}={own}; X-WEBAUTH-USER=admin",
+)
 _ADMIN = b"Basic " + base64.b64encode(b"admin:admin")
 _IDENTITIES = (
     b"X-WEBAUTH-USER", b"x-webauth-user", b"X_WEBAUTH_USER", b"X-Webauth_User", b"X-WEBAUTH-ROLE", b"X-WEBAUTH-EMAIL",

@@ -3,19 +3,17 @@
 import re
 import subprocess
 import tomllib
-from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from app.settings import Settings, load, to_environ
+from tests.support.compose import COMPOSE, ROOT, SERVICES, fill_in
 from tests.support.environment import every_setting
 
-ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-COMPOSE: dict[str, Any] = msgspec.yaml.decode((ROOT / "infra/compose.yaml").read_text())
-SERVICES = COMPOSE["services"]
+GRAFANA = SERVICES["grafana"]
+GRAFANA_IMAGE = (ROOT / "infra/grafana/Dockerfile").read_text()
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 
@@ -28,9 +26,12 @@ def test_the_image_takes_only_what_the_lock_names() -> None:
     assert "--require-hashes -r requirements.lock" in DOCKERFILE
 
 
-def test_the_image_is_given_everything_that_it_copies() -> None:
+def test_the_images_are_given_everything_that_they_copy() -> None:
     copied = {
-        word for line in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE) for word in line.split()
+        word
+        for text in (DOCKERFILE, GRAFANA_IMAGE)
+        for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+        for word in line.split()
     }
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert copied == allowed
@@ -54,17 +55,21 @@ def test_image_and_platform_ask_for_health_where_it_is_answered() -> None:
 def test_only_the_application_is_reached_from_outside() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["app"]
     assert COMPOSE["networks"]["private"]["internal"] is True
-    assert all(SERVICES[name]["networks"] == ["private"] for name in ("postgres", "redis", "prometheus"))
+    assert all(SERVICES[name]["networks"] == ["private"] for name in ("postgres", "redis", "grafana", "prometheus"))
 
 
 def test_compose_has_no_password_of_its_own() -> None:
     given = [text for service in SERVICES.values() for text in service.get("environment", {}).values()]
-    assert all(re.search(r"\$\{\w+:[?-]", text) or text == "grove" for text in given)
+    open_to_all = {"grove", "http://grafana:3000", "0.0.0.0"}  # noqa: S104 - an address of the private network
+    assert all(re.search(r"\$\{\w+:[?-]", text) or text in open_to_all for text in given)
 
 
 def test_the_settings_that_compose_gives_are_understood() -> None:
-    environ = {key: _filled(text) for key, text in SERVICES["app"]["environment"].items()}
-    assert load(environ).web_processes == 2
+    environ = {key: fill_in(text) for key, text in SERVICES["app"]["environment"].items()}
+    environ["GROVE_GRAFANA_HEADER"] = "X-Grove-5e8c1a"
+    settings = load(environ)
+    assert settings.web_processes == 2
+    assert settings.grafana_url == "http://grafana:3000"
 
 
 @pytest.mark.parametrize("service", ["app", "worker"])
@@ -83,7 +88,7 @@ def test_prometheus_asks_the_application() -> None:
 def test_the_example_environment_names_every_setting_with_its_default() -> None:
     example = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
     known = set(every_setting())
-    others = {"MAPLE_DB_URL", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "PUBLISH"}
+    others = {"MAPLE_DB_URL"} | (_named(COMPOSE) - known)
     assert set(example) == known | others
     defaults = to_environ(Settings())
     assert {key: example[key] for key in defaults} == defaults
@@ -109,7 +114,47 @@ def test_make_lists_its_targets() -> None:
     assert re.findall(r"make (\w+)", said)[:8] == ["help", "demo", "test", "check", "bench", "tools", "lock", "clean"]
 
 
-def _filled(text: str) -> str:
-    text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
-    filled = re.sub(r"\$\{\w+:\?[^}]*\}", "x" * 32, text)
-    return f"https://{filled}" if filled == "x" * 32 else filled
+def test_every_service_that_may_not_be_reached_is_also_confined() -> None:
+    for name in ("app", "worker", "grafana", "prometheus"):
+        service = SERVICES[name]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_services_start_in_an_order_in_which_each_finds_what_it_needs() -> None:
+    needs = {
+        name: {other: each["condition"] for other, each in service["depends_on"].items()}
+        for name, service in SERVICES.items()
+        if isinstance(service.get("depends_on"), dict)
+    }
+    healthy, started = "service_healthy", "service_started"
+    assert needs == {
+        "app": {"postgres": healthy, "redis": healthy, "grafana": started},
+        "worker": {"app": healthy},
+        "grafana": {"postgres": healthy},
+    }
+    assert all(service["restart"] == "unless-stopped" for service in SERVICES.values())
+
+
+def test_railway_builds_grafana_and_the_worker_from_this_repository() -> None:
+    for name in ("railway.toml", "infra/railway/grafana.toml", "infra/railway/worker.toml"):
+        assert (ROOT / tomllib.loads((ROOT / name).read_text())["build"]["dockerfilePath"]).exists()
+    grafana = tomllib.loads((ROOT / "infra/railway/grafana.toml").read_text())
+    worker = tomllib.loads((ROOT / "infra/railway/worker.toml").read_text())
+    assert grafana["build"]["dockerfilePath"] == "infra/grafana/Dockerfile"
+    assert grafana["deploy"]["healthcheckPath"] == "/api/health"
+    assert worker["deploy"]["startCommand"] == "grove worker"
+    assert "healthcheckPath" not in worker["deploy"]  # it answers no requests
+
+
+def test_the_runbook_of_railway_names_every_variable_that_a_service_needs() -> None:
+    runbook = (ROOT / "infra/runbooks/railway.md").read_text()
+    ours = set(SERVICES["app"]["environment"]) - {"GROVE_WEB_PROCESSES", "GROVE_SMTP_URL", "GROVE_MAIL_FROM"}
+    theirs = set(GRAFANA["environment"]) - {"GF_SERVER_HTTP_ADDR"}
+    assert {name for name in ours | theirs if f"`{name}`" not in runbook} == set()
+
+
+def _named(compose: object) -> set[str]:
+    """Name the variables that compose reads."""
+    return set(re.findall(r"\$\{(\w+)", msgspec.json.encode(compose).decode()))

@@ -4,38 +4,34 @@ Called by the routes with a client that a session or a key proved. Panels about 
 be that an attached database; all others ask the client's Grove schema.
 """
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from app.console.dashboards.figures import Look
 from app.console.dashboards.frames import make_frame
-from app.console.dashboards.macros import expand, read_variables
+from app.console.dashboards.macros import Variable, expand, read_variables
 from app.console.dashboards.panels import PanelView, find_panel, view_panel
 from app.query.plan import Statement
 from app.query.run import Analyst
 from app.query.spec import Period
-from provisioning.templates import Template, Templates, context_of, load_templates, palette, render
+from provisioning.templates import Template, context_of, palette, render, shipped_templates
 from tenants.databases import Databases
-from tenants.errors import NotFound
+from tenants.errors import InputRefused, NotFound
 from tenants.placement import Purpose, TenantContext
 from tenants.relations import OWN_SHAPE
 from tenants.sources import SourceShape
 
+STEP = "bucket"
 MAX_ROWS = 5_000
-
-
-@cache
-def templates() -> Templates:
-    """Return the templates that came with this Grove, read once."""
-    return load_templates()
+# More than a year of hours for each of five series.
+MAX_POINTS = 50_000
 
 
 def list_dashboards(client: TenantContext) -> list[Template]:
     """List the dashboards that a client has."""
-    return templates().choose(client.dashboards, client.placement.kind)
+    return shipped_templates().choose(client.dashboards, client.placement.kind)
 
 
 def get_dashboard(client: TenantContext, uid: str) -> Template:
@@ -66,23 +62,37 @@ class Desk:
     ) -> PanelView:
         """Show a panel of a period. `given` are values for the dashboard's variables.
 
-        Errors: NotFound; InputRefused for a variable; SourceUnfit, StoreUnavailable, QueryTimedOut.
+        Errors: NotFound; InputRefused for a variable, or a series too long to draw; SourceUnfit, StoreUnavailable,
+        QueryTimedOut.
         """
         sketch = find_panel(template.model, panel_id)
         if sketch is None:
             raise NotFound("No such panel.")
         own = msgspec.structs.replace(template, model={"panel": sketch, "templating": template.model["templating"]})
         model = render(own, context_of(client))
-        values, _ = read_variables(model, given)
+        values, variables = read_variables(model, given)
+        most = MAX_POINTS if sketch["type"] == "timeseries" else MAX_ROWS
 
         def plan(shape: SourceShape) -> Statement:
             panel = render(own, context_of(client, shape=shape))["panel"]
             return Statement(expand(panel["targets"][0]["rawSql"], period.from_at, period.to_at, values), ())
 
         if template.reads == "chat":
-            rows, _ = await self._analyst.ask(client.placement, plan, most=MAX_ROWS + 1)
+            rows, _ = await self._analyst.ask(client.placement, plan, most=most + 1)
         else:
             async with self._databases.unit(client.placement, Purpose.READ) as connection:
-                rows = await connection.fetch_first(MAX_ROWS + 1, plan(OWN_SHAPE).sql)
-        look = Look(palette(context_of(client).primary), period)
-        return view_panel(model["panel"], make_frame(rows, MAX_ROWS), look)
+                rows = await connection.fetch_first(most + 1, plan(OWN_SHAPE).sql)
+        frame = make_frame(rows, most)
+        if sketch["type"] == "timeseries" and len(rows) * len(frame.numbers) > MAX_POINTS:
+            raise _too_long(variables)
+        return view_panel(model["panel"], frame, Look(palette(context_of(client).primary), period))
+
+
+def _too_long(variables: Sequence[Variable]) -> InputRefused:
+    """Refuse to draw a part of a series, and say with which coarser step, if there is one, it could be whole."""
+    step = next((each for each in variables if each.name == STEP), None)
+    coarser = step.options[step.options.index(step.value) + 1 :] if step else ()
+    if step is None or not coarser:
+        return InputRefused("These are too many points. Choose a shorter period.", field="from", code="too_many_points")
+    message = f"These are too many points. Choose “{step.label} {coarser[0]}” or a shorter period."
+    return InputRefused(message, field=f"var-{step.name}", code="too_many_points")

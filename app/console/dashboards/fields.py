@@ -9,7 +9,7 @@ import msgspec
 
 from app.console.dashboards.macros import TemplateUnknown
 
-UNITS = frozenset({"none", "short", "percent", "s", "ms"})
+UNITS = frozenset({"none", "locale", "short", "percent", "s", "ms"})
 _MATCHER = "byName"
 _SHORT = ((1e9, " B"), (1e6, " M"), (1e3, " K"))
 _DAY_HOURS, _SECOND_MS = 24, 1000
@@ -102,6 +102,7 @@ def _percent(value: float, decimals: int | None) -> str:
 
 _UNITS: Mapping[str, Callable[[float, int | None], str]] = {
     "none": _number,
+    "locale": _number,
     "short": _shortened,
     "percent": _percent,
     "s": _seconds,

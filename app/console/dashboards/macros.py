@@ -5,7 +5,7 @@ variables that the template lists. What is not known is a fault of the template,
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +13,11 @@ import msgspec
 
 from tenants.errors import InputRefused
 
-MACROS = frozenset({"timeFilter", "timeFrom", "timeTo", "timeGroup"})
+MACROS = frozenset({"timeFrom", "timeTo"})
 VARIABLE_TYPES = frozenset({"constant", "custom"})
 
-_MACRO = re.compile(r"\$__(\w+)\(([^()]*)\)")
+_MACRO = re.compile(r"\$__(\w+)\(\)")
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
-_INTERVAL = re.compile(r"'?(\d+)([smhdw])'?")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class TemplateUnknown(Exception):
@@ -60,13 +58,12 @@ def expand(sql: str, from_at: datetime, to_at: datetime, variables: Mapping[str,
 
     Errors: TemplateUnknown.
     """
-    bounds = _literal(from_at), _literal(to_at)
+    bounds = {"timeFrom": _literal(from_at), "timeTo": _literal(to_at)}
 
     def macro(match: re.Match[str]) -> str:
-        name, arguments = match[1], [part.strip() for part in match[2].split(",")]
-        if name not in _WRITERS:
-            raise TemplateUnknown(f"the macro $__{name}")
-        return _WRITERS[name](bounds, *arguments)
+        if match[1] not in MACROS:
+            raise TemplateUnknown(f"the macro {match[0]}")
+        return bounds[match[1]]
 
     def variable(match: re.Match[str]) -> str:
         name = match[1] or match[2]
@@ -79,19 +76,3 @@ def expand(sql: str, from_at: datetime, to_at: datetime, variables: Mapping[str,
 
 def _literal(at: datetime) -> str:
     return f"'{at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z'"
-
-
-def _group(_bounds: tuple[str, str], column: str, interval: str) -> str:
-    found = _INTERVAL.fullmatch(interval)
-    if found is None:
-        raise TemplateUnknown(f"the interval {interval}")
-    seconds = int(found[1]) * _SECONDS[found[2]]
-    return f"floor(extract(epoch from {column})/{seconds})*{seconds}"
-
-
-_WRITERS: Mapping[str, Callable[..., str]] = {
-    "timeFilter": lambda bounds, column: f"{column} BETWEEN {bounds[0]} AND {bounds[1]}",
-    "timeFrom": lambda bounds, _: bounds[0],
-    "timeTo": lambda bounds, _: bounds[1],
-    "timeGroup": _group,
-}

@@ -168,7 +168,7 @@ def _page(
         "dashboard.html",
         brand,
         prefix_of(request.scope, client.tenant_id),
-        headers=page_headers(brand, style=_EMPTY_STYLE),
+        headers=page_headers(style=_EMPTY_STYLE),
         member=staff,
         dashboards=list_dashboards(client),
         template=template,

@@ -1,6 +1,7 @@
 -- Counts the sessions that started on the days ($1, in a zone $2).
 WITH visits AS MATERIALIZED (
     SELECT d.day, extract(epoch FROM s.ended_at - s.started_at) AS seconds, p.n AS visitor,
+        {{schema}}.number_of(1, s.session_id) AS session,
         coalesce(s.country, 'unknown') AS country, coalesce(s.device, 'unknown') AS device,
         coalesce(s.browser, 'unknown') AS browser, coalesce(s.utm_source, s.referrer, 'direct') AS source,
         s.utm_campaign AS campaign
@@ -26,9 +27,12 @@ counted AS (
 ),
 bits AS (
     INSERT INTO {{schema}}.rollup_bits (who, series, day, chunk, bits)
-    SELECT 2, 0, v.day, v.visitor >> 11, {{schema}}.bits_of(v.visitor & 2047, 1)
-    FROM visits AS v
-    WHERE v.visitor IS NOT NULL
-    GROUP BY v.day, v.visitor >> 11
+    SELECT m.who, 0, m.day, m.n >> 11, {{schema}}.bits_of(m.n & 2047, 1)
+    FROM (
+        SELECT 2 AS who, v.day, v.visitor AS n FROM visits AS v WHERE v.visitor IS NOT NULL
+        UNION ALL
+        SELECT 3, v.day, v.session FROM visits AS v
+    ) AS m
+    GROUP BY m.who, m.day, m.n >> 11
 )
 INSERT INTO {{schema}}.rollup_visit_days (day) SELECT unnest($1::date[])

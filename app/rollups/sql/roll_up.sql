@@ -1,17 +1,17 @@
 -- Adds the events of flushes ($1) to the rollups of a client whose days are those of a zone ($2) and whose next numbers
--- are $3. Answers with how many visitors and buyers got a number, and the events' days. The caller holds the lock on rollup_state.
+-- are $3. Answers with how many visitors and sessions got a number, and the events' days. The caller holds the lock on rollup_state.
 WITH batch AS MATERIALIZED (
     SELECT date_bin('15 minutes', e.occurred_at, 'epoch') AS quarter,
         (e.occurred_at AT TIME ZONE $2::text)::date AS day, e.name,
-        {{schema}}.event_detail(e.name, e.page_path, e.properties) AS detail, e.visitor_id,
-        coalesce(e.session_id, e.visitor_id, e.event_id::text) AS buyer, coalesce(e.currency, '') AS currency, e.amount
+        {{schema}}.event_detail(e.name, e.page_path, e.properties) AS detail, e.visitor_id, e.session_id,
+        coalesce(e.currency, '') AS currency, e.amount
     FROM {{schema}}.events AS e
     WHERE e.flush = ANY ($1::bigint[])
 ),
 met AS MATERIALIZED (
     SELECT DISTINCT 0::smallint AS who, b.visitor_id AS id FROM batch AS b WHERE b.visitor_id IS NOT NULL
     UNION ALL
-    SELECT DISTINCT 1::smallint, b.buyer FROM batch AS b
+    SELECT DISTINCT 1::smallint, b.session_id FROM batch AS b WHERE b.session_id IS NOT NULL
 ),
 known AS MATERIALIZED (
     -- A subquery, because a join would read all people there are.
@@ -50,13 +50,13 @@ series AS MATERIALIZED (
     SELECT n.name, n.detail, n.id FROM new_series AS n
 ),
 rows AS MATERIALIZED (
-    SELECT b.day, plain.id AS plain, detailed.id AS detailed, visitors.n AS visitor, buyers.n AS buyer
+    SELECT b.day, plain.id AS plain, detailed.id AS detailed, visitors.n AS visitor, sessions.n AS session
     FROM batch AS b
     JOIN (SELECT s.name, s.id FROM series AS s WHERE s.detail IS NULL) AS plain ON plain.name = b.name
     LEFT JOIN (SELECT s.name, s.detail, s.id FROM series AS s WHERE s.detail IS NOT NULL) AS detailed
         ON detailed.name = b.name AND detailed.detail = b.detail
     LEFT JOIN (SELECT m.id, m.n FROM numbered AS m WHERE m.who = 0) AS visitors ON visitors.id = b.visitor_id
-    JOIN (SELECT m.id, m.n FROM numbered AS m WHERE m.who = 1) AS buyers ON buyers.id = b.buyer
+    LEFT JOIN (SELECT m.id, m.n FROM numbered AS m WHERE m.who = 1) AS sessions ON sessions.id = b.session_id
 ),
 quarters AS (
     INSERT INTO {{schema}}.rollup_quarters AS kept (quarter, name, currency, n, amount)
@@ -83,9 +83,7 @@ sets AS MATERIALIZED (
         SELECT DISTINCT 0::smallint, r.detailed, r.day, r.visitor
         FROM rows AS r WHERE r.visitor IS NOT NULL AND r.detailed IS NOT NULL
         UNION ALL
-        SELECT DISTINCT 1::smallint, 0, r.day, r.buyer FROM rows AS r
-        UNION ALL
-        SELECT DISTINCT 1::smallint, r.plain, r.day, r.buyer FROM rows AS r
+        SELECT DISTINCT 1::smallint, r.plain, r.day, r.session FROM rows AS r WHERE r.session IS NOT NULL
     ) AS s
     GROUP BY s.who, s.series, s.day
 ),
@@ -104,14 +102,14 @@ lists AS (
 ),
 purchases AS (
     INSERT INTO {{schema}}.rollup_purchases (
-        event_id, occurred_at, session_id, visitor_id, amount, currency, country, device, order_id, method, items
+        event_id, occurred_at, session_id, session, amount, currency, country, device, order_id, method, items
     )
-    SELECT e.event_id, e.occurred_at, e.session_id, e.visitor_id, e.amount, e.currency, e.country, e.device,
+    SELECT e.event_id, e.occurred_at, e.session_id, m.n, e.amount, e.currency, e.country, e.device,
         e.properties ->> 'order_id', e.properties ->> 'payment_method', e.properties -> 'items'
-    FROM {{schema}}.events AS e
+    FROM {{schema}}.events AS e LEFT JOIN numbered AS m ON m.who = 1 AND m.id = e.session_id
     WHERE e.flush = ANY ($1::bigint[]) AND e.name = 'purchase'
 )
-SELECT count(*) FILTER (WHERE m.who = 0) AS visitors, count(*) FILTER (WHERE m.who = 1) AS buyers,
+SELECT count(*) FILTER (WHERE m.who = 0) AS visitors, count(*) FILTER (WHERE m.who = 1) AS sessions,
     ARRAY(SELECT r.day FROM rows AS r GROUP BY r.day) AS days
 FROM numbered AS m
 WHERE m.fresh

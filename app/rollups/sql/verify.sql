@@ -2,8 +2,7 @@
 -- stored and what the recount found. $1 is the zone whose days were counted, $2 how many are named. One snapshot.
 WITH rolled AS NOT MATERIALIZED (
     SELECT e.*, (e.occurred_at AT TIME ZONE $1::text)::date AS day,
-        {{schema}}.event_detail(e.name, e.page_path, e.properties) AS detail,
-        coalesce(e.session_id, e.visitor_id, e.event_id::text) AS buyer
+        {{schema}}.event_detail(e.name, e.page_path, e.properties) AS detail
     FROM {{schema}}.events AS e
     WHERE e.flush NOT IN (SELECT p.flush FROM {{schema}}.rollup_pending AS p)
 ),
@@ -11,7 +10,7 @@ visits AS NOT MATERIALIZED (
     SELECT d.day, v.*, p.n AS number
     FROM {{schema}}.rollup_visit_days AS d
     CROSS JOIN LATERAL (
-        SELECT s.visitor_id, extract(epoch FROM s.ended_at - s.started_at) AS seconds,
+        SELECT s.session_id, s.visitor_id, extract(epoch FROM s.ended_at - s.started_at) AS seconds,
             coalesce(s.country, 'unknown') AS country, coalesce(s.device, 'unknown') AS device,
             coalesce(s.browser, 'unknown') AS browser, coalesce(s.utm_source, s.referrer, 'direct') AS source,
             s.utm_campaign AS campaign
@@ -48,17 +47,19 @@ told AS (
         FROM rolled AS r CROSS JOIN LATERAL (
             VALUES (0, r.visitor_id, 'all'),
                 (0, r.visitor_id, CASE WHEN r.detail IS NOT NULL THEN r.name || ' ' || quote_nullable(r.detail) END),
-                (1, r.buyer, 'all'), (1, r.buyer, r.name || ' NULL')
+                (1, r.session_id, r.name || ' NULL')
         ) AS l (who, id, what)
         WHERE l.id IS NOT NULL AND l.what IS NOT NULL
         UNION
         SELECT 2, v.visitor_id, 'all', v.day FROM visits AS v WHERE v.visitor_id IS NOT NULL
+        UNION
+        SELECT 3, v.session_id, 'all', v.day FROM visits AS v
     ) AS p
     LEFT JOIN {{schema}}.rollup_people AS n ON n.who = p.who % 2 AND n.id = p.id
     GROUP BY 2
     UNION ALL
     SELECT 'purchases', r.event_id::text, concat_ws(' ', count(*), min(concat_ws(' ', r.occurred_at, r.session_id,
-        r.visitor_id, r.amount, r.currency, r.country, r.device, r.properties ->> 'order_id', r.properties ->> 'payment_method',
+        {{schema}}.number_of(1, r.session_id), r.amount, r.currency, r.country, r.device, r.properties ->> 'order_id', r.properties ->> 'payment_method',
         r.properties -> 'items')))
     FROM rolled AS r
     WHERE r.name = 'purchase'
@@ -97,7 +98,7 @@ kept AS (
     GROUP BY 2
     UNION ALL
     SELECT 'purchases', p.event_id::text, concat_ws(' ', count(*), min(concat_ws(' ', p.occurred_at, p.session_id,
-        p.visitor_id, p.amount, p.currency, p.country, p.device, p.order_id, p.method, p.items)))
+        p.session, p.amount, p.currency, p.country, p.device, p.order_id, p.method, p.items)))
     FROM {{schema}}.rollup_purchases AS p
     GROUP BY 2
     UNION ALL

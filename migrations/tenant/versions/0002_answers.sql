@@ -77,12 +77,12 @@ BEGIN ATOMIC
 
 -- The events of a range that its whole days' rollups do not hold: of a name, or of all for ''.
 CREATE FUNCTION {{schema}}.raw_events(of_name text, since timestamptz, until timestamptz)
-RETURNS TABLE (day date, name text, detail text, visitor_id text, buyer text)
+RETURNS TABLE (day date, name text, detail text, visitor_id text, session_id text)
 LANGUAGE sql STABLE STRICT ROWS 1000
 BEGIN ATOMIC
     WITH ranges AS MATERIALIZED (SELECT r.* FROM {{schema}}.event_ranges(since, until) AS r)
     SELECT r.day, e.name, {{schema}}.event_detail(e.name, e.page_path, e.properties), e.visitor_id,
-        coalesce(e.session_id, e.visitor_id, e.event_id::text)
+        e.session_id
     FROM ranges AS r CROSS JOIN LATERAL (
         SELECT e.* FROM {{schema}}.events AS e
         WHERE e.occurred_at >= r.starts_at AND e.occurred_at < r.ends_at
@@ -91,7 +91,7 @@ BEGIN ATOMIC
     WHERE NOT r.whole AND (of_name = '' OR e.name = of_name)
     UNION ALL
     SELECT r.day, e.name, {{schema}}.event_detail(e.name, e.page_path, e.properties), e.visitor_id,
-        coalesce(e.session_id, e.visitor_id, e.event_id::text)
+        e.session_id
     FROM (
         SELECT e.* FROM {{schema}}.events AS e
         WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p))
@@ -296,98 +296,35 @@ BEGIN ATOMIC
     GROUP BY 1, 2
     ORDER BY 1, 2; END;
 
--- How many buyers there were, and how many of them did what on the way to a purchase.
-CREATE FUNCTION {{schema}}.buyer_counts(since timestamptz, until timestamptz)
-RETURNS TABLE (buyers bigint, looked bigint, added bigint, checked_out bigint, paid bigint, looked_and_added bigint)
-LANGUAGE sql STABLE STRICT ROWS 1
-BEGIN ATOMIC
-    WITH ranges AS MATERIALIZED (SELECT r.day FROM {{schema}}.event_ranges(since, until) AS r WHERE r.whole),
-    steps AS MATERIALIZED (
-        SELECT 0 AS series, NULL AS name
-        UNION ALL
-        SELECT s.id, s.name FROM {{schema}}.rollup_series AS s
-        WHERE s.name IN ('product_view', 'add_to_cart', 'checkout_start', 'purchase') AND md5(s.detail) IS NULL
-    ),
-    raw AS MATERIALIZED (
-        SELECT met.*, {{schema}}.number_of(1, met.buyer) AS number
-        FROM (
-            SELECT e.buyer, bool_or(e.name = 'product_view') AS looked, bool_or(e.name = 'add_to_cart') AS added,
-                bool_or(e.name = 'checkout_start') AS checked_out, bool_or(e.name = 'purchase') AS paid
-            FROM {{schema}}.raw_events('', since, until) AS e
-            GROUP BY e.buyer
-        ) AS met
-    ),
-    members AS (
-        SELECT s.name, b.chunk, b.bits
-        FROM steps AS s
-        JOIN {{schema}}.rollup_bits AS b ON b.who = 1 AND b.series = s.series
-        JOIN ranges AS r ON r.day = b.day
-        UNION ALL
-        SELECT found.name, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
-        FROM (
-            SELECT s.name, unnest(l.members) AS number
-            FROM steps AS s
-            JOIN {{schema}}.rollup_lists AS l ON l.who = 1 AND l.series = s.series
-            JOIN ranges AS r ON r.day = l.day
-            UNION ALL
-            SELECT did.name, raw.number
-            FROM raw CROSS JOIN LATERAL (
-                VALUES (NULL, true), ('product_view', raw.looked), ('add_to_cart', raw.added),
-                    ('checkout_start', raw.checked_out), ('purchase', raw.paid)
-            ) AS did (name, so)
-            WHERE raw.number IS NOT NULL AND did.so
-        ) AS found
-        GROUP BY 1, 2
-    ),
-    chunks AS (
-        SELECT m.chunk, bit_or(m.bits) FILTER (WHERE m.name IS NULL) AS everybody,
-            bit_or(m.bits) FILTER (WHERE m.name = 'product_view') AS looked,
-            bit_or(m.bits) FILTER (WHERE m.name = 'add_to_cart') AS added,
-            bit_or(m.bits) FILTER (WHERE m.name = 'checkout_start') AS checked_out,
-            bit_or(m.bits) FILTER (WHERE m.name = 'purchase') AS paid
-        FROM members AS m
-        GROUP BY m.chunk
-    ),
-    counted AS (
-        SELECT bit_count(c.everybody) AS buyers, bit_count(c.looked) AS looked, bit_count(c.added) AS added,
-            bit_count(c.checked_out) AS checked_out, bit_count(c.paid) AS paid,
-            bit_count(c.looked & c.added) AS looked_and_added
-        FROM chunks AS c
-        UNION ALL
-        SELECT 1, raw.looked::int, raw.added::int, raw.checked_out::int, raw.paid::int,
-            (raw.looked AND raw.added)::int
-        FROM raw WHERE raw.number IS NULL
-    )
-    SELECT coalesce(sum(c.buyers), 0)::bigint, coalesce(sum(c.looked), 0)::bigint, coalesce(sum(c.added), 0)::bigint,
-        coalesce(sum(c.checked_out), 0)::bigint, coalesce(sum(c.paid), 0)::bigint,
-        coalesce(sum(c.looked_and_added), 0)::bigint
-    FROM counted AS c; END;
-
 CREATE FUNCTION {{schema}}.purchases(since timestamptz, until timestamptz)
-RETURNS TABLE (event_id uuid, occurred_at timestamptz, session_id text, visitor_id text, amount numeric, currency text,
+RETURNS TABLE (event_id uuid, occurred_at timestamptz, session_id text, session integer, amount numeric, currency text,
     country text, device text, order_id text, method text, items jsonb)
 LANGUAGE sql STABLE STRICT ROWS 1000
 BEGIN ATOMIC
-    SELECT p.event_id, p.occurred_at, p.session_id, p.visitor_id, p.amount, p.currency, p.country, p.device,
+    SELECT p.event_id, p.occurred_at, p.session_id, p.session, p.amount, p.currency, p.country, p.device,
         p.order_id, p.method, p.items
     FROM {{schema}}.rollup_purchases AS p
     WHERE p.occurred_at >= since AND p.occurred_at < until
     UNION ALL
-    SELECT e.event_id, e.occurred_at, e.session_id, e.visitor_id, e.amount, e.currency, e.country, e.device,
-        e.properties ->> 'order_id', e.properties ->> 'payment_method', e.properties -> 'items'
+    SELECT e.event_id, e.occurred_at, e.session_id, {{schema}}.number_of(1, e.session_id), e.amount, e.currency,
+        e.country, e.device, e.properties ->> 'order_id', e.properties ->> 'payment_method', e.properties -> 'items'
     FROM {{schema}}.events AS e
     WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p)) AND e.name = 'purchase'
         AND e.occurred_at >= since AND e.occurred_at < until; END;
 
--- Orders of a range: one that was told several times counts once, as it was told first.
+-- Orders of a range: one that was told several times counts once, as it was told first with an amount.
 CREATE FUNCTION {{schema}}.orders(since timestamptz, until timestamptz)
-RETURNS TABLE (occurred_at timestamptz, currency text, amount numeric)
+RETURNS TABLE (occurred_at timestamptz, order_id text, amount numeric, currency text, method text, items jsonb,
+    country text, device text, session_id text, session integer)
 LANGUAGE sql STABLE STRICT ROWS 1000
 BEGIN ATOMIC
-    SELECT DISTINCT ON (coalesce(p.order_id, p.event_id::text))
-        p.occurred_at, coalesce(p.currency, '?'), coalesce(p.amount, 0)
+    SELECT DISTINCT ON (o.id)
+        p.occurred_at, p.order_id, p.amount, p.currency, p.method, p.items, p.country, p.device,
+        first_value(p.session_id) OVER (PARTITION BY o.id ORDER BY p.session_id),
+        first_value(p.session) OVER (PARTITION BY o.id ORDER BY p.session_id)
     FROM {{schema}}.purchases(since, until) AS p
-    ORDER BY coalesce(p.order_id, p.event_id::text), p.occurred_at; END;
+    CROSS JOIN LATERAL (VALUES (coalesce(nullif(p.order_id, ''), p.event_id::text))) AS o (id)
+    ORDER BY o.id, p.amount IS NULL, p.occurred_at, p.event_id; END;
 
 -- The days of a range whose sessions were counted, and those that have to be looked at; with `rolled` false, all.
 CREATE FUNCTION {{schema}}.visit_ranges(since timestamptz, until timestamptz, rolled boolean)
@@ -407,11 +344,11 @@ BEGIN ATOMIC
     FROM {{schema}}.local_days(since, until) AS d; END;
 
 CREATE FUNCTION {{schema}}.raw_visits(since timestamptz, until timestamptz, rolled boolean)
-RETURNS TABLE (started_at timestamptz, seconds numeric, visitor_id text, country text, device text, browser text,
+RETURNS TABLE (session_id text, started_at timestamptz, seconds numeric, visitor_id text, country text, device text, browser text,
     source text, campaign text)
 LANGUAGE sql STABLE STRICT ROWS 1000
 BEGIN ATOMIC
-    SELECT s.started_at, extract(epoch FROM s.ended_at - s.started_at), s.visitor_id, coalesce(s.country, 'unknown'),
+    SELECT s.session_id, s.started_at, extract(epoch FROM s.ended_at - s.started_at), s.visitor_id, coalesce(s.country, 'unknown'),
         coalesce(s.device, 'unknown'), coalesce(s.browser, 'unknown'), coalesce(s.utm_source, s.referrer, 'direct'),
         s.utm_campaign
     FROM {{schema}}.visit_ranges(since, until, rolled) AS r
@@ -531,3 +468,89 @@ BEGIN ATOMIC
     FROM chosen AS c LEFT JOIN counted AS k ON k.place = c.place
     GROUP BY c.place, c.source, c.campaign, c.sessions, c.seconds
     ORDER BY c.place; END;
+
+-- The sessions that started in a range, and how many of them did what on the way to an order in it.
+CREATE FUNCTION {{schema}}.shop_visits(since timestamptz, until timestamptz)
+RETURNS TABLE (visits bigint, looked bigint, added bigint, checked_out bigint, paid bigint, looked_and_added bigint)
+LANGUAGE sql STABLE STRICT ROWS 1
+BEGIN ATOMIC
+    WITH ranges AS MATERIALIZED (SELECT r.day FROM {{schema}}.event_ranges(since, until) AS r WHERE r.whole),
+    started AS MATERIALIZED (
+        SELECT v.session_id, {{schema}}.number_of(1, v.session_id) AS number
+        FROM {{schema}}.raw_visits(since, until, true) AS v
+    ),
+    steps AS MATERIALIZED (
+        SELECT s.id AS series, s.name FROM {{schema}}.rollup_series AS s
+        WHERE s.name IN ('product_view', 'add_to_cart', 'checkout_start') AND md5(s.detail) IS NULL
+    ),
+    raw AS MATERIALIZED (
+        SELECT met.*, {{schema}}.number_of(1, met.session_id) AS number
+        FROM (
+            SELECT e.session_id, bool_or(e.name = 'product_view') AS looked, bool_or(e.name = 'add_to_cart') AS added,
+                bool_or(e.name = 'checkout_start') AS checked_out
+            FROM {{schema}}.raw_events('', since, until) AS e
+            WHERE e.session_id IS NOT NULL AND e.name IN ('product_view', 'add_to_cart', 'checkout_start')
+            GROUP BY e.session_id
+        ) AS met
+    ),
+    buyers AS MATERIALIZED (
+        SELECT DISTINCT o.session_id, o.session AS number
+        FROM {{schema}}.orders(since, until) AS o WHERE o.session_id IS NOT NULL
+    ),
+    members AS (
+        SELECT 'visit' AS name, b.chunk, b.bits
+        FROM {{schema}}.visit_ranges(since, until, true) AS r
+        JOIN {{schema}}.rollup_bits AS b ON b.who = 3 AND b.series = 0 AND b.day = r.day
+        WHERE r.counted
+        UNION ALL
+        SELECT s.name, b.chunk, b.bits
+        FROM steps AS s
+        JOIN {{schema}}.rollup_bits AS b ON b.who = 1 AND b.series = s.series
+        JOIN ranges AS r ON r.day = b.day
+        UNION ALL
+        SELECT found.name, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
+        FROM (
+            SELECT s.name, unnest(l.members) AS number
+            FROM steps AS s
+            JOIN {{schema}}.rollup_lists AS l ON l.who = 1 AND l.series = s.series
+            JOIN ranges AS r ON r.day = l.day
+            UNION ALL
+            SELECT did.name, raw.number
+            FROM raw CROSS JOIN LATERAL (
+                VALUES ('product_view', raw.looked), ('add_to_cart', raw.added), ('checkout_start', raw.checked_out)
+            ) AS did (name, so)
+            WHERE did.so
+            UNION ALL
+            SELECT 'visit', started.number FROM started
+            UNION ALL
+            SELECT 'order', buyers.number FROM buyers
+        ) AS found
+        WHERE found.number IS NOT NULL
+        GROUP BY 1, 2
+    ),
+    chunks AS (
+        SELECT bit_or(m.bits) FILTER (WHERE m.name = 'visit') AS visits,
+            bit_or(m.bits) FILTER (WHERE m.name = 'product_view') AS looked,
+            bit_or(m.bits) FILTER (WHERE m.name = 'add_to_cart') AS added,
+            bit_or(m.bits) FILTER (WHERE m.name = 'checkout_start') AS checked_out,
+            bit_or(m.bits) FILTER (WHERE m.name = 'order') AS paid
+        FROM members AS m
+        GROUP BY m.chunk
+    ),
+    counted AS (
+        SELECT bit_count(c.visits) AS visits, bit_count(c.visits & c.looked) AS looked,
+            bit_count(c.visits & c.added) AS added, bit_count(c.visits & c.checked_out) AS checked_out,
+            bit_count(c.visits & c.paid) AS paid, bit_count(c.visits & c.looked & c.added) AS looked_and_added
+        FROM chunks AS c
+        UNION ALL
+        SELECT 1, raw.looked::int, raw.added::int, raw.checked_out::int, (buyers.session_id IS NOT NULL)::int,
+            (raw.looked AND raw.added)::int
+        FROM started
+        LEFT JOIN raw ON raw.session_id = started.session_id
+        LEFT JOIN buyers ON buyers.session_id = started.session_id
+        WHERE started.number IS NULL
+    )
+    SELECT coalesce(sum(c.visits), 0)::bigint, coalesce(sum(c.looked), 0)::bigint, coalesce(sum(c.added), 0)::bigint,
+        coalesce(sum(c.checked_out), 0)::bigint, coalesce(sum(c.paid), 0)::bigint,
+        coalesce(sum(c.looked_and_added), 0)::bigint
+    FROM counted AS c; END;

@@ -22,15 +22,15 @@ CREATE TABLE {{schema}}.rollup_pending (
 INSERT INTO {{schema}}.rollup_pending (flush, events, visits)
 SELECT 0, count(*), '{}' FROM {{schema}}.events HAVING count(*) > 0;
 
--- The zone whose days are counted, and the next numbers of visitors and buyers. Who changes rollups locks the row.
+-- The zone whose days are counted, and the next numbers of visitors and sessions. Who changes rollups locks the row.
 CREATE TABLE {{schema}}.rollup_state (
     single  boolean   PRIMARY KEY DEFAULT true CHECK (single),
     zone    text      NOT NULL,
     numbers integer[] NOT NULL DEFAULT '{0,0}'
 );
 
--- Dense numbers, so that sets of people are bit strings. `who`: 0 visitors, 1 buyers (sessions, else visitors, else
--- events that belong to nobody), 2 (in sets alone) the visitors of sessions that started on the day.
+-- Dense numbers, so that sets of people are bit strings. `who`: 0 visitors, 1 sessions; in sets also
+-- 2 and 3, the visitors of the sessions that started on the day, and these sessions.
 CREATE TABLE {{schema}}.rollup_people (
     who smallint NOT NULL,
     id  text     NOT NULL,
@@ -86,7 +86,7 @@ CREATE TABLE {{schema}}.rollup_purchases (
     event_id    uuid        NOT NULL,
     occurred_at timestamptz NOT NULL,
     session_id  text,
-    visitor_id  text,
+    session     integer,
     amount      numeric(20, 6),
     currency    text,
     country     text,

@@ -4,13 +4,14 @@ import asyncpg
 import pytest
 
 from provisioning.failures import describe, is_passing
-from tenants.errors import DatabaseRefused, StoreUnavailable
+from tenants.errors import ClientLeaving, DatabaseRefused, StoreUnavailable
 
 
 @pytest.mark.parametrize(
     "error",
     [
         StoreUnavailable(),
+        ClientLeaving("x"),
         ConnectionRefusedError("10.0.0.1"),
         TimeoutError(),
         asyncpg.LockNotAvailableError("x"),

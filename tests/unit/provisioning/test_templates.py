@@ -172,6 +172,13 @@ def test_clients_dashboards_read_their_own_schema_alone(template: Template) -> N
         assert schemas == {'"t_abc"'}, panel["title"]
 
 
+def test_all_panels_count_the_same_orders() -> None:
+    shop = next(template for template in TEMPLATES.dashboards if template.uid == "e-commerce")
+    asked = [panel["targets"][0]["rawSql"] for panel in shop.model["panels"]]
+    assert sum("{{schema}}.orders($__timeFrom(), $__timeTo())" in sql for sql in asked) >= 6
+    assert not [sql for sql in asked if "purchase" in sql]
+
+
 def test_a_relation_has_the_columns_that_are_named() -> None:
     template = TEMPLATES.dashboards[0]
     named = {name: getattr(template, name) for name in Template.__struct_fields__}

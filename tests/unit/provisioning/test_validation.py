@@ -76,9 +76,15 @@ def test_what_is_well_formed_is_accepted(changes: dict[str, Any]) -> None:
         ({"placement": {"kind": "external", "url": "postgres://u@db/x", "columns": {"Leads": {"age": "n"}}}},
          "/placement/columns/Leads/age"),
         ({"staff": [{"email": "nobody"}]}, "/staff/0/email"),
+        # No mail's header can hold these.
+        ({"staff": [{"email": "a..b@maple.example"}]}, "/staff/0/email"),
+        ({"staff": [{"email": ".a@maple.example"}]}, "/staff/0/email"),
+        ({"staff": [{"email": "a.@maple.example"}]}, "/staff/0/email"),
+        ({"staff": [{"email": "=?utf-8?q?a?=@maple.example"}]}, "/staff/0/email"),
+        ({"staff": [{"email": "a" * 65 + "@maple.example"}]}, "/staff/0/email"),
         ({"staff": [{"email": "a@b.example"}, {"email": "A@b.example"}]}, "/staff/1/email"),
         ({"staff": [{"email": "a@b.example", "role": "owner"}]}, "/staff/0/role"),
-        ({"dashboards": ["../x"]}, "/dashboards/0"),
+        ({"dashboards": ["chatbot", "chatbots"]}, "/dashboards/1"),
         ({"grafanaOrgId": 0}, "/grafanaOrgId"),
     ],
 )  # fmt: skip

@@ -30,11 +30,11 @@ def failed(error: dict[str, Any] | None) -> OperationView:
         ("database_refused", DatabaseRefused, "/placement/url"),
         ("already_taken", AlreadyTaken, "/placement/url"),
         ("input_refused", InputRefused, "/placement/url"),
-        ("invalid_catalog_name_error", OperationFailed, None),
+        ("invalid_catalog_name_error", OperationFailed, "/placement/url"),
     ],
 )
 def test_what_the_caller_can_mend_is_told_apart_from_what_it_cannot(
-    code: str, kind: type[GroveError], field: str | None
+    code: str, kind: type[GroveError], field: str
 ) -> None:
     error = failure_of(failed({"code": code, "detail": "It is not empty.", "pointer": "/placement/url"}))
     assert type(error) is kind
@@ -45,4 +45,4 @@ def test_a_failure_without_a_reason_still_says_what_happened() -> None:
     error = failure_of(failed(None))
     assert isinstance(error, OperationFailed)
     assert error.detail == "The operation failed and was undone."
-    assert error.operation_id == uuid.UUID(int=1)
+    assert error.operation_id == str(uuid.UUID(int=1))

@@ -15,6 +15,12 @@ def scope_of(peer: str | None, *forwarded: str) -> Any:
 @pytest.mark.parametrize(
     ("peer", "forwarded", "proxies", "address"),
     [
+        # Behind a proxy that nobody told us of, all visitors would count as one.
+        ("100.64.0.2", ["203.0.113.9, 198.51.100.7"], None, "198.51.100.7"),
+        ("10.0.0.1", ["198.51.100.7"], None, "198.51.100.7"),
+        ("10.0.0.1", [], None, "10.0.0.1"),
+        ("8.8.8.8", ["198.51.100.7"], None, "8.8.8.8"),
+        (None, ["198.51.100.7"], None, "198.51.100.7"),
         ("192.0.2.1", [], 0, "192.0.2.1"),
         ("192.0.2.1", ["198.51.100.7"], 0, "192.0.2.1"),
         ("10.0.0.1", ["198.51.100.7"], 1, "198.51.100.7"),
@@ -36,6 +42,6 @@ def scope_of(peer: str | None, *forwarded: str) -> Any:
     ],
 )
 def test_the_address_is_what_the_outermost_trusted_proxy_saw(
-    peer: str | None, forwarded: list[str], proxies: int, address: str
+    peer: str | None, forwarded: list[str], proxies: int | None, address: str
 ) -> None:
     assert client_address(scope_of(peer, *forwarded), proxies) == address

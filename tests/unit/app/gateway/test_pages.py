@@ -18,7 +18,7 @@ MEMBER = StaffMember(
     staff_id=UUID(int=1), client_id=TenantId("maple"), email="ana@maple.example", name="Ana </script>", role="viewer",
     csrf="c", session=b"s", expires_at=datetime(2030, 1, 1, tzinfo=UTC),
 )  # fmt: skip
-BRAND = Brand(name='Maple <"Dental"> & Sons', primary="#c2410c", logo_url="https://maple.example/logo.png")
+BRAND = Brand(name='Maple <"Dental"> & Sons', primary="#c2410c", logo="abc")
 PAGE = Page(
     brand=BRAND, member=MEMBER, prefix="/maple/grafana", home="/maple", origin="https://grove.test", nonce="abc"
 )
@@ -117,7 +117,7 @@ def test_scripts_run_with_the_pages_nonce_alone() -> None:
 def test_the_policy_keeps_pages_below_the_prefix() -> None:
     made = policy(PAGE)
     assert "connect-src https://grove.test/maple/grafana/ wss://grove.test/maple/grafana/;" in made
-    assert "img-src data: blob: https://grove.test/maple/grafana/ https://maple.example;" in made
+    assert "img-src data: blob: https://grove.test/maple/grafana/ https://grove.test/maple/assets/;" in made
     assert "'self'" not in made
 
 
@@ -128,26 +128,20 @@ def test_a_page_without_data_is_passed_on(html: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(LOGOS))
 def test_the_clients_logo_answers_for_grafanas(path: str) -> None:
-    answer = find_own(path, BRAND)
-    assert answer is not None
-    assert (answer[0], dict(answer[1])[b"location"]) == (302, b"https://maple.example/logo.png")
-
-
-def test_without_a_logo_the_initial_is_drawn_in_the_clients_colour() -> None:
-    answer = find_own("/grove/logo", Brand(name="<b>", primary="#c2410c"))
-    assert answer is not None
-    assert answer[0] == 200
-    assert b">&lt;<" in answer[2]
-    assert b'fill="#c2410c"' in answer[2]
+    for brand, icon in ((BRAND, "/maple/assets/icon.png?v=abc"), (Brand(name="Birch"), "/maple/assets/mark.svg?v=")):
+        answer = find_own(path, brand, "/maple")
+        assert answer is not None
+        assert answer[0] == 302
+        assert dict(answer[1])[b"location"].startswith(icon.encode())
 
 
 def test_the_style_sheet_cannot_be_left_by_a_name() -> None:
-    answer = find_own("/grove/brand.css", Brand(name='"} body { display: none } /*'))
+    answer = find_own("/grove/brand.css", Brand(name='"} body { display: none } /*'), "/maple")
     assert answer is not None
     assert b"body { display" not in answer[2]
     assert b'"\\22 \\7d ' in answer[2]
 
 
 def test_only_our_own_files_are_answered() -> None:
-    assert all(find_own(path, BRAND) for path in OWN_FILES | LOGOS)
-    assert find_own("/grove/other.js", BRAND) is None
+    assert all(find_own(path, BRAND, "/maple") for path in OWN_FILES | LOGOS)
+    assert find_own("/grove/other.js", BRAND, "/maple") is None
