@@ -13,7 +13,19 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.api import analytics, audit, clients, docs, health, keys, operations, problem_pages, staff, usage
+from app.api import (
+    analytics,
+    audit,
+    clients,
+    docs,
+    health,
+    keys,
+    operations,
+    problem_pages,
+    staff,
+    usage,
+    web_analytics,
+)
 from app.api.media_types import require_json
 from app.api.reserved import reserved_ids
 from app.auth import guards
@@ -32,7 +44,10 @@ if TYPE_CHECKING:
 
     from app.ingest.routes import Collection
 
-MODULES = (analytics, audit, clients, console, dashboards, docs, health, keys, operations, problem_pages, staff, usage)
+MODULES = (
+    analytics, audit, clients, console, dashboards, docs, health, keys, operations, problem_pages, staff, usage,
+    web_analytics,
+)  # fmt: skip
 
 
 def create_app_from_environment() -> ASGIApp:
@@ -71,6 +86,7 @@ def create_litestar(settings: Settings, metrics: Metrics, **options: Any) -> Lit
             "platform": Provide(guards.provide_platform),
             "manager": Provide(guards.provide_manager),
             "client": Provide(guards.provide_client),
+            "own_client": Provide(guards.provide_own_client),
             "staff": Provide(provide_staff),
             "staff_client": Provide(provide_staff_client),
         },

@@ -22,11 +22,13 @@ from app.auth.sessions import SessionStore
 from app.gateway.gateway import Gateway
 from app.gateway.hosts import Hosts
 from app.gateway.upstream import ANSWER_TIMEOUT_S, Upstream
+from app.ingest.doorbell import Doorbell
 from app.ingest.group_commit import GroupCommit
 from app.ingest.routes import Collection
 from app.ingest.sink import PostgresSink
 from app.observability import Metrics
 from app.query.run import Analyst
+from app.query.web import WebAnalyst
 from app.settings import Settings
 from app.workers.queue import JobQueue
 from provisioning.domains import Witnesses
@@ -62,6 +64,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     registry: Registry
     databases: Databases
     analyst: Analyst
+    web: WebAnalyst
     jobs: JobQueue
     commit: GroupCommit
     metrics_store: Metrics
@@ -106,7 +109,8 @@ async def open_resources(
         stack.push_async_callback(databases.close)
         jobs = JobQueue(serving_url)
         stack.push_async_callback(jobs.close)
-        commit = GroupCommit(PostgresSink(databases), max_queued_events=settings.ingest_queue_events)
+        doorbell = Doorbell(control, clock)
+        commit = GroupCommit(PostgresSink(databases, doorbell), max_queued_events=settings.ingest_queue_events)
         hosts = Hosts(settings, control, feed)
         feed.listen(_forgetter(keyring, sessions, registry, databases, commit))
         gateway = None
@@ -117,6 +121,7 @@ async def open_resources(
         await feed.start()
         await stack.enter_async_context(_running("revocation feed", feed.run()))
         await stack.enter_async_context(_running("last use of keys", _keep_saving(keyring, sessions)))
+        await stack.enter_async_context(_running("doorbell of the rollups", doorbell.run()))
         stack.push_async_callback(_drain, commit, keyring, sessions)
         yield Resources(
             settings=settings,
@@ -131,6 +136,7 @@ async def open_resources(
             registry=registry,
             databases=databases,
             analyst=Analyst(databases),
+            web=WebAnalyst(databases),
             jobs=jobs,
             commit=commit,
             metrics_store=metrics,

@@ -18,6 +18,7 @@ from app.api.operations import OperationAnswer
 from app.api.pages import Page, PageMeta
 from app.api.staff_desk import InvitedStaff, StaffLink
 from app.api.usage import OutcomeCount, Usage, UsageHour
+from app.api.web_analytics import FUNNEL_QUESTION
 from provisioning.domains import DomainProof
 from provisioning.isolation import Tried
 from provisioning.keys import KeyView
@@ -196,6 +197,7 @@ _CREATING = _operation("client.create", "pending", StepView(name="roles", state=
 _CREATED = _operation("client.create", "succeeded", StepView(name="roles", state="done", attempts=1))
 
 EXAMPLES: dict[tuple[str, str], Examples] = {
+    ("post", "/api/v1/analytics/funnel/analyze"): Examples({}, body=FUNNEL_QUESTION),
     ("post", _CLIENTS): Examples({"201": _ONBOARDED, "202": _CREATING}, body=_NEW_CLIENT),
     ("get", _CLIENTS): Examples({"200": _page(_CLIENT)}),
     ("get", "/clients"): Examples({"200": [_LISTED]}),

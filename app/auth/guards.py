@@ -78,6 +78,20 @@ async def provide_client(
     return require_active(client)
 
 
+async def provide_own_client(
+    request: Request[Any, Any, Any], principal: NamedDependency[Principal], registry: NamedDependency[Registry]
+) -> TenantContext:
+    """Return the client whose key this is, if the key may read.
+
+    Errors: Forbidden; ClientSuspended.
+    """
+    if principal.client_id is None or Scope.READ not in principal.scopes:
+        raise Forbidden("This needs a client's key that may read.")
+    client = await registry.get_client(TenantId(principal.client_id))
+    request.scope["state"]["client_id"] = client.tenant_id
+    return require_active(client)
+
+
 def require_active(client: TenantContext) -> TenantContext:
     """Refuse a client that is suspended or being deleted.
 

@@ -15,7 +15,8 @@ import asyncpg
 import structlog
 
 from app.ingest.chat import fold_chat
-from app.ingest.event import EVENT_COLUMNS, Arrival, Event
+from app.ingest.doorbell import Doorbell
+from app.ingest.event import STORED_COLUMNS, Arrival, Event
 from app.ingest.flush import Flush, Settled, Submission, answers, count_outcomes, refuse_stored, settle
 from app.ingest.outcomes import IngestAnswer
 from app.ingest.steps import uuid7
@@ -47,8 +48,9 @@ class _Unstorable(Exception):
 class PostgresSink:
     """Stores flushes in the clients' databases."""
 
-    def __init__(self, databases: Databases) -> None:
+    def __init__(self, databases: Databases, doorbell: Doorbell | None = None) -> None:
         self._databases = databases
+        self._doorbell = doorbell
 
     async def store(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
         """Store a flush and return each submission's answer.
@@ -57,9 +59,12 @@ class PostgresSink:
         """
         try:
             async with asyncio.timeout(GIVE_UP_S + LAST_TRY_S):
-                return await self._persist(placement, flush)
+                answered = await self._persist(placement, flush)
         except TimeoutError as error:
             raise StoreUnavailable from error
+        if self._doorbell is not None:
+            self._doorbell.note(placement.tenant_id, sum(answer.accepted for answer in answered))
+        return answered
 
     async def _persist(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
         give_up_at, pause, again = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, False
@@ -135,9 +140,10 @@ async def _write(db: TenantConnection, flush: Flush) -> Settled:
     claims = flush.claims()
     known = await _claim(db, flush, claims) if claims else {}
     settled = settle(flush, claims, known)
+    visits: list[Any] = []
     if settled.stored:
-        await db.copy("events", EVENT_COLUMNS, [event.record for event in settled.stored])
-        await _fold(db, settled.stored)
+        await db.copy("events", STORED_COLUMNS, [(*event.record, flush.id) for event in settled.stored])
+        visits = await _fold(db, settled.stored)
     rejected = [
         (uuid7(submission.arrival.received_at), flush.id, submission.arrival.received_at, submission.arrival.key_id,
          refused.answer.event_id, refused.answer.code.value, refused.answer.pointer, refused.answer.detail,
@@ -148,7 +154,8 @@ async def _write(db: TenantConnection, flush: Flush) -> Settled:
     if rejected:
         await db.copy("quarantine", QUARANTINE_COLUMNS, rejected)
     counts = count_outcomes(flush, settled)
-    await db.execute(_statement(db.placement, "count_outcomes"), flush.id, *_columns(counts))
+    stored = len(settled.stored)
+    await db.execute(_statement(db.placement, "count_outcomes"), flush.id, *_columns(counts), stored, visits)
     return settled
 
 
@@ -171,10 +178,11 @@ async def _recall(db: TenantConnection, flush: Flush) -> Settled:
     return settle(flush, claims, await _claimed_by_others(db, flush, claims))
 
 
-async def _fold(db: TenantConnection, stored: list[Event]) -> None:
-    web = fold_web(stored)
+async def _fold(db: TenantConnection, stored: list[Event]) -> list[Any]:
+    """Fold events into sessions and the chatbot's tables; return in which quarters of an hour web sessions changed."""
+    web, changed = fold_web(stored), []
     if web:
-        await db.execute(_statement(db.placement, "fold_sessions"), *_columns(web))
+        changed = await db.fetchval(_statement(db.placement, "fold_sessions"), *_columns(web))
     chat = fold_chat(stored)
     # Sessions first: their row locks order whatever else two flushes do to the same session.
     for name, rows in (
@@ -189,6 +197,7 @@ async def _fold(db: TenantConnection, stored: list[Event]) -> None:
         sessions = sorted({row[1] for row in chat.agents})
         await db.execute(_statement(db.placement, "clear_connections"), sessions)
         await db.execute(_statement(db.placement, "rebuild_connections"), sessions)
+    return changed
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

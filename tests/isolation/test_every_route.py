@@ -23,7 +23,9 @@ PUBLIC = {
     "/docs", "/api/docs", "/docs/{name}", "/health", "/health/live", "/health/ready", "/metrics", "/problems/{slug}",
     "/schema", "/schema/openapi.json", "/schema/{path}",
 }  # fmt: skip
-BY_KEY_ALONE = {"/api/v1/events"}
+BY_KEY_ALONE = {
+    "/api/v1/events", "/api/v1/analytics/summary", "/api/v1/analytics/realtime", "/api/v1/analytics/funnel/analyze",
+}  # fmt: skip
 OF_PLATFORM = {
     "/clients", "/api/v1/clients", "/api/v1/keys", "/api/v1/keys/{key_id}", "/api/v1/keys/{key_id}/rotate",
 }  # fmt: skip

@@ -162,11 +162,21 @@ def test_a_copy_has_the_clients_zone_and_colours_and_no_placeholder(template: Te
     assert json.dumps(model) != json.dumps(template.model)
 
 
+@EACH
+def test_clients_dashboards_read_their_own_schema_alone(template: Template) -> None:
+    if template.audience == "platform":
+        return
+    for panel in render(template, context_of(CLIENT))["panels"]:
+        sql = panel["targets"][0]["rawSql"]
+        schemas = set(re.findall(r'(?:FROM|JOIN)\s+("?\w+"?)\.', sql))
+        assert schemas == {'"t_abc"'}, panel["title"]
+
+
 def test_all_panels_count_the_same_orders() -> None:
     shop = next(template for template in TEMPLATES.dashboards if template.uid == "e-commerce")
-    told = [sql for panel in shop.model["panels"] if "purchase" in (sql := panel["targets"][0]["rawSql"])]
-    (orders,) = {text for sql in told for text in re.findall(r"\borders AS \(\n.*?\n\)", sql, re.DOTALL)}
-    assert all("purchase" not in sql.replace(orders, "") for sql in told)
+    asked = [panel["targets"][0]["rawSql"] for panel in shop.model["panels"]]
+    assert sum("{{schema}}.orders($__timeFrom(), $__timeTo())" in sql for sql in asked) >= 6
+    assert not [sql for sql in asked if "purchase" in sql]
 
 
 def test_a_relation_has_the_columns_that_are_named() -> None:

@@ -1,0 +1,92 @@
+"""Questions about a client's web events, answered from its rollups: exact, in one statement each.
+
+Runs under the client's read role. Unlike questions about chatbots these always read Grove's own schema, also for a
+client whose chatbot tables are in an attached database.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import resources
+from itertools import pairwise
+from typing import Any
+
+import asyncpg
+
+from app.query.plan import bind_values
+from tenants.databases import Databases
+from tenants.placement import Purpose, TenantContext
+
+ACTIVE = timedelta(minutes=5)
+LETTERS = "abcdefghij"
+
+_NEXT = """{letter} AS MATERIALIZED (
+    SELECT d.visitor_id, min(d.occurred_at) AS at
+    FROM did AS d JOIN {before} AS b ON b.visitor_id = d.visitor_id AND d.occurred_at > b.at
+    WHERE d.name = :step_{letter}
+    GROUP BY d.visitor_id
+)"""
+_COUNT = "(SELECT count(*) FROM {letter}) AS {letter}"
+
+
+class WebAnalyst:
+    """Answers questions about web events. Ranges are half-open; days are those of the client's zone."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+
+    async def totals(self, client: TenantContext, from_at: datetime, to_at: datetime) -> asyncpg.Record:
+        """Count events, page views, visitors and sessions."""
+        (row,) = await self._ask(client, "web_totals", from_at, to_at)
+        return row
+
+    async def daily(self, client: TenantContext, from_at: datetime, to_at: datetime) -> list[asyncpg.Record]:
+        """Count events, page views and visitors per day, days without any included."""
+        return await self._ask(client, "web_daily", from_at, to_at)
+
+    async def pages(
+        self, client: TenantContext, from_at: datetime, to_at: datetime, *, most: int
+    ) -> list[asyncpg.Record]:
+        """List the pages with the most views, and how many visitors each had."""
+        return await self._ask(client, "web_pages", from_at, to_at, most=most)
+
+    async def retention(self, client: TenantContext, from_at: datetime, to_at: datetime) -> list[asyncpg.Record]:
+        """Count for each week's visitors how many of them came in each later week."""
+        return await self._ask(client, "web_retention", from_at, to_at)
+
+    async def active(self, client: TenantContext, now: datetime) -> int:
+        """Count the visitors of the last five minutes."""
+        (row,) = await self._ask(client, "web_active", now - ACTIVE, now)
+        return int(row["visitors"])
+
+    async def funnel(
+        self, client: TenantContext, from_at: datetime, to_at: datetime, *, steps: Sequence[str]
+    ) -> list[int]:
+        """Count the visitors who reached each step, each after the one before."""
+        values = {"from_at": from_at, "to_at": to_at, "names": list(steps)}
+        values |= {f"step_{letter}": name for letter, name in zip(LETTERS, steps, strict=False)}
+        (row,) = await self._run(client, write_funnel(len(steps)), values)
+        return list(row.values())
+
+    async def _ask(
+        self, client: TenantContext, question: str, from_at: datetime, to_at: datetime, **values: Any
+    ) -> list[asyncpg.Record]:
+        return await self._run(client, _question(question), {"from_at": from_at, "to_at": to_at, **values})
+
+    async def _run(self, client: TenantContext, sql: str, values: Mapping[str, Any]) -> list[asyncpg.Record]:
+        statement = bind_values(client.placement.render(sql), values)
+        async with self._databases.unit(client.placement, Purpose.READ) as db:
+            return await db.fetch(statement.sql, *statement.args)
+
+
+def write_funnel(steps: int) -> str:
+    """Write a funnel of up to ten steps: each visitor does the next one as early as possible after the one before."""
+    letters = LETTERS[:steps]
+    parts = [_question("web_funnel")]
+    parts += [_NEXT.format(letter=letter, before=before) for before, letter in pairwise(letters)]
+    return ",\n".join(parts) + "\nSELECT " + ", ".join(_COUNT.format(letter=letter) for letter in letters)
+
+
+@cache
+def _question(name: str) -> str:
+    return (resources.files("app.query") / "sql" / f"{name}.sql").read_text(encoding="utf-8")

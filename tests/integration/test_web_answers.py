@@ -1,0 +1,175 @@
+"""Questions about web events, compared with answers counted slowly in plain Python, while half is still pending."""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.embedded.postgres import EmbeddedPostgres
+from app.query.web import WebAnalyst
+from tenants.clock import utc_now
+from tests.support.grove import Grove, open_grove
+from tests.support.rollups import Counted, counted
+
+ZONE = ZoneInfo("Europe/Berlin")
+NOW = utc_now().replace(microsecond=0)
+STEPS = ("product_view", "add_to_cart", "purchase")
+FROM, TO = NOW - timedelta(days=40), NOW - timedelta(hours=7)
+
+
+class Told(NamedTuple):
+    """An event as it was sent."""
+
+    at: datetime
+    name: str
+    visitor: str
+    session: str
+    page: str
+
+
+def tell(count: int) -> list[Told]:
+    rng = random.Random(7)  # noqa: S311 - to be repeatable, not to be secret
+    minutes = rng.sample(range(50 * 24 * 60), count)
+    return [
+        Told(NOW - timedelta(minutes=at), rng.choice(("page_view", "page_view", *STEPS)), f"v{rng.randrange(40)}",
+             f"s{at // 300}", f"/{rng.randrange(6)}")
+        for at in minutes
+    ]  # fmt: skip
+
+
+TOLD = tell(900)
+INSIDE = [event for event in TOLD if FROM <= event.at < TO]
+
+
+@pytest.fixture(scope="module")
+async def store(postgres: EmbeddedPostgres) -> AsyncIterator[Counted]:
+    async with open_grove(postgres.url) as grove:
+        async with grove.worker():
+            client = await grove.make_client("weaver", timezone=ZONE.key)
+        async with counted(grove, "weaver") as opened:
+            await send(grove, client.server, TOLD[:450])
+            await opened.catch_up(NOW)
+            await send(grove, client.server, TOLD[450:])
+            yield opened
+
+
+async def send(grove: Grove, headers: dict[str, str], told: list[Told]) -> None:
+    events = [
+        {"name": each.name, "occurred_at": each.at.isoformat(), "visitor_id": each.visitor,
+         "session_id": each.session, "page": {"path": each.page}}
+        for each in told
+    ]  # fmt: skip
+    answer = await grove.http.post("/api/v1/events", json=events, headers=headers)
+    assert answer.json()["accepted"] == len(told)
+
+
+def local(at: datetime) -> date:
+    return at.astimezone(ZONE).date()
+
+
+def monday(at: datetime) -> date:
+    return local(at) - timedelta(days=local(at).weekday())
+
+
+async def test_totals(store: Counted) -> None:
+    row = await WebAnalyst(store.databases).totals(store.client, FROM, TO)
+    first: dict[str, datetime] = {}
+    for event in TOLD:
+        first[event.session] = min(event.at, first.get(event.session, event.at))
+    assert dict(row) == {
+        "events": len(INSIDE),
+        "page_views": sum(event.name == "page_view" for event in INSIDE),
+        "visitors": len({event.visitor for event in INSIDE}),
+        "sessions": sum(FROM <= at < TO for at in first.values()),
+    }
+
+
+async def test_days(store: Counted) -> None:
+    rows = await WebAnalyst(store.databases).daily(store.client, FROM, TO)
+    assert [row["day"] for row in rows] == [local(FROM) + timedelta(days=n) for n in range(len(rows))]
+    assert rows[-1]["day"] == local(TO - timedelta(microseconds=1))
+    for row in rows:
+        there = [event for event in INSIDE if local(event.at) == row["day"]]
+        views = sum(event.name == "page_view" for event in there)
+        assert (row["events"], row["page_views"]) == (len(there), views)
+        assert row["visitors"] == len({event.visitor for event in there})
+
+
+async def test_pages(store: Counted) -> None:
+    rows = await WebAnalyst(store.databases).pages(store.client, FROM, TO, most=3)
+    views = [event for event in INSIDE if event.name == "page_view"]
+    counts = sorted(Counter(event.page for event in views).items(), key=lambda pair: (-pair[1], pair[0]))[:3]
+    assert [tuple(row) for row in rows] == [
+        (page, n, len({event.visitor for event in views if event.page == page})) for page, n in counts
+    ]
+
+
+async def test_retention(store: Counted) -> None:
+    rows = await WebAnalyst(store.databases).retention(store.client, FROM, TO)
+    met: dict[date, set[str]] = {}
+    for event in INSIDE:
+        met.setdefault(monday(event.at), set()).add(event.visitor)
+    found = {(row["first_week"], row["weeks_later"]): row["visitors"] for row in rows}
+    for first, those in met.items():
+        for later, these in met.items():
+            if later >= first:
+                assert found.get((first, (later - first).days // 7), 0) == len(those & these)
+
+
+async def test_who_is_there_now(store: Counted) -> None:
+    at = max(event.at for event in TOLD) + timedelta(minutes=2)
+    recent = {event.visitor for event in TOLD if at - timedelta(minutes=5) <= event.at < at}
+    assert await WebAnalyst(store.databases).active(store.client, at) == len(recent) > 0
+
+
+@pytest.mark.parametrize("steps", [STEPS, ("add_to_cart", "product_view"), ("purchase", "purchase", "page_view")])
+async def test_funnels(store: Counted, steps: tuple[str, ...]) -> None:
+    reached: Any = Counter()
+    for visitor in {event.visitor for event in INSIDE}:
+        step = 0
+        for event in sorted(INSIDE):
+            if event.visitor == visitor and step < len(steps) and event.name == steps[step]:
+                step += 1
+                reached[step] += 1
+    answer = await WebAnalyst(store.databases).funnel(store.client, FROM, TO, steps=steps)
+    assert answer == [reached[step] for step in range(1, len(steps) + 1)]
+    assert answer[-1] > 0
+
+
+async def test_the_routes_answer_for_the_client_of_the_key(postgres: EmbeddedPostgres) -> None:
+    async with open_grove(postgres.url) as grove:
+        async with grove.worker():
+            mine, other = await grove.make_client("maple"), await grove.make_client("birch")
+        events = [Told(NOW - timedelta(minutes=4 - n), name, "v1", "s1", "/") for n, name in enumerate(STEPS)]
+        events.append(Told(NOW - timedelta(minutes=1), "page_view", "v2", "s2", "/pricing"))
+        await send(grove, mine.server, events)
+        ask = "/api/v1/analytics"
+
+        summary = (await grove.http.get(f"{ask}/summary", headers=mine.server)).json()
+        counts = [summary[name] for name in ("events", "page_views", "visitors", "sessions")]
+        assert (counts, len(summary["days"])) == ([4, 1, 2, 2], 30)
+        assert summary["pages"] == [{"page": "/pricing", "views": 1, "visitors": 1}]
+        realtime = await grove.http.get(f"{ask}/realtime", headers=mine.admin)
+        assert realtime.json()["visitors"] == 2
+        question = {"steps": ["product_view", "purchase", "page_view"]}
+        funnel = await grove.http.post(f"{ask}/funnel/analyze", json=question, headers=mine.server)
+        assert funnel.json() == {
+            "total_entries": 1,
+            "steps": [
+                {"name": "product_view", "entries": 1, "drop_off_rate": 0.0},
+                {"name": "purchase", "entries": 1, "drop_off_rate": 0.0},
+                {"name": "page_view", "entries": 0, "drop_off_rate": 100.0},
+            ],
+            "overall_conversion_rate": 0.0,
+        }
+
+        assert (await grove.http.get(f"{ask}/summary", headers=other.server)).json()["events"] == 0
+        assert (await grove.http.get(f"{ask}/summary", headers=mine.browser)).status_code == 403
+        assert (await grove.http.get(f"{ask}/summary", headers=grove.platform)).status_code == 403
+        assert (await grove.http.get(f"{ask}/summary")).status_code == 401
+        refused = await grove.http.post(f"{ask}/funnel/analyze", json={"steps": ["one"]}, headers=mine.server)
+        assert refused.status_code == 400
