@@ -13,7 +13,20 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.api import analytics, audit, clients, docs, health, keys, operations, problem_pages, staff, usage
+from app.api import (
+    analytics,
+    audit,
+    clients,
+    docs,
+    event_fate,
+    health,
+    keys,
+    operations,
+    problem_pages,
+    quarantine,
+    staff,
+    usage,
+)
 from app.api.media_types import require_json
 from app.api.reserved import reserved_ids
 from app.auth import guards
@@ -34,7 +47,10 @@ if TYPE_CHECKING:
 
     from app.ingest.routes import Collection
 
-MODULES = (analytics, audit, clients, console, dashboards, docs, health, keys, operations, problem_pages, staff, usage)
+MODULES = (
+    analytics, audit, clients, console, dashboards, docs, event_fate, health, keys, operations, problem_pages,
+    quarantine, staff, usage,
+)  # fmt: skip
 
 
 def create_app_from_environment() -> ASGIApp:
@@ -72,6 +88,8 @@ def create_litestar(
             "platform": Provide(guards.provide_platform),
             "manager": Provide(guards.provide_manager),
             "client": Provide(guards.provide_client),
+            "own": Provide(guards.provide_own),
+            "own_writer": Provide(guards.provide_own_writer),
             "staff": Provide(provide_staff),
             "staff_client": Provide(provide_staff_client),
         },

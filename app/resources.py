@@ -124,7 +124,7 @@ async def open_resources(
             jobs=jobs,
             commit=commit,
             metrics_store=metrics,
-            collection=Collection(keyring, registry, commit, clock, metrics),
+            collection=Collection(keyring, registry, commit, databases, clock, metrics),
             hosts=hosts,
             gateway=gateway,
             reserved=reserved,

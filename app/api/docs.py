@@ -109,6 +109,7 @@ OPENAPI = OpenAPIConfig(
     use_handler_docstrings=True,
     tags=[
         Tag("Collection", "Events in."),
+        Tag("Quarantine", "What could not be stored: inspect, edit, replay, purge."),
         Tag("Chatbot analytics", "Answers out: funnel, days, hours, leads and sessions of one client."),
         Tag("Clients", "Onboard, change and remove clients, and see what was done and used."),
         Tag("Keys", "Create, rotate and revoke keys."),

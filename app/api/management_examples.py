@@ -11,11 +11,13 @@ import msgspec
 
 from app.api.audit import Audited
 from app.api.client_views import ListedClient, OnboardedClient, ShownClient, ShownPlacement
+from app.api.examples import Examples
 from app.api.health import Dependency, Health
 from app.api.key_desk import Rotation
 from app.api.keys import KeyRequest, PlatformKeyRequest
 from app.api.operations import OperationAnswer
 from app.api.pages import Page, PageMeta
+from app.api.quarantine_examples import QUARANTINE_EXAMPLES
 from app.api.staff_desk import InvitedStaff, StaffLink
 from app.api.usage import OutcomeCount, Usage, UsageHour
 from provisioning.isolation import Tried
@@ -23,14 +25,6 @@ from provisioning.keys import KeyView
 from provisioning.operations import OperationView, StepView
 from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff, StaffChange
 from provisioning.staff import StaffView
-
-
-class Examples(msgspec.Struct, frozen=True):
-    """What an operation may be sent and what it then answers, by status; answers that are no JSON are text."""
-
-    answers: dict[str, Any]
-    body: Any = None
-
 
 _CLIENTS = "/api/v1/clients"
 _ONE = "/api/v1/clients/{client_id}"
@@ -226,6 +220,7 @@ EXAMPLES: dict[tuple[str, str], Examples] = {
     ),
     ("get", "/docs"): Examples({"200": "<!doctype html>…"}),
     ("get", "/api/docs"): Examples({"200": "<!doctype html>…"}),
+    **QUARANTINE_EXAMPLES,
     **_key_paths(f"{_ONE}/keys", _KEY, KeyRequest(kind="server", name="web shop")),
     **_key_paths("/api/v1/keys", _PLATFORM_KEY, PlatformKeyRequest(name="deploy script")),
 }
