@@ -21,7 +21,7 @@ from app.api.quarantine_examples import QUARANTINE_EXAMPLES
 from app.api.staff_desk import InvitedStaff, StaffLink
 from app.api.usage import OutcomeCount, Usage, UsageHour
 from provisioning.isolation import Tried
-from provisioning.keys import KeyView
+from provisioning.keys import KeyChange, KeyView
 from provisioning.operations import OperationView, StepView
 from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff, StaffChange
 from provisioning.staff import StaffView
@@ -55,6 +55,9 @@ _CLIENT = ShownClient(
     dashboards=[],
     grafana_org_id=None,
     retention_days=730,
+    rate_limit=200,
+    rate_burst=None,
+    monthly_quota=1_000_000,
     created_at=_AT,
     updated_at=_AT,
     suspended_at=None,
@@ -221,6 +224,7 @@ EXAMPLES: dict[tuple[str, str], Examples] = {
     ("get", "/docs"): Examples({"200": "<!doctype html>…"}),
     ("get", "/api/docs"): Examples({"200": "<!doctype html>…"}),
     **QUARANTINE_EXAMPLES,
+    ("patch", f"{_ONE}/keys/{{key_id}}"): Examples({"200": _KEY}, body=KeyChange(rate_limit=50)),
     **_key_paths(f"{_ONE}/keys", _KEY, KeyRequest(kind="server", name="web shop")),
     **_key_paths("/api/v1/keys", _PLATFORM_KEY, PlatformKeyRequest(name="deploy script")),
 }

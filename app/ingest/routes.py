@@ -13,6 +13,7 @@ from litestar.types import HTTPScope, Receive, Send
 
 from app.auth.credentials import body_key, header, header_key, query_key
 from app.auth.guards import require_active
+from app.auth.limiter import Headers, Limiter
 from app.ingest.body import read_body
 from app.ingest.event import Arrival, Event
 from app.ingest.fate import foretell
@@ -43,7 +44,7 @@ _PREFLIGHT = [
     (b"access-control-max-age", b"86400"),
     (b"content-length", b"0"),
 ]
-_EXPOSED = (b"access-control-expose-headers", b"retry-after, x-request-id")
+_EXPOSED = (b"access-control-expose-headers", b"ratelimit, ratelimit-policy, retry-after, x-request-id")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -56,6 +57,7 @@ class Collection:
         registry: Registry,
         commit: GroupCommit,
         databases: Databases,
+        limiter: Limiter,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -63,6 +65,7 @@ class Collection:
         self._registry = registry
         self._commit = commit
         self._databases = databases
+        self._limiter = limiter
         self._clock = clock
         self._counters = {outcome: metrics.events.labels(outcome.value) for outcome in Outcome}
 
@@ -78,21 +81,26 @@ class Collection:
         _require_media_type(scope)
         key = header_key(scope) or query_key(scope)
         principal = await self._keyring.verify(key) if key is not None else None
+        client = None
         if principal is not None:
             self._admit(principal, scope)
+            client = await self._client(principal)
+            self._limiter.refuse_early(client, principal)
         body = await read_body(scope, receive)
         if principal is None:
             principal = await self._verify_body_key(body)
             self._admit(principal, scope)
-        client = await self._client(principal)
+        if client is None:
+            client = await self._client(principal)
         submission = self._read(body, principal, client, scope)
+        limits = await self._limiter.admit(client, principal, submission.size)
         if scope["query_string"] and _DEBUG in scope["query_string"].split(b"&"):
             async with self._databases.unit(client.placement, Purpose.READ) as db:
-                await _answer(send, 200, _encode(await foretell(db, submission)))
+                await _answer(send, 200, _encode(await foretell(db, submission)), limits)
             return
         answer = await self._commit.submit(client.placement, submission)
         self._count(answer)
-        await _answer(send, 202, _encode(answer))
+        await _answer(send, 202, _encode(answer), limits)
 
     def _admit(self, principal: Principal, scope: HTTPScope) -> None:
         """Note whose request it is, and let a browser at an allowed origin read the answer, be it an error."""
@@ -148,8 +156,8 @@ class Collection:
             self._counters[Outcome.QUARANTINED].inc(len(answer.rejected))
 
 
-async def _answer(send: Send, status: int, content: bytes) -> None:
-    headers = [_JSON, (b"content-length", b"%d" % len(content))]
+async def _answer(send: Send, status: int, content: bytes, limits: Headers) -> None:
+    headers = [_JSON, (b"content-length", b"%d" % len(content)), *limits]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content, "more_body": False})
 
