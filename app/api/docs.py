@@ -43,7 +43,8 @@ another client is answered like something that does not exist, with 404.
 value, and the `request_id` that is also in the header `X-Request-Id` and in the server's log.
 
 **Long work** answers 202 with an operation; `Prefer: wait=N` waits for it. Creating requests take an
-`Idempotency-Key`. **Lists** come in pages: give `meta.next` as `cursor`. **Times** are RFC 3339."""
+`Idempotency-Key`. **Limits** are told in `RateLimit` and `RateLimit-Policy`; who has used one up gets 429 and, in
+`Retry-After`, for how many seconds. **Lists** come in pages: give `meta.next` as `cursor`. **Times** are RFC 3339."""
 
 
 class Document(JsonRenderPlugin):

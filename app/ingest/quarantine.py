@@ -13,7 +13,7 @@ from asyncpg.pgproto.pgproto import UUID as RowId  # noqa: N811 - what the drive
 from msgspec import Meta
 
 from app.ingest.limits import MAX_EVENT_BYTES
-from app.ingest.refusals import MAX_EVENT_ID, find_event_id
+from app.ingest.refusals import MAX_EVENT_ID, find_event_id, redact
 from app.ingest.statements import statement
 from app.ingest.steps import uuid_of
 from tenants.databases import TenantConnection
@@ -88,7 +88,7 @@ async def edit_quarantined(db: TenantConnection, row_id: UUID, body: bytes, *, n
     event_id = find_event_id(body)
     shown = None if event_id is None else event_id[:MAX_EVENT_ID]
     event_uuid = None if event_id is None else uuid_of(event_id)
-    await db.execute(statement(db.placement, "edit_quarantined"), _row_id(row_id), body, shown, event_uuid, now)
+    await db.execute(statement(db.placement, "edit_quarantined"), _row_id(row_id), redact(body), shown, event_uuid, now)
     return await get_quarantined(db, row_id)
 
 

@@ -50,7 +50,8 @@ async def compact_outcomes(resources: WorkerResources) -> int:
         async with resources.databases.unit(client.placement, Purpose.WRITE) as unit:
             changed = [row["hour"] for row in await unit.fetch(client.placement.render(_CHANGED), before)]
             tag = await unit.execute(client.placement.render(_COMPACT), before)
-        await _tell(resources, client, since=resources.clock(), hours=changed)
+        if changed:
+            await _tell(resources, client, since=resources.clock(), hours=changed)
         return int(tag.rpartition(" ")[2])
 
     return await visit_clients(resources, "compact_outcomes", visit)
