@@ -22,6 +22,7 @@ from app.auth.sessions import SessionStore
 from app.gateway.gateway import Gateway
 from app.gateway.hosts import Hosts
 from app.gateway.upstream import Upstream
+from app.ingest.doorbell import Doorbell
 from app.ingest.group_commit import GroupCommit
 from app.ingest.routes import Collection
 from app.ingest.sink import PostgresSink
@@ -102,13 +103,15 @@ async def open_resources(
         stack.push_async_callback(databases.close)
         jobs = JobQueue(serving_url)
         stack.push_async_callback(jobs.close)
-        commit = GroupCommit(PostgresSink(databases), max_queued_events=settings.ingest_queue_events)
+        doorbell = Doorbell(control, clock)
+        commit = GroupCommit(PostgresSink(databases, doorbell), max_queued_events=settings.ingest_queue_events)
         hosts = Hosts(settings, control, feed)
         feed.listen(_forgetter(keyring, sessions, registry, databases, commit))
         gateway = _gateway(stack, settings, sessions, registry, feed, clock)
         await feed.start()
         await stack.enter_async_context(_running("revocation feed", feed.run()))
         await stack.enter_async_context(_running("last use of keys", _keep_saving(keyring, sessions)))
+        await stack.enter_async_context(_running("doorbell of the rollups", doorbell.run()))
         stack.push_async_callback(_drain, commit, keyring, sessions)
         limiter = Limiter(redis, databases, clock, metrics, web_processes=settings.web_processes)
         yield Resources(

@@ -95,10 +95,10 @@ class TenantConnection:
         self.purpose = purpose
         self._observe = observe
 
-    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
-        """Run a query and return all its rows."""
+    async def fetch(self, sql: str, *args: Any, timeout_s: float | None = None) -> list[asyncpg.Record]:
+        """Run a query and return all its rows; it may take `timeout_s`, else what the pool allows."""
         self._note(sql, args)
-        rows: list[asyncpg.Record] = await self._raw.fetch(sql, *args)
+        rows: list[asyncpg.Record] = await self._raw.fetch(sql, *args, timeout=timeout_s)
         return rows
 
     async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
@@ -119,10 +119,10 @@ class TenantConnection:
         rows: list[asyncpg.Record] = await cursor.fetch(most)
         return rows
 
-    async def execute(self, sql: str, *args: Any) -> str:
-        """Run a statement and return its command tag."""
+    async def execute(self, sql: str, *args: Any, timeout_s: float | None = None) -> str:
+        """Run a statement and return its command tag; it may take `timeout_s`, else what the pool allows."""
         self._note(sql, args)
-        tag: str = await self._raw.execute(sql, *args)
+        tag: str = await self._raw.execute(sql, *args, timeout=timeout_s)
         return tag
 
     async def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -341,6 +341,20 @@ class DashboardInstalled(Base):
     installed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
 
 
+class RollupMark(Base):
+    """A client whose rollups lag behind its events: since when, and by about how many events.
+
+    A doorbell, no truth: what is pending stands in the client's own `rollup_pending`. Without a key to `clients`, so
+    that a mark never waits for, nor fails with, whoever changes a client.
+    """
+
+    __tablename__ = "rollup_marks"
+
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    events: Mapped[int]
+    since: Mapped[datetime]
+
+
 class OutcomeHour(Base):
     """How many events of a client had an outcome in an hour, told to the platform by a regular job.
 

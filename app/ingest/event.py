@@ -14,6 +14,8 @@ EVENT_COLUMNS = (
     "device", "browser", "os", "country", "amount", "currency", "schema_name", "schema_version",
     "properties", "key_id",
 )  # fmt: skip
+# As they are written: with the flush, by which the rollups find what they do not hold yet.
+STORED_COLUMNS = (*EVENT_COLUMNS, "flush")
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,12 +5,12 @@ under way the next one gathers; an idle lane dispatches at once, a busy one soon
 """
 
 import asyncio
-import secrets
 from typing import Protocol
 
 import structlog
 
 from app.ingest.flush import Flush, Submission
+from app.ingest.flush_ids import FlushIds
 from app.ingest.outcomes import IngestAnswer
 from tenants.errors import QueueFull, StoreUnavailable
 from tenants.ids import TenantId
@@ -44,10 +44,11 @@ class _Waiting:
 class _Lane:
     """One client's queue, emptied by one flush after the other."""
 
-    def __init__(self, placement: Placement, sink: Sink) -> None:
+    def __init__(self, placement: Placement, sink: Sink, ids: FlushIds) -> None:
         self.placement = placement
         self.queued_events = 0
         self._sink = sink
+        self._ids = ids
         self._waiting: list[_Waiting] = []
         self._waiting_events = 0
         self._flush: asyncio.Task[None] | None = None
@@ -102,7 +103,7 @@ class _Lane:
         self._waiting_events -= sum(waiting.submission.size for waiting in taken)
 
     async def _write(self, taken: list[_Waiting]) -> None:
-        flush = Flush(id=secrets.randbits(62) + 1, submissions=[waiting.submission for waiting in taken])
+        flush = Flush(id=self._ids.next(), submissions=[waiting.submission for waiting in taken])
         try:
             answers = await self._sink.store(self.placement, flush)
         except BaseException as error:
@@ -139,6 +140,7 @@ class GroupCommit:
 
     def __init__(self, sink: Sink, *, max_queued_events: int) -> None:
         self._sink = sink
+        self._ids = FlushIds()
         self._max_queued_events = max_queued_events
         self._lanes: dict[TenantId, _Lane] = {}
 
@@ -149,7 +151,7 @@ class GroupCommit:
         """
         lane = self._lanes.get(placement.tenant_id)
         if lane is None or (lane.idle and lane.placement is not placement):
-            lane = self._lanes[placement.tenant_id] = _Lane(placement, self._sink)
+            lane = self._lanes[placement.tenant_id] = _Lane(placement, self._sink, self._ids)
         if lane.queued_events and lane.queued_events + submission.size > self._max_queued_events:
             raise QueueFull(RETRY_AFTER_S)
         # A caller that goes away takes only itself out of the flush.

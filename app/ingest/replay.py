@@ -6,7 +6,6 @@ twice, or beside another, or is killed anywhere, leaves one event.
 """
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from msgspec import Meta
 
 from app.ingest.event import Arrival, Event
 from app.ingest.flush import Flush, Released, Settled, Submission
+from app.ingest.flush_ids import FlushIds
 from app.ingest.outcomes import Code, Refusal
 from app.ingest.refusals import refuse
 from app.ingest.sink import Unstorable, write_flush
@@ -31,6 +31,7 @@ from tenants.placement import PlacementKind, Purpose, TenantContext
 REPLAYED_AT_ONCE = 200
 ATTEMPTS = 5
 PAUSE_S = 0.1
+_ids = FlushIds()
 STORED, DUPLICATE, QUARANTINED, GONE = "stored", "duplicate", "quarantined", "gone"
 
 
@@ -124,7 +125,7 @@ class Replay:
 
     async def _write(self, db: TenantConnection, taken: list[_Taken]) -> dict[UUID, Replayed]:
         flush = Flush(
-            id=secrets.randbits(62) + 1,
+            id=_ids.next(),
             submissions=[each.submission for each in taken],
             released=[
                 Released(received_at=each.row["received_at"], key_id=each.row["key_id"], code=each.row["code"])

@@ -13,7 +13,8 @@ import asyncpg
 import structlog
 
 from app.ingest.chat import fold_chat
-from app.ingest.event import EVENT_COLUMNS, Arrival, Event
+from app.ingest.doorbell import Doorbell
+from app.ingest.event import STORED_COLUMNS, Arrival, Event
 from app.ingest.flush import (
     QUARANTINE_COLUMNS,
     REPEAT_COLUMNS,
@@ -61,9 +62,10 @@ class Unstorable(Exception):
 class PostgresSink:
     """Stores flushes in the clients' databases."""
 
-    def __init__(self, databases: Databases) -> None:
+    def __init__(self, databases: Databases, doorbell: Doorbell | None = None) -> None:
         self._databases = databases
         self._wary: dict[str, int] = {}  # for how many flushes yet a schema is expected to see repeats
+        self._doorbell = doorbell
 
     async def store(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
         """Store a flush and return each submission's answer.
@@ -72,9 +74,12 @@ class PostgresSink:
         """
         try:
             async with asyncio.timeout(GIVE_UP_S + LAST_TRY_S):
-                return await self._persist(placement, flush)
+                answered = await self._persist(placement, flush)
         except TimeoutError as error:
             raise StoreUnavailable from error
+        if self._doorbell is not None:
+            self._doorbell.note(placement.tenant_id, sum(answer.accepted for answer in answered))
+        return answered
 
     async def _persist(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
         give_up_at, pause, again = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, False
@@ -168,9 +173,10 @@ async def _write(db: TenantConnection, flush: Flush, *, wary: bool) -> Settled:
     claims = flush.claims()
     known = await _claim(db, flush, claims, wary=wary) if claims else {}
     settled = settle(flush, claims, known)
+    visits: list[Any] = []
     if settled.stored:
-        await db.copy("events", EVENT_COLUMNS, [event.record for event in settled.stored])
-        await _fold(db, settled.stored)
+        await db.copy("events", STORED_COLUMNS, [(*event.record, flush.id) for event in settled.stored])
+        visits = await _fold(db, settled.stored)
     repeats, refused = list_repeats(flush, settled), list_refused(flush)
     if repeats:
         await db.copy("event_repeats", REPEAT_COLUMNS, repeats)
@@ -178,7 +184,8 @@ async def _write(db: TenantConnection, flush: Flush, *, wary: bool) -> Settled:
         await db.copy("quarantine", QUARANTINE_COLUMNS, refused)
     counts = count_outcomes(flush, settled)
     if counts:  # what was replayed in vain, for the same reason as before, changes none
-        await db.execute(statement(db.placement, "count_outcomes"), flush.id, *_columns(counts))
+        told = flush.id, *_columns(counts), len(settled.stored), visits
+        await db.execute(statement(db.placement, "count_outcomes"), *told)
     return settled
 
 
@@ -208,10 +215,11 @@ async def _recall(db: TenantConnection, flush: Flush) -> Settled:
     return settle(flush, claims, await _claimed_by_others(db, flush, claims))
 
 
-async def _fold(db: TenantConnection, stored: list[Event]) -> None:
-    web = fold_web(stored)
+async def _fold(db: TenantConnection, stored: list[Event]) -> list[Any]:
+    """Fold events into sessions and the chatbot's tables; return in which quarters of an hour web sessions changed."""
+    web, changed = fold_web(stored), []
     if web:
-        await db.execute(statement(db.placement, "fold_sessions"), *_columns(web))
+        changed = await db.fetchval(statement(db.placement, "fold_sessions"), *_columns(web))
     chat = fold_chat(stored)
     # Sessions first: their row locks order whatever else two flushes do to the same session.
     for name, rows in (
@@ -226,6 +234,7 @@ async def _fold(db: TenantConnection, stored: list[Event]) -> None:
         sessions = sorted({row[1] for row in chat.agents})
         await db.execute(statement(db.placement, "clear_connections"), sessions)
         await db.execute(statement(db.placement, "rebuild_connections"), sessions)
+    return changed
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

@@ -14,6 +14,7 @@ from procrastinate.exceptions import ConnectorException
 from app.settings import Settings
 from app.workers.queue import JobQueue, job_app
 from app.workers.resources import open_worker_resources
+from app.workers.rollups import Rollups
 from app.workers.schedule import register_jobs
 from app.workers.watchdog import Watchdog
 from tenants.databases import Observer
@@ -39,14 +40,14 @@ async def run_worker(settings: Settings, stop: asyncio.Event | None = None, *, o
         app = job_app(settings.main_url, connections=CONCURRENCY, periodic_defaults={"max_delay": MAX_DELAY_S})
         register_jobs(app, resources, jobs)
         log.info("worker_started", concurrency=CONCURRENCY)
-        watching = asyncio.create_task(Watchdog(resources).run())
+        beside = [asyncio.create_task(Watchdog(resources).run()), asyncio.create_task(Rollups(resources).run())]
         try:
             while not stop.is_set():
                 await _work(app, settings, stop)
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
             await jobs.close()
     log.info("worker_stopped")
 

@@ -4,7 +4,7 @@ GRANT SELECT ON grove.servers, grove.alembic_version TO {{login}};
 GRANT SELECT, INSERT ON grove.revocations, grove.audit_log TO {{login}};
 GRANT SELECT, INSERT, UPDATE ON grove.clients, grove.api_keys, grove.operations, grove.operation_steps TO {{login}};
 GRANT SELECT, INSERT, UPDATE, DELETE ON grove.idempotency TO {{login}};
-GRANT SELECT, INSERT, UPDATE ON grove.staff_sessions, grove.one_time_tokens TO {{login}};
+GRANT SELECT, INSERT, UPDATE ON grove.staff_sessions, grove.one_time_tokens, grove.rollup_marks TO {{login}};
 GRANT SELECT, INSERT, UPDATE, DELETE ON grove.staff, grove.login_failures TO {{login}};
 GRANT SELECT, INSERT, DELETE ON grove.outgoing_mail TO {{login}};
 GRANT SELECT ON grove.dashboards_installed, grove.template_releases TO {{login}};

@@ -54,8 +54,17 @@ class Store:
             found = {}
             for table in TABLES:
                 rows = await connection.fetch(f"TABLE {self._schema}.{table} ORDER BY 1")
-                found[table] = [tuple(row) for row in rows]
-            for table in (*TABLES, "events", "event_ids", "agent_events", "quarantine", "outcome_counts"):
+                # Where a session was first seen to start tells of the order, as it must.
+                found[table] = [tuple(value for name, value in row.items() if name != "first_start") for row in rows]
+            for table in (
+                *TABLES,
+                "events",
+                "event_ids",
+                "agent_events",
+                "quarantine",
+                "outcome_counts",
+                "rollup_pending",
+            ):
                 await connection.execute(f"TRUNCATE {self._schema}.{table}")
         finally:
             await connection.close()

@@ -1,13 +1,13 @@
 """How much clients and keys may send.
 
-Revision: 0006; after 0004; 2026-11-21 05:45:00
+Revision: 0006; after 0005; 2026-11-21 05:45:00
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,6 @@
 """Quarantine that can be edited, replayed and purged, and repeats that are remembered.
 
-Revision: 0003; after 0001
+Revision: 0003; after 0002
 """
 
 from alembic.operations import Operations
@@ -8,7 +8,7 @@ from alembic.operations import Operations
 from migrations.tenant_plane import TenantSchema
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

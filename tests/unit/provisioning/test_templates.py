@@ -168,7 +168,7 @@ def test_clients_dashboards_read_their_own_schema_alone(template: Template) -> N
         return
     for panel in render(template, context_of(CLIENT))["panels"]:
         sql = panel["targets"][0]["rawSql"]
-        schemas = set(re.findall(r'FROM\s+("?\w+"?)\.', sql))
+        schemas = set(re.findall(r'(?:FROM|JOIN)\s+("?\w+"?)\.', sql))
         assert schemas == {'"t_abc"'}, panel["title"]
 
 

@@ -1,0 +1,1 @@
+"""What is counted beforehand: rolled up by workers from pending flushes, always equal to a recount."""

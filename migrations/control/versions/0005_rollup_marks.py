@@ -1,0 +1,30 @@
+"""Which clients' rollups lag behind their events.
+
+Revision: 0005; after 0004; 2026-11-21 05:36:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Expand."""
+    op.create_table(
+        "rollup_marks",
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("events", sa.BigInteger(), nullable=False),
+        sa.Column("since", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("client_id", name=op.f("pk_rollup_marks")),
+        schema="grove",
+    )
+
+
+def downgrade() -> None:
+    """Take it back."""
+    op.drop_table("rollup_marks", schema="grove")

@@ -1,0 +1,559 @@
+-- Answers from the rollups, completed from raw rows where these do not reach: at the edges of a range, and for what
+-- flushes that are still pending stored. Each call sees one state of the database, so it equals a recount.
+-- Bodies are parsed now, so nobody's search_path has a say in them. STRICT keeps them from being put into the statement
+-- that calls them: they are planned once a session, and what surrounds them cannot spoil the plan.
+
+-- What the events of a name are counted by beside their name; null: by nothing.
+CREATE FUNCTION {{schema}}.event_detail(name text, page_path text, properties jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE name
+    WHEN 'page_view' THEN coalesce(page_path, 'unknown')
+    WHEN 'section_view' THEN coalesce(properties ->> 'section', 'unknown')
+    WHEN 'project_click' THEN coalesce(properties ->> 'project', 'unknown')
+    WHEN 'external_link_click' THEN coalesce(properties ->> 'href', 'unknown')
+    WHEN 'product_view' THEN properties ->> 'product_id'
+    WHEN 'add_to_cart' THEN properties ->> 'product_id'
+    WHEN 'purchase' THEN coalesce(properties ->> 'payment_method', 'unknown')
+END;
+
+CREATE FUNCTION {{schema}}.visit_span(seconds numeric) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN 1 + (seconds >= 10)::int + (seconds >= 30)::int + (seconds >= 60)::int + (seconds >= 180)::int
+    + (seconds >= 600)::int + (seconds >= 1800)::int;
+
+CREATE FUNCTION {{schema}}.rollup_zone() RETURNS text
+LANGUAGE sql STABLE
+RETURN coalesce((SELECT zone FROM {{schema}}.rollup_state), 'UTC');
+
+-- The first instant of a day; where clocks are set back at midnight, that is the first of two.
+CREATE FUNCTION {{schema}}.day_start(day date, zone text) RETURNS timestamptz
+LANGUAGE sql STABLE
+RETURN CASE
+    WHEN (((day::timestamp AT TIME ZONE zone) - interval '1 hour') AT TIME ZONE zone)::date = day
+    THEN (day::timestamp AT TIME ZONE zone) - interval '1 hour'
+    ELSE day::timestamp AT TIME ZONE zone
+END;
+
+CREATE FUNCTION {{schema}}.local_days(since timestamptz, until timestamptz)
+RETURNS TABLE (day date, starts_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE STRICT ROWS 40
+BEGIN ATOMIC
+    SELECT d.day, {{schema}}.day_start(d.day, d.zone), {{schema}}.day_start(d.day + 1, d.zone)
+    FROM (
+        SELECT z.zone, (since AT TIME ZONE z.zone)::date
+            + generate_series(0, ((until - interval '1 microsecond') AT TIME ZONE z.zone)::date
+                                 - (since AT TIME ZONE z.zone)::date) AS day
+        FROM (SELECT {{schema}}.rollup_zone() AS zone) AS z
+    ) AS d; END;
+
+-- Whether nothing happened between two times of a day. Counted rather than looked for: for one row the planner would
+-- read the table from its start.
+CREATE FUNCTION {{schema}}.nothing_between(since timestamptz, until timestamptz) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN since >= until OR (
+    (
+        SELECT count(*) FROM {{schema}}.rollup_quarters AS q WHERE q.quarter >= since AND q.quarter < until
+    ) + (
+        SELECT count(*) FROM {{schema}}.events AS e
+        WHERE e.occurred_at >= since
+            AND e.occurred_at < least(until, date_bin('15 minutes', since, 'epoch') + interval '15 minutes')
+    ) + (
+        SELECT count(*) FROM {{schema}}.events AS e
+        WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p))
+            AND e.occurred_at >= since AND e.occurred_at < until
+    ) = 0
+);
+
+-- The days of a range. A day is whole, so that its rollups answer, if all of its events lie in the range.
+CREATE FUNCTION {{schema}}.event_ranges(since timestamptz, until timestamptz)
+RETURNS TABLE (day date, starts_at timestamptz, ends_at timestamptz, whole boolean)
+LANGUAGE sql STABLE STRICT ROWS 40
+BEGIN ATOMIC
+    SELECT d.day, greatest(d.starts_at, since), least(d.ends_at, until),
+        d.starts_at >= since AND (d.ends_at <= until OR last_one.free)
+    FROM {{schema}}.local_days(since, until) AS d
+    CROSS JOIN (SELECT {{schema}}.nothing_between(until, max(d.ends_at)) AS free
+        FROM {{schema}}.local_days(since, until) AS d OFFSET 0) AS last_one; END;
+
+-- The events of a range that its whole days' rollups do not hold: of a name, or of all for ''.
+CREATE FUNCTION {{schema}}.raw_events(of_name text, since timestamptz, until timestamptz)
+RETURNS TABLE (day date, name text, detail text, visitor_id text, buyer text)
+LANGUAGE sql STABLE STRICT ROWS 1000
+BEGIN ATOMIC
+    WITH ranges AS MATERIALIZED (SELECT r.* FROM {{schema}}.event_ranges(since, until) AS r)
+    SELECT r.day, e.name, {{schema}}.event_detail(e.name, e.page_path, e.properties), e.visitor_id,
+        coalesce(e.session_id, e.visitor_id, e.event_id::text)
+    FROM ranges AS r CROSS JOIN LATERAL (
+        SELECT e.* FROM {{schema}}.events AS e
+        WHERE e.occurred_at >= r.starts_at AND e.occurred_at < r.ends_at
+        OFFSET 0
+    ) AS e
+    WHERE NOT r.whole AND (of_name = '' OR e.name = of_name)
+    UNION ALL
+    SELECT r.day, e.name, {{schema}}.event_detail(e.name, e.page_path, e.properties), e.visitor_id,
+        coalesce(e.session_id, e.visitor_id, e.event_id::text)
+    FROM (
+        SELECT e.* FROM {{schema}}.events AS e
+        WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p))
+            AND e.occurred_at >= since AND e.occurred_at < until
+        OFFSET 0
+    ) AS e
+    JOIN ranges AS r ON r.whole AND e.occurred_at >= r.starts_at AND e.occurred_at < r.ends_at
+    WHERE of_name = '' OR e.name = of_name; END;
+
+-- The number of a person. A function of its own, so that few people are looked up one by one: a join would read all.
+CREATE FUNCTION {{schema}}.number_of(of_who integer, of_id text) RETURNS integer
+LANGUAGE sql STABLE
+RETURN (SELECT p.n FROM {{schema}}.rollup_people AS p WHERE p.who = of_who AND p.id = of_id);
+
+-- Events and amounts per quarter of an hour. Parts of quarters at the edges, and pending events, are rows of their own.
+CREATE FUNCTION {{schema}}.event_counts(since timestamptz, until timestamptz)
+RETURNS TABLE (quarter timestamptz, name text, currency text, n bigint, amount numeric)
+LANGUAGE sql STABLE STRICT ROWS 1000
+BEGIN ATOMIC
+    WITH bounds AS MATERIALIZED (
+        SELECT date_bin('15 minutes', since + interval '15 minutes' - interval '1 microsecond', 'epoch') AS first_at,
+            date_bin('15 minutes', until, 'epoch') AS last_at
+    )
+    SELECT q.quarter, q.name, q.currency, q.n, q.amount
+    FROM {{schema}}.rollup_quarters AS q
+    WHERE q.quarter >= (SELECT first_at FROM bounds) AND q.quarter < (SELECT last_at FROM bounds)
+    UNION ALL
+    SELECT date_bin('15 minutes', e.occurred_at, 'epoch'), e.name, coalesce(e.currency, ''), count(*),
+        coalesce(sum(e.amount), 0)
+    FROM {{schema}}.events AS e
+    WHERE e.occurred_at >= since AND e.occurred_at < least((SELECT first_at FROM bounds), until)
+    GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT date_bin('15 minutes', e.occurred_at, 'epoch'), e.name, coalesce(e.currency, ''), count(*),
+        coalesce(sum(e.amount), 0)
+    FROM {{schema}}.events AS e
+    WHERE e.occurred_at >= greatest((SELECT last_at FROM bounds), (SELECT first_at FROM bounds))
+        AND e.occurred_at < until
+    GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT date_bin('15 minutes', e.occurred_at, 'epoch'), e.name, coalesce(e.currency, ''), count(*),
+        coalesce(sum(e.amount), 0)
+    FROM {{schema}}.events AS e
+    WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p))
+        AND e.occurred_at >= (SELECT first_at FROM bounds) AND e.occurred_at < (SELECT last_at FROM bounds)
+    GROUP BY 1, 2, 3; END;
+
+-- The details of a name and how often each came.
+CREATE FUNCTION {{schema}}.detail_counts(of_name text, since timestamptz, until timestamptz)
+RETURNS TABLE (detail text, n bigint)
+LANGUAGE sql STABLE STRICT ROWS 500
+BEGIN ATOMIC
+    WITH ranges AS MATERIALIZED (SELECT r.day FROM {{schema}}.event_ranges(since, until) AS r WHERE r.whole)
+    SELECT found.detail, sum(found.n)::bigint
+    FROM (
+        SELECT s.detail, d.n
+        FROM ranges AS r
+        JOIN {{schema}}.rollup_days AS d ON d.day = r.day
+        JOIN {{schema}}.rollup_series AS s ON s.id = d.series
+        WHERE s.name = of_name AND s.detail IS NOT NULL
+        UNION ALL
+        SELECT e.detail, count(*)
+        FROM {{schema}}.raw_events(of_name, since, until) AS e
+        WHERE e.detail IS NOT NULL
+        GROUP BY e.detail
+    ) AS found
+    GROUP BY found.detail; END;
+
+-- The most frequent details of a name, and how many visitors each had.
+CREATE FUNCTION {{schema}}.detail_visitors(of_name text, since timestamptz, until timestamptz, most bigint)
+RETURNS TABLE (detail text, n bigint, visitors bigint)
+LANGUAGE sql STABLE STRICT ROWS 50
+BEGIN ATOMIC
+    WITH ranges AS MATERIALIZED (SELECT r.day FROM {{schema}}.event_ranges(since, until) AS r WHERE r.whole),
+    raw AS MATERIALIZED (
+        SELECT e.detail, e.visitor_id, count(*) AS n
+        FROM {{schema}}.raw_events(of_name, since, until) AS e
+        WHERE e.detail IS NOT NULL
+        GROUP BY e.detail, e.visitor_id
+    ),
+    counted AS (
+        SELECT s.detail, d.n
+        FROM ranges AS r
+        JOIN {{schema}}.rollup_days AS d ON d.day = r.day
+        JOIN {{schema}}.rollup_series AS s ON s.id = d.series
+        WHERE s.name = of_name AND s.detail IS NOT NULL
+        UNION ALL
+        SELECT raw.detail, sum(raw.n) FROM raw GROUP BY raw.detail
+    ),
+    chosen AS MATERIALIZED (
+        SELECT top.detail, top.n, s.id AS series
+        FROM (
+            SELECT c.detail, sum(c.n)::bigint AS n FROM counted AS c GROUP BY c.detail ORDER BY 2 DESC, 1 LIMIT most
+        ) AS top
+        LEFT JOIN {{schema}}.rollup_series AS s ON s.name = of_name AND md5(s.detail) = md5(top.detail)
+    ),
+    seen AS MATERIALIZED (
+        SELECT raw.detail, raw.visitor_id, {{schema}}.number_of(0, raw.visitor_id) AS number
+        FROM raw JOIN chosen AS c ON c.detail = raw.detail
+        WHERE raw.visitor_id IS NOT NULL
+    ),
+    members AS (
+        SELECT c.detail, b.chunk, b.bits
+        FROM chosen AS c
+        JOIN {{schema}}.rollup_bits AS b ON b.who = 0 AND b.series = c.series
+        JOIN ranges AS r ON r.day = b.day
+        UNION ALL
+        SELECT found.detail, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
+        FROM (
+            SELECT c.detail, unnest(l.members) AS number
+            FROM chosen AS c
+            JOIN {{schema}}.rollup_lists AS l ON l.who = 0 AND l.series = c.series
+            JOIN ranges AS r ON r.day = l.day
+            UNION ALL
+            SELECT seen.detail, seen.number FROM seen WHERE seen.number IS NOT NULL
+        ) AS found
+        GROUP BY 1, 2
+    ),
+    known AS (
+        SELECT u.detail, sum(u.n) AS visitors
+        FROM (
+            SELECT m.detail, m.chunk, bit_count(bit_or(m.bits)) AS n FROM members AS m GROUP BY m.detail, m.chunk
+        ) AS u
+        GROUP BY u.detail
+    ),
+    fresh AS (
+        SELECT seen.detail, count(*) AS visitors FROM seen WHERE seen.number IS NULL GROUP BY seen.detail
+    )
+    SELECT c.detail, c.n, (coalesce(known.visitors, 0) + coalesce(fresh.visitors, 0))::bigint
+    FROM chosen AS c
+    LEFT JOIN known ON known.detail = c.detail
+    LEFT JOIN fresh ON fresh.detail = c.detail
+    ORDER BY c.n DESC, c.detail; END;
+
+-- Visitors per `step` of a range: per day, week, month, or `all` of it.
+CREATE FUNCTION {{schema}}.visitors_over(since timestamptz, until timestamptz, step text)
+RETURNS TABLE (first_day date, visitors bigint)
+LANGUAGE sql STABLE STRICT ROWS 40
+BEGIN ATOMIC
+    WITH ranges AS MATERIALIZED (
+        SELECT r.day, r.whole, CASE step
+                WHEN 'all' THEN min(r.day) OVER ()
+                WHEN 'day' THEN r.day
+                ELSE date_trunc(step, r.day::timestamp)::date
+            END AS first_day
+        FROM {{schema}}.event_ranges(since, until) AS r
+    ),
+    raw AS MATERIALIZED (
+        SELECT met.first_day, met.visitor_id, {{schema}}.number_of(0, met.visitor_id) AS number
+        FROM (
+            SELECT DISTINCT r.first_day, e.visitor_id
+            FROM {{schema}}.raw_events('', since, until) AS e JOIN ranges AS r ON r.day = e.day
+            WHERE e.visitor_id IS NOT NULL
+        ) AS met
+    ),
+    members AS (
+        SELECT r.first_day, b.chunk, b.bits
+        FROM ranges AS r JOIN {{schema}}.rollup_bits AS b ON b.who = 0 AND b.series = 0 AND b.day = r.day
+        WHERE r.whole
+        UNION ALL
+        SELECT found.first_day, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
+        FROM (
+            SELECT r.first_day, unnest(l.members) AS number
+            FROM ranges AS r JOIN {{schema}}.rollup_lists AS l ON l.who = 0 AND l.series = 0 AND l.day = r.day
+            WHERE r.whole
+            UNION ALL
+            SELECT raw.first_day, raw.number FROM raw WHERE raw.number IS NOT NULL
+        ) AS found
+        GROUP BY 1, 2
+    ),
+    counted AS (
+        SELECT u.first_day, u.n
+        FROM (
+            SELECT m.first_day, m.chunk, bit_count(bit_or(m.bits)) AS n FROM members AS m
+            GROUP BY m.first_day, m.chunk
+        ) AS u
+        UNION ALL
+        SELECT raw.first_day, count(*) FROM raw WHERE raw.number IS NULL GROUP BY raw.first_day
+    )
+    SELECT s.first_day, coalesce(sum(c.n), 0)::bigint
+    FROM (SELECT DISTINCT ranges.first_day FROM ranges) AS s LEFT JOIN counted AS c ON c.first_day = s.first_day
+    GROUP BY s.first_day
+    ORDER BY s.first_day; END;
+
+-- Of those who met in a week at first, how many came again in each later one; only weeks that lie in the range.
+CREATE FUNCTION {{schema}}.visitors_retained(since timestamptz, until timestamptz)
+RETURNS TABLE (first_week date, weeks_later integer, visitors bigint)
+LANGUAGE sql STABLE STRICT ROWS 100
+BEGIN ATOMIC
+    WITH ranges AS MATERIALIZED (
+        SELECT r.day, r.whole, date_trunc('week', r.day::timestamp)::date AS week
+        FROM {{schema}}.event_ranges(since, until) AS r
+    ),
+    raw AS MATERIALIZED (
+        SELECT met.week, met.visitor_id, {{schema}}.number_of(0, met.visitor_id) AS number
+        FROM (
+            SELECT DISTINCT r.week, e.visitor_id
+            FROM {{schema}}.raw_events('', since, until) AS e JOIN ranges AS r ON r.day = e.day
+            WHERE e.visitor_id IS NOT NULL
+        ) AS met
+    ),
+    members AS (
+        SELECT r.week, b.chunk, b.bits
+        FROM ranges AS r JOIN {{schema}}.rollup_bits AS b ON b.who = 0 AND b.series = 0 AND b.day = r.day
+        WHERE r.whole
+        UNION ALL
+        SELECT found.week, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
+        FROM (
+            SELECT r.week, unnest(l.members) AS number
+            FROM ranges AS r JOIN {{schema}}.rollup_lists AS l ON l.who = 0 AND l.series = 0 AND l.day = r.day
+            WHERE r.whole
+            UNION ALL
+            SELECT raw.week, raw.number FROM raw WHERE raw.number IS NOT NULL
+        ) AS found
+        GROUP BY 1, 2
+    ),
+    weeks AS MATERIALIZED (SELECT m.week, m.chunk, bit_or(m.bits) AS bits FROM members AS m GROUP BY m.week, m.chunk),
+    fresh AS MATERIALIZED (SELECT raw.week, raw.visitor_id FROM raw WHERE raw.number IS NULL)
+    SELECT found.first_week, (found.week - found.first_week) / 7, sum(found.n)::bigint
+    FROM (
+        SELECT a.week AS first_week, b.week, bit_count(a.bits & b.bits) AS n
+        FROM weeks AS a JOIN weeks AS b ON b.chunk = a.chunk AND b.week >= a.week
+        UNION ALL
+        SELECT a.week, b.week, count(*)
+        FROM fresh AS a JOIN fresh AS b ON b.visitor_id = a.visitor_id AND b.week >= a.week
+        GROUP BY a.week, b.week
+    ) AS found
+    GROUP BY 1, 2
+    ORDER BY 1, 2; END;
+
+-- How many buyers there were, and how many of them did what on the way to a purchase.
+CREATE FUNCTION {{schema}}.buyer_counts(since timestamptz, until timestamptz)
+RETURNS TABLE (buyers bigint, looked bigint, added bigint, checked_out bigint, paid bigint, looked_and_added bigint)
+LANGUAGE sql STABLE STRICT ROWS 1
+BEGIN ATOMIC
+    WITH ranges AS MATERIALIZED (SELECT r.day FROM {{schema}}.event_ranges(since, until) AS r WHERE r.whole),
+    steps AS MATERIALIZED (
+        SELECT 0 AS series, NULL AS name
+        UNION ALL
+        SELECT s.id, s.name FROM {{schema}}.rollup_series AS s
+        WHERE s.name IN ('product_view', 'add_to_cart', 'checkout_start', 'purchase') AND md5(s.detail) IS NULL
+    ),
+    raw AS MATERIALIZED (
+        SELECT met.*, {{schema}}.number_of(1, met.buyer) AS number
+        FROM (
+            SELECT e.buyer, bool_or(e.name = 'product_view') AS looked, bool_or(e.name = 'add_to_cart') AS added,
+                bool_or(e.name = 'checkout_start') AS checked_out, bool_or(e.name = 'purchase') AS paid
+            FROM {{schema}}.raw_events('', since, until) AS e
+            GROUP BY e.buyer
+        ) AS met
+    ),
+    members AS (
+        SELECT s.name, b.chunk, b.bits
+        FROM steps AS s
+        JOIN {{schema}}.rollup_bits AS b ON b.who = 1 AND b.series = s.series
+        JOIN ranges AS r ON r.day = b.day
+        UNION ALL
+        SELECT found.name, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
+        FROM (
+            SELECT s.name, unnest(l.members) AS number
+            FROM steps AS s
+            JOIN {{schema}}.rollup_lists AS l ON l.who = 1 AND l.series = s.series
+            JOIN ranges AS r ON r.day = l.day
+            UNION ALL
+            SELECT did.name, raw.number
+            FROM raw CROSS JOIN LATERAL (
+                VALUES (NULL, true), ('product_view', raw.looked), ('add_to_cart', raw.added),
+                    ('checkout_start', raw.checked_out), ('purchase', raw.paid)
+            ) AS did (name, so)
+            WHERE raw.number IS NOT NULL AND did.so
+        ) AS found
+        GROUP BY 1, 2
+    ),
+    chunks AS (
+        SELECT m.chunk, bit_or(m.bits) FILTER (WHERE m.name IS NULL) AS everybody,
+            bit_or(m.bits) FILTER (WHERE m.name = 'product_view') AS looked,
+            bit_or(m.bits) FILTER (WHERE m.name = 'add_to_cart') AS added,
+            bit_or(m.bits) FILTER (WHERE m.name = 'checkout_start') AS checked_out,
+            bit_or(m.bits) FILTER (WHERE m.name = 'purchase') AS paid
+        FROM members AS m
+        GROUP BY m.chunk
+    ),
+    counted AS (
+        SELECT bit_count(c.everybody) AS buyers, bit_count(c.looked) AS looked, bit_count(c.added) AS added,
+            bit_count(c.checked_out) AS checked_out, bit_count(c.paid) AS paid,
+            bit_count(c.looked & c.added) AS looked_and_added
+        FROM chunks AS c
+        UNION ALL
+        SELECT 1, raw.looked::int, raw.added::int, raw.checked_out::int, raw.paid::int,
+            (raw.looked AND raw.added)::int
+        FROM raw WHERE raw.number IS NULL
+    )
+    SELECT coalesce(sum(c.buyers), 0)::bigint, coalesce(sum(c.looked), 0)::bigint, coalesce(sum(c.added), 0)::bigint,
+        coalesce(sum(c.checked_out), 0)::bigint, coalesce(sum(c.paid), 0)::bigint,
+        coalesce(sum(c.looked_and_added), 0)::bigint
+    FROM counted AS c; END;
+
+CREATE FUNCTION {{schema}}.purchases(since timestamptz, until timestamptz)
+RETURNS TABLE (event_id uuid, occurred_at timestamptz, session_id text, visitor_id text, amount numeric, currency text,
+    country text, device text, order_id text, method text, items jsonb)
+LANGUAGE sql STABLE STRICT ROWS 1000
+BEGIN ATOMIC
+    SELECT p.event_id, p.occurred_at, p.session_id, p.visitor_id, p.amount, p.currency, p.country, p.device,
+        p.order_id, p.method, p.items
+    FROM {{schema}}.rollup_purchases AS p
+    WHERE p.occurred_at >= since AND p.occurred_at < until
+    UNION ALL
+    SELECT e.event_id, e.occurred_at, e.session_id, e.visitor_id, e.amount, e.currency, e.country, e.device,
+        e.properties ->> 'order_id', e.properties ->> 'payment_method', e.properties -> 'items'
+    FROM {{schema}}.events AS e
+    WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p)) AND e.name = 'purchase'
+        AND e.occurred_at >= since AND e.occurred_at < until; END;
+
+-- Orders of a range: one that was told several times counts once, as it was told first.
+CREATE FUNCTION {{schema}}.orders(since timestamptz, until timestamptz)
+RETURNS TABLE (occurred_at timestamptz, currency text, amount numeric)
+LANGUAGE sql STABLE STRICT ROWS 1000
+BEGIN ATOMIC
+    SELECT DISTINCT ON (coalesce(p.order_id, p.event_id::text))
+        p.occurred_at, coalesce(p.currency, '?'), coalesce(p.amount, 0)
+    FROM {{schema}}.purchases(since, until) AS p
+    ORDER BY coalesce(p.order_id, p.event_id::text), p.occurred_at; END;
+
+-- The days of a range whose sessions were counted, and those that have to be looked at; with `rolled` false, all.
+CREATE FUNCTION {{schema}}.visit_ranges(since timestamptz, until timestamptz, rolled boolean)
+RETURNS TABLE (day date, starts_at timestamptz, ends_at timestamptz, counted boolean)
+LANGUAGE sql STABLE STRICT ROWS 40
+BEGIN ATOMIC
+    SELECT d.day, greatest(d.starts_at, since), least(d.ends_at, until),
+        rolled AND d.starts_at >= since
+        AND EXISTS (SELECT FROM {{schema}}.rollup_visit_days AS c WHERE c.day = d.day)
+        AND NOT EXISTS (
+            SELECT FROM {{schema}}.rollup_pending AS p CROSS JOIN LATERAL unnest(p.visits) AS changed (at)
+            WHERE (changed.at AT TIME ZONE {{schema}}.rollup_zone())::date = d.day
+        )
+        AND CASE WHEN d.ends_at <= until THEN true ELSE (
+            SELECT count(*) FROM {{schema}}.sessions AS s WHERE s.started_at >= until AND s.started_at < d.ends_at
+        ) = 0 END
+    FROM {{schema}}.local_days(since, until) AS d; END;
+
+CREATE FUNCTION {{schema}}.raw_visits(since timestamptz, until timestamptz, rolled boolean)
+RETURNS TABLE (started_at timestamptz, seconds numeric, visitor_id text, country text, device text, browser text,
+    source text, campaign text)
+LANGUAGE sql STABLE STRICT ROWS 1000
+BEGIN ATOMIC
+    SELECT s.started_at, extract(epoch FROM s.ended_at - s.started_at), s.visitor_id, coalesce(s.country, 'unknown'),
+        coalesce(s.device, 'unknown'), coalesce(s.browser, 'unknown'), coalesce(s.utm_source, s.referrer, 'direct'),
+        s.utm_campaign
+    FROM {{schema}}.visit_ranges(since, until, rolled) AS r
+    JOIN {{schema}}.sessions AS s ON s.started_at >= r.starts_at AND s.started_at < r.ends_at
+    WHERE NOT r.counted; END;
+
+-- Sessions by what describes them: 0 nothing, 1 country, 2 device, 3 browser, 4 how long they lasted.
+CREATE FUNCTION {{schema}}.visit_counts(by_dimension integer, since timestamptz, until timestamptz)
+RETURNS TABLE (value text, sessions bigint, seconds numeric)
+LANGUAGE sql STABLE STRICT ROWS 50
+BEGIN ATOMIC
+    SELECT found.value, sum(found.sessions)::bigint, sum(found.seconds)
+    FROM (
+        SELECT v.value, v.sessions, v.seconds
+        FROM {{schema}}.visit_ranges(since, until, true) AS r
+        JOIN {{schema}}.rollup_visits AS v ON v.dimension = by_dimension AND v.day = r.day
+        WHERE r.counted
+        UNION ALL
+        SELECT CASE by_dimension WHEN 1 THEN s.country WHEN 2 THEN s.device WHEN 3 THEN s.browser
+                WHEN 4 THEN {{schema}}.visit_span(s.seconds)::text END, count(*), sum(s.seconds)
+        FROM {{schema}}.raw_visits(since, until, true) AS s
+        GROUP BY 1
+    ) AS found
+    GROUP BY found.value; END;
+
+-- Sessions and their visitors per step of a range: hour, day, week, month, or `all` of it.
+CREATE FUNCTION {{schema}}.visits_over(since timestamptz, until timestamptz, step text, zone text)
+RETURNS TABLE ("time" timestamptz, sessions bigint, visitors bigint)
+LANGUAGE sql STABLE STRICT ROWS 40
+BEGIN ATOMIC
+    WITH fits AS MATERIALIZED (
+        SELECT step = 'all' OR (step <> 'hour' AND zone = {{schema}}.rollup_zone()) AS rolled
+    ),
+    ranges AS MATERIALIZED (
+        SELECT r.day,
+            CASE step WHEN 'all' THEN since ELSE date_trunc(step, r.starts_at, zone) END AS "time"
+        FROM fits CROSS JOIN LATERAL {{schema}}.visit_ranges(since, until, fits.rolled) AS r
+        WHERE r.counted
+    ),
+    raw AS MATERIALIZED (
+        SELECT CASE step WHEN 'all' THEN since ELSE date_trunc(step, s.started_at, zone) END AS "time",
+            s.visitor_id, CASE WHEN fits.rolled THEN {{schema}}.number_of(0, s.visitor_id) END AS number
+        FROM fits CROSS JOIN LATERAL {{schema}}.raw_visits(since, until, fits.rolled) AS s
+    ),
+    members AS (
+        SELECT r."time", b.chunk, b.bits
+        FROM ranges AS r JOIN {{schema}}.rollup_bits AS b ON b.who = 2 AND b.series = 0 AND b.day = r.day
+        UNION ALL
+        SELECT raw."time", raw.number >> 11, {{schema}}.bits_of(raw.number & 2047, 1)
+        FROM raw WHERE raw.number IS NOT NULL
+        GROUP BY 1, 2
+    ),
+    counted AS (
+        SELECT r."time", v.sessions, 0 AS visitors
+        FROM ranges AS r JOIN {{schema}}.rollup_visits AS v ON v.dimension = 0 AND v.day = r.day
+        UNION ALL
+        SELECT u."time", 0, u.n
+        FROM (
+            SELECT m."time", m.chunk, bit_count(bit_or(m.bits)) AS n FROM members AS m GROUP BY m."time", m.chunk
+        ) AS u
+        UNION ALL
+        SELECT raw."time", count(*), count(DISTINCT raw.visitor_id) FILTER (WHERE raw.number IS NULL)
+        FROM raw GROUP BY raw."time"
+    )
+    SELECT c."time", sum(c.sessions)::bigint, sum(c.visitors)::bigint FROM counted AS c GROUP BY c."time"; END;
+
+-- Where the sessions of a range came from, the most frequent first.
+CREATE FUNCTION {{schema}}.visit_sources(since timestamptz, until timestamptz, most bigint)
+RETURNS TABLE (source text, campaign text, sessions bigint, visitors bigint, seconds numeric)
+LANGUAGE sql STABLE STRICT ROWS 50
+BEGIN ATOMIC
+    WITH ranges AS MATERIALIZED (
+        SELECT r.day FROM {{schema}}.visit_ranges(since, until, true) AS r WHERE r.counted
+    ),
+    raw AS MATERIALIZED (
+        SELECT s.source, s.campaign, s.visitor_id, s.seconds, {{schema}}.number_of(0, s.visitor_id) AS number
+        FROM {{schema}}.raw_visits(since, until, true) AS s
+    ),
+    chosen AS MATERIALIZED (
+        SELECT top.*, row_number() OVER () AS place
+        FROM (
+            SELECT found.source, found.campaign, sum(found.sessions)::bigint AS sessions, sum(found.seconds) AS seconds
+            FROM (
+                SELECT v.value AS source, v.campaign, v.sessions, v.seconds
+                FROM ranges AS r JOIN {{schema}}.rollup_visits AS v ON v.dimension = 5 AND v.day = r.day
+                UNION ALL
+                SELECT raw.source, raw.campaign, count(*), sum(raw.seconds) FROM raw GROUP BY raw.source, raw.campaign
+            ) AS found
+            GROUP BY found.source, found.campaign
+            ORDER BY 3 DESC, 1, 2
+            LIMIT most
+        ) AS top
+    ),
+    members AS (
+        SELECT found.place, found.number >> 11 AS chunk, {{schema}}.bits_of(found.number & 2047, 1) AS bits
+        FROM (
+            SELECT c.place, unnest(v.members) AS number
+            FROM ranges AS r
+            JOIN {{schema}}.rollup_visits AS v ON v.dimension = 5 AND v.day = r.day
+            JOIN chosen AS c ON c.source = v.value AND c.campaign IS NOT DISTINCT FROM v.campaign
+            UNION ALL
+            SELECT c.place, raw.number
+            FROM raw JOIN chosen AS c ON c.source = raw.source AND c.campaign IS NOT DISTINCT FROM raw.campaign
+            WHERE raw.number IS NOT NULL
+        ) AS found
+        GROUP BY 1, 2
+    ),
+    counted AS (
+        SELECT m.place, bit_count(m.bits) AS visitors FROM members AS m
+        UNION ALL
+        SELECT c.place, count(DISTINCT raw.visitor_id)
+        FROM raw JOIN chosen AS c ON c.source = raw.source AND c.campaign IS NOT DISTINCT FROM raw.campaign
+        WHERE raw.number IS NULL
+        GROUP BY c.place
+    )
+    SELECT c.source, c.campaign, c.sessions, coalesce(sum(k.visitors), 0)::bigint, c.seconds
+    FROM chosen AS c LEFT JOIN counted AS k ON k.place = c.place
+    GROUP BY c.place, c.source, c.campaign, c.sessions, c.seconds
+    ORDER BY c.place; END;
