@@ -17,6 +17,7 @@ from app.workers.resources import open_worker_resources
 from tenants.clock import utc_now
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.history import fetch_in
+from tests.support.rollups import counted
 
 PATH = "/api/v1/quarantine"
 EVENTS = "/api/v1/events"
@@ -323,3 +324,17 @@ async def test_compaction_keeps_the_books_of_replays_and_tells_the_platform(ward
         assert await ward.told() == {"stored": 2, "quarantined": 0}
     kept = await ward.rows("SELECT flush, outcome, reason, n FROM {schema}.outcome_counts ORDER BY outcome")
     assert [tuple(each) for each in kept] == [(0, "quarantined", "wrong_type", 0), (0, "stored", "", 2)]
+
+
+async def test_a_replayed_event_is_in_the_rollups_once(ward: Ward) -> None:
+    await ward.send({"name": "page_view", "session_id": "s", "visitor_id": "v"}, {"name": 7, "event_id": "late"})
+    (row,) = await ward.refused()
+    async with counted(ward.grove, ward.client.id) as rollups:
+        await rollups.catch_up(utc_now())
+        await ward.edit(row, {"name": "page_view", "session_id": "s", "visitor_id": "w"})
+        assert (await ward.replay(row))["outcome"] == "stored"
+        assert await rollups.differences() == []
+        await rollups.catch_up(utc_now())
+        assert await rollups.differences() == []
+        held = await rollups.fetch("SELECT count(*) FROM {{schema}}.rollup_pending")
+        assert held[0][0] == 0
