@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from app.commands import demo, export, grafana, key, migrate, rollup, serve, server, staff, tenant, worker
+from app.commands import demo, export, grafana, key, migrate, quarantine, rollup, serve, server, staff, tenant, worker
 from app.commands import import_ as importing
 from app.settings import SettingsError
 from tenants.errors import GroveError
@@ -16,7 +16,9 @@ def grove() -> None:
     """One server on which each client has an analytics product of its own."""
 
 
-for module in (serve, worker, migrate, rollup, tenant, server, key, staff, grafana, importing, export, demo):
+for module in (
+    serve, worker, migrate, rollup, tenant, server, key, staff, quarantine, grafana, importing, export, demo,
+):  # fmt: skip
     grove.add_command(module.command)
 
 

@@ -18,10 +18,12 @@ from app.api import (
     audit,
     clients,
     docs,
+    event_fate,
     health,
     keys,
     operations,
     problem_pages,
+    quarantine,
     staff,
     usage,
     web_analytics,
@@ -45,8 +47,8 @@ if TYPE_CHECKING:
     from app.ingest.routes import Collection
 
 MODULES = (
-    analytics, audit, clients, console, dashboards, docs, health, keys, operations, problem_pages, staff, usage,
-    web_analytics,
+    analytics, audit, clients, console, dashboards, docs, event_fate, health, keys, operations, problem_pages,
+    quarantine, staff, usage, web_analytics,
 )  # fmt: skip
 
 
@@ -86,7 +88,8 @@ def create_litestar(settings: Settings, metrics: Metrics, **options: Any) -> Lit
             "platform": Provide(guards.provide_platform),
             "manager": Provide(guards.provide_manager),
             "client": Provide(guards.provide_client),
-            "own_client": Provide(guards.provide_own_client),
+            "own": Provide(guards.provide_own),
+            "own_writer": Provide(guards.provide_own_writer),
             "staff": Provide(provide_staff),
             "staff_client": Provide(provide_staff_client),
         },

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 # What follows these segments is a secret: a link with which a password is set.
@@ -45,6 +45,13 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )  # fmt: skip
         self.events = Counter("grove_events", "Events received, by outcome.", ("outcome",), registry=self.registry)
+        self.limited = Counter(
+            "grove_rate_limited", "Requests refused because too much was sent.", ("limit",), registry=self.registry
+        )
+        self.limits_local = Gauge(
+            "grove_rate_limits_local", "Processes that keep rate limits alone, without Redis.", registry=self.registry,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
     def render(self) -> bytes:

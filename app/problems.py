@@ -44,6 +44,7 @@ KINDS: dict[type[Exception], Kind] = {
     errors.IdempotencyConflict: Kind(422, "idempotency-conflict", "The Idempotency-Key belongs to another request"),
     errors.OperationFailed: Kind(500, "operation-failed", "The operation failed and was undone"),
     errors.QueueFull: Kind(429, "queue-full", "Too much is waiting"),
+    errors.RateLimited: Kind(429, "rate-limited", "More was sent than may be"),
     errors.StoreUnavailable: Kind(503, "unavailable", "A service is not available at the moment"),
     errors.GrafanaUnavailable: Kind(503, "grafana-unavailable", "Grafana is not available at the moment"),
     errors.GrafanaUnreachable: Kind(502, "grafana-unreachable", "The dashboards do not answer"),
@@ -150,6 +151,8 @@ def _headers_of(error: errors.GroveError) -> dict[str, str]:
     match error:
         case errors.QueueFull() | errors.StoreUnavailable():
             return {"Retry-After": str(error.retry_after_s)}
+        case errors.RateLimited():
+            return error.headers | {"Retry-After": str(error.retry_after_s)}
         case errors.GrafanaUnavailable():
             return {"Retry-After": "5"}
         case errors.QueryTimedOut():

@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.auth.limiter import Limiter
 from app.auth.passwords import Passwords
 from app.auth.sessions import SessionStore
 from app.gateway.gateway import Gateway
@@ -68,6 +69,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     jobs: JobQueue
     commit: GroupCommit
     metrics_store: Metrics
+    limiter: Limiter
     collection: Collection
     hosts: Hosts
     gateway: Gateway | None
@@ -123,6 +125,7 @@ async def open_resources(
         await stack.enter_async_context(_running("last use of keys", _keep_saving(keyring, sessions)))
         await stack.enter_async_context(_running("doorbell of the rollups", doorbell.run()))
         stack.push_async_callback(_drain, commit, keyring, sessions)
+        limiter = Limiter(redis, databases, clock, metrics, web_processes=settings.web_processes)
         yield Resources(
             settings=settings,
             clock=clock,
@@ -140,7 +143,8 @@ async def open_resources(
             jobs=jobs,
             commit=commit,
             metrics_store=metrics,
-            collection=Collection(keyring, registry, commit, clock, metrics),
+            limiter=limiter,
+            collection=Collection(keyring, registry, commit, databases, limiter, clock, metrics),
             hosts=hosts,
             gateway=gateway,
             witnesses=witnesses or Witnesses(own_host=urlsplit(settings.base_url).hostname),

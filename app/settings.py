@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     delete_grace_days: int = 30
     retention_days: int = 730
     duplicate_window_days: int = 30
+    quarantine_days: int = 30
     ingest_connections: int = 4
     query_connections: int = 8
     ingest_queue_events: int = 50_000
@@ -257,6 +258,7 @@ _RANGES = {
     # A million days would lead out of the calendar, and fail only when a client is made.
     "GROVE_RETENTION_DAYS": (1, 3650),
     "GROVE_DUPLICATE_WINDOW_DAYS": (1, 3650),
+    "GROVE_QUARANTINE_DAYS": (1, 3650),
     "GROVE_DRAIN_TIMEOUT_S": (1, 3600),
     "GROVE_INGEST_QUEUE_EVENTS": (1, 1_000_000),
     "GROVE_TRUSTED_PROXIES": (0, 10),

@@ -21,15 +21,18 @@ def event_ids(seed: int, count: int) -> list[uuid.UUID]:
     return [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(count)]
 
 
-def make_events(seed: int, count: int, now: datetime) -> list[bytes]:
+def make_events(seed: int, count: int, now: datetime, *, identified: bool = True) -> list[bytes]:
     """Make JSON page views of sessions that lie side by side, the last one just now."""
     encode = msgspec.json.Encoder().encode
-    return [encode(_page_view(seed, index, event_id, now)) for index, event_id in enumerate(event_ids(seed, count))]
+    views = (_page_view(seed, index, event_id, now) for index, event_id in enumerate(event_ids(seed, count)))
+    return [encode(view if identified else _without_id(view)) for view in views]
 
 
-def make_bodies(seed: int, requests: int, events_per_request: int, now: datetime) -> list[bytes]:
+def make_bodies(
+    seed: int, requests: int, events_per_request: int, now: datetime, *, identified: bool = True
+) -> list[bytes]:
     """Make request bodies: an array each, or a lone event."""
-    events = make_events(seed, requests * events_per_request, now)
+    events = make_events(seed, requests * events_per_request, now, identified=identified)
     if events_per_request == 1:
         return events
     starts = range(0, len(events), events_per_request)
@@ -54,3 +57,7 @@ def _page_view(seed: int, index: int, event_id: uuid.UUID, now: datetime) -> dic
         "context": _DEVICES[visit % len(_DEVICES)],
         "properties": {"step": step, "scroll": step * 9, "theme": "dark"},
     }
+
+
+def _without_id(view: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in view.items() if name != "event_id"}

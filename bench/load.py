@@ -23,7 +23,7 @@ _PATIENCE_S = 60
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send."""
+    """What to send; events that are not `identified` have no id by which a repeat of them could be told."""
 
     port: int
     path: str
@@ -33,6 +33,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     events_per_request: int
     connections: int
     now: datetime
+    identified: bool = True
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +93,7 @@ class _Run:
     """One job's requests and what was answered."""
 
     def __init__(self, job: Job) -> None:
-        bodies = make_bodies(job.seed, job.requests, job.events_per_request, job.now)
+        bodies = make_bodies(job.seed, job.requests, job.events_per_request, job.now, identified=job.identified)
         self.requests = [_request(job, body) for body in bodies]
         self._whole = b'"accepted":%d,' % job.events_per_request
         self._next = 0

@@ -97,7 +97,7 @@ def attempts_of_login(own: Placement, targets: Targets) -> list[Attempt]:
         names += [targets.neighbour.reader_role, targets.neighbour.writer_role, targets.neighbour.login_role]
     hidden = [
         Attempt("own tables", f"read own {table}", f"SELECT count(*) FROM {quote(own.schema)}.{quote(table)}")
-        for table in ("quarantine", "event_ids", "outcome_counts")
+        for table in ("quarantine", "event_ids", "event_repeats", "outcome_counts")
     ]
     return [*hidden, *_roles(names)]
 

@@ -6,15 +6,17 @@ Called by the routes, the CLI, bootstrap and onboarding. What changes is told to
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import Actor, record
+from provisioning.validation import allowance_faults
 from tenants.errors import InputRefused, NotFound, WrongState
 from tenants.keys import SCOPES, KeyKind, hash_key, mint_key
 from tenants.models import ApiKey, Client
@@ -46,6 +48,9 @@ class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
     replaced_by: uuid.UUID | None = None
+    rate_limit: int | None = None
+    rate_burst: int | None = None
+    monthly_quota: int | None = None
     key: str | None = None
 
 
@@ -57,6 +62,18 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     origins: Sequence[str] = ()
     expires_at: datetime | None = None
+    rate_limit: int | None = None
+    rate_burst: int | None = None
+    monthly_quota: int | None = None
+
+
+class KeyChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to change about a key; what is left out stays, null takes a limit away."""
+
+    name: Annotated[str, Meta(description="What the key is for.", max_length=MAX_NAME)] | UnsetType = UNSET
+    rate_limit: Annotated[int, Meta(description="Events per second in the long run.")] | UnsetType | None = UNSET
+    rate_burst: Annotated[int, Meta(description="Events at once.")] | UnsetType | None = UNSET
+    monthly_quota: Annotated[int, Meta(description="Events per month (UTC).")] | UnsetType | None = UNSET
 
 
 async def create_key(session: AsyncSession, new: NewKey, actor: Actor, *, now: datetime) -> KeyView:
@@ -112,7 +129,8 @@ async def rotate_key(
         raise WrongState("Only a key that is in use can be rotated.")
     ends_at = old.expires_at if expires_at is UNSET else expires_at
     new = NewKey(
-        kind=KeyKind(old.kind), client_id=client_id, name=old.name, origins=old.origins, expires_at=ends_at
+        kind=KeyKind(old.kind), client_id=client_id, name=old.name, origins=old.origins, expires_at=ends_at,
+        rate_limit=old.rate_limit, rate_burst=old.rate_burst, monthly_quota=old.monthly_quota,
     )  # fmt: skip
     if expires_at is not UNSET:
         _check(new, now)
@@ -125,6 +143,29 @@ async def rotate_key(
     record(session, actor, "key.rotate", client_id, key_id=str(key_id), new_key_id=str(row.id), overlap_s=overlap_s)
     await session.flush()
     return _view(row, key)
+
+
+async def change_key(
+    session: AsyncSession, client_id: str, key_id: uuid.UUID, change: KeyChange, actor: Actor
+) -> KeyView:
+    """Change what is given of a client's key, in every process.
+
+    Errors: NotFound; InputRefused with a pointer per fault.
+    """
+    row = await _get_row(session, client_id, key_id)
+    given = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
+    limits = {name: value for name, value in given.items() if name != "name"}
+    errors = [*_name_faults(given.get("name", "")), *allowance_faults(limits)]
+    if errors:
+        raise InputRefused(errors[0][1], errors=errors)
+    changed = [name for name, value in given.items() if getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, given[name])
+    if changed:
+        revoke(session, "key", str(key_id))
+        record(session, actor, "key.change", client_id, key_id=str(key_id), changed=changed)
+        await session.flush()
+    return _view(row)
 
 
 async def revoke_key(
@@ -163,7 +204,8 @@ def new_key_row(new: NewKey, *, now: datetime, key_id: uuid.UUID | None = None) 
     row = ApiKey(
         id=key_id or uuid.uuid4(), client_id=new.client_id, kind=new.kind.value, name=new.name, hash=hash_key(key),
         hint=f"grv_{new.kind.value}_…{key[-_HINT:]}", origins=list(new.origins), created_at=now,
-        expires_at=new.expires_at,
+        expires_at=new.expires_at, rate_limit=new.rate_limit, rate_burst=new.rate_burst,
+        monthly_quota=new.monthly_quota,
     )  # fmt: skip
     return row, key
 
@@ -180,8 +222,8 @@ def check_origin(origin: str) -> bool:
 def _check(new: NewKey, now: datetime) -> None:
     if (new.kind is KeyKind.PLATFORM) != (new.client_id is None):
         raise InputRefused("A client has admin, server and browser keys.", field="/kind")
-    if len(new.name) > MAX_NAME or not new.name.isprintable():
-        raise InputRefused(f"A name has at most {MAX_NAME} printable characters.", field="/name")
+    for field, detail in _name_faults(new.name):
+        raise InputRefused(detail, field=field)
     if new.origins and new.kind is not KeyKind.BROWSER:
         raise InputRefused("Only browser keys have allowed origins.", field="/origins")
     if len(new.origins) > MAX_ORIGINS:
@@ -193,8 +235,15 @@ def _check(new: NewKey, now: datetime) -> None:
     ]
     if new.expires_at is not None and not _is_later(new.expires_at, now):
         errors.append(("/expires_at", "A new key must expire in the future."))
+    limits = {"rate_limit": new.rate_limit, "rate_burst": new.rate_burst, "monthly_quota": new.monthly_quota}
+    errors += allowance_faults(limits)
     if errors:
         raise InputRefused("The key cannot be made like this.", errors=errors)
+
+
+def _name_faults(name: str) -> Iterator[tuple[str, str]]:
+    if len(name) > MAX_NAME or not name.isprintable():
+        yield "/name", f"A name has at most {MAX_NAME} printable characters."
 
 
 def _is_later(at: datetime, now: datetime) -> bool:
@@ -228,5 +277,6 @@ def _view(row: ApiKey, key: str | None = None) -> KeyView:
         id=row.id, client_id=row.client_id, kind=KeyKind(row.kind).name.lower(), name=row.name, hint=row.hint,
         scopes=sorted(scope.value for scope in SCOPES[KeyKind(row.kind)]), origins=row.origins,
         created_at=row.created_at, expires_at=row.expires_at, revoked_at=row.revoked_at,
-        last_used_at=row.last_used_at, replaced_by=row.replaced_by, key=key,
+        last_used_at=row.last_used_at, replaced_by=row.replaced_by, rate_limit=row.rate_limit,
+        rate_burst=row.rate_burst, monthly_quota=row.monthly_quota, key=key,
     )  # fmt: skip

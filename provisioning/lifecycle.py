@@ -47,7 +47,8 @@ async def change_client(
     wanted = {
         "name": change.name, "timezone": change.timezone, "domain": change.domain,
         "branding": UNSET if change.branding is UNSET else change.branding.stored(client.branding),
-        "dashboards": change.dashboards,
+        "dashboards": change.dashboards, "rate_limit": change.rate_limit, "rate_burst": change.rate_burst,
+        "monthly_quota": change.monthly_quota,
     }  # fmt: skip
     changed = [name for name, value in wanted.items() if value is not UNSET and getattr(client, name) != value]
     if "domain" in changed and change.domain is not UNSET:

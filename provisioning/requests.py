@@ -20,6 +20,10 @@ DOMAIN = Annotated[
     str, Meta(description="Host name of the client's site, unique.", examples=["maple.example"], max_length=1000)
 ]
 
+RATE = Annotated[int, Meta(description="Events per second in the long run; null: any number.", examples=[200])]
+BURST = Annotated[int, Meta(description="Events at once; null: ten seconds' worth of `rateLimit`.", examples=[2000])]
+QUOTA = Annotated[int, Meta(description="Events per calendar month (UTC); null: any number.", examples=[1_000_000])]
+
 
 class Branding(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """How the client's pages look. In a change, what is left out stays and null takes away."""
@@ -99,6 +103,9 @@ class NewClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
     grafana_org_id: Annotated[
         int | None, Meta(description="An existing Grafana organisation to take over.", examples=[7])
     ] = None
+    rate_limit: RATE | None = None
+    rate_burst: BURST | None = None
+    monthly_quota: QUOTA | None = None
 
 
 class ClientChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -112,3 +119,6 @@ class ClientChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     dashboards: Annotated[
         list[str] | UnsetType, Meta(description="All dashboard sets; those left out are removed.")
     ] = UNSET
+    rate_limit: RATE | UnsetType | None = UNSET
+    rate_burst: BURST | UnsetType | None = UNSET
+    monthly_quota: QUOTA | UnsetType | None = UNSET

@@ -4,13 +4,14 @@ Called by `provisioning.onboarding` and `provisioning.lifecycle`; what only a da
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 from msgspec import UNSET
 
 from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff, StaffChange
 from provisioning.templates import shipped_templates
+from tenants.allowances import BURST_S, MAX_QUOTA, MAX_RATE
 from tenants.errors import InputRefused
 from tenants.ids import is_client_id
 from tenants.placement import PlacementKind
@@ -59,6 +60,8 @@ def check_new_client(new: NewClient, *, reserved: frozenset[str]) -> None:
         *_id_faults(new.id, reserved), *_name_faults(new.name), *_zone_faults("/timezone", new.timezone),
         *_domain_faults(new.domain), *_branding_faults(new.branding), *_placement_faults(new.placement),
         *_staff_faults(new.staff), *_dashboard_faults(new.dashboards), *_organisation_faults(new.grafana_org_id),
+        *allowance_faults({"rateLimit": new.rate_limit, "rateBurst": new.rate_burst,
+                           "monthlyQuota": new.monthly_quota}),
     ]  # fmt: skip
     _refuse(faults, "The client cannot be made like this.")
 
@@ -81,7 +84,17 @@ def check_client_change(change: ClientChange) -> None:
         faults += _staff_faults(change.staff)
     if change.dashboards is not UNSET:
         faults += _dashboard_faults(change.dashboards)
+    given = {"rateLimit": change.rate_limit, "rateBurst": change.rate_burst, "monthlyQuota": change.monthly_quota}
+    faults += allowance_faults({name: value for name, value in given.items() if value is not UNSET})
     _refuse(faults, "The client cannot be changed like this.")
+
+
+def allowance_faults(given: Mapping[str, int | None]) -> Iterator[Fault]:
+    """Judge limits, by their names."""
+    for name, value in given.items():
+        most = MAX_QUOTA if "uota" in name else MAX_RATE * BURST_S if "urst" in name else MAX_RATE
+        if value is not None and not 1 <= value <= most:
+            yield f"/{name}", f"Give a number from 1 to {most}, or null for none."
 
 
 def check_staff(new: NewStaff) -> None:

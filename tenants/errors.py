@@ -85,6 +85,15 @@ class QueueFull(GroveError):
         self.retry_after_s = retry_after_s
 
 
+class RateLimited(GroveError):
+    """A client or a key has used up what it may send. `headers` tell what is left of it."""
+
+    def __init__(self, detail: str, *, retry_after_s: int, headers: dict[str, str]) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+        self.headers = headers
+
+
 class StoreUnavailable(GroveError):
     """A database cannot be reached or did not answer in time. `retry_after_s` says when to come back."""
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 from sqlalchemy import select, update
 
+from tenants.allowances import UNLIMITED, Allowance, allowance_of
 from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.errors import Unauthenticated
@@ -35,6 +36,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[Scope]
     origins: tuple[str, ...] = ()
     expires_at: datetime | None = None
+    allowance: Allowance = UNLIMITED
 
     @property
     def actor(self) -> str:
@@ -125,4 +127,5 @@ def _principal(row: ApiKey) -> Principal:
         scopes=SCOPES[kind],
         origins=tuple(row.origins),
         expires_at=row.expires_at,
+        allowance=allowance_of(row),
     )

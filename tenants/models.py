@@ -77,6 +77,9 @@ class Client(Base):
     grafana_org_given: Mapped[bool] = mapped_column(server_default=text("false"))
     template_version: Mapped[int | None]
     retention_days: Mapped[int]
+    rate_limit: Mapped[int | None]
+    rate_burst: Mapped[int | None]
+    monthly_quota: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     suspended_at: Mapped[datetime | None]
@@ -149,6 +152,9 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     replaced_by: Mapped[uuid.UUID | None]
+    rate_limit: Mapped[int | None]
+    rate_burst: Mapped[int | None]
+    monthly_quota: Mapped[int | None]
 
 
 class Revocation(Base):

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tenants.allowances import UNLIMITED, Allowance
 from tenants.ids import TenantId, quote
 
 
@@ -85,6 +86,7 @@ class TenantContext(msgspec.Struct, frozen=True, kw_only=True):
     branding: dict[str, Any]
     retention_days: int
     placement: Placement
+    allowance: Allowance = UNLIMITED
     grafana_org_id: int | None = None
     dashboards: tuple[str, ...] = ()
     logo: str | None = None

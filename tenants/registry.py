@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tenants.allowances import allowance_of
 from tenants.control import ControlPlane
 from tenants.errors import NotFound
 from tenants.ids import TenantId
@@ -131,6 +132,7 @@ class Registry:
             dashboards=tuple(client.dashboards),
             logo=logo,
             retention_days=client.retention_days,
+            allowance=allowance_of(client),
             placement=self.placement(row, server),
         )
 

@@ -67,6 +67,9 @@ class ShownClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     dashboards: list[str]
     grafana_org_id: int | None
     retention_days: int
+    rate_limit: Annotated[int | None, Meta(description="Events per second in the long run.")]
+    rate_burst: Annotated[int | None, Meta(description="Events at once.")]
+    monthly_quota: Annotated[int | None, Meta(description="Events per calendar month (UTC).")]
     created_at: datetime
     updated_at: datetime
     suspended_at: datetime | None
@@ -161,6 +164,9 @@ def show_client(
         dashboards=client.dashboards,
         grafana_org_id=client.grafana_org_id,
         retention_days=client.retention_days,
+        rate_limit=client.rate_limit,
+        rate_burst=client.rate_burst,
+        monthly_quota=client.monthly_quota,
         created_at=client.created_at,
         updated_at=client.updated_at,
         suspended_at=client.suspended_at,

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Meta, Raw
 
 from app.ingest.body import MAX_BODY_BYTES
-from app.ingest.outcomes import Code, Conflict, IngestAnswer, Rejected
+from app.ingest.fate import DebugAnswer, ExpectedOutcome
+from app.ingest.outcomes import Code, Conflict, IngestAnswer, Outcome, Rejected
 from app.ingest.routes import EVENTS_PATH
 from app.ingest.splitting import MAX_EVENTS
 from app.ingest.wire import AgentProperties, LeadProperties, MessageProperties, WireEvent
@@ -61,6 +62,19 @@ ANSWER_EXAMPLES: dict[str, dict[str, Any]] = {
         ),
     },
 }
+DEBUG_EXAMPLES: dict[str, dict[str, Any]] = {
+    "foretold": {
+        "summary": "One would be stored",
+        "value": msgspec.to_builtins(
+            DebugAnswer(
+                accepted=1,
+                duplicates=0,
+                filtered=0,
+                events=[ExpectedOutcome(index=0, event_id="order-1007", outcome=Outcome.STORED)],
+            )
+        ),
+    }
+}
 _DESCRIPTION = f"""Send one event, or an array of up to {MAX_EVENTS:,}; at most {MAX_BODY_BYTES // 2**20} MiB, also
 after decompression. **202 means committed.** Every event has exactly one outcome, and a bad one never costs its
 neighbours: what cannot be stored is answered in `rejected` with a code and a JSON pointer. An `event_id` that comes
@@ -73,6 +87,12 @@ Chat events need a `session_id`: `page_loaded`, `widget_opened`, `requested_huma
 `pressed_callback`, `pressed_continue`, and with properties of their own `lead_captured` (LeadProperties),
 `chat_message` (MessageProperties), `agent_connected`, `agent_disconnected` and `csat` (AgentProperties)."""
 _PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": "debug",
+        "in": "query",
+        "description": "`1` validates without storing: answers 200 with what would become of each event.",
+        "schema": {"type": "string", "enum": ["1"]},
+    },
     {
         "name": "Idempotency-Key",
         "in": "header",
@@ -98,6 +118,7 @@ def events_path() -> tuple[str, dict[str, Any]]:
     batch = {"type": "array", "items": event, "minItems": 1, "maxItems": MAX_EVENTS}
     content = {"schema": {"oneOf": [event, batch]}, "examples": REQUEST_EXAMPLES}
     answer = {"schema": {"$ref": "#/components/schemas/IngestAnswer"}, "examples": ANSWER_EXAMPLES}
+    foretold = {"schema": {"$ref": "#/components/schemas/DebugAnswer"}, "examples": DEBUG_EXAMPLES}
     operation = {
         "tags": ["Collection"],
         "operationId": "collectEvents",
@@ -107,10 +128,14 @@ def events_path() -> tuple[str, dict[str, Any]]:
         "parameters": _PARAMETERS,
         "requestBody": {"required": True, "content": {"application/json": content, "text/plain": content}},
         "responses": {
+            "200": {
+                "description": "With `debug=1`: nothing was stored; what would become of each event.",
+                "content": {"application/json": foretold},
+            },
             "202": {
                 "description": "Committed; what became of each event.",
                 "content": {"application/json": answer},
-            }
+            },
         },
     }
     return EVENTS_PATH, {"post": operation}
@@ -118,7 +143,7 @@ def events_path() -> tuple[str, dict[str, Any]]:
 
 def events_schemas() -> dict[str, Any]:
     """Make the schemas that the path refers to."""
-    kinds = [_documented_event(), LeadProperties, MessageProperties, AgentProperties, IngestAnswer]
+    kinds = [_documented_event(), LeadProperties, MessageProperties, AgentProperties, IngestAnswer, DebugAnswer]
     return msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")[1]
 
 

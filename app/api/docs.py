@@ -43,7 +43,8 @@ another client is answered like something that does not exist, with 404.
 value, and the `request_id` that is also in the header `X-Request-Id` and in the server's log.
 
 **Long work** answers 202 with an operation; `Prefer: wait=N` waits for it. Creating requests take an
-`Idempotency-Key`. **Lists** come in pages: give `meta.next` as `cursor`. **Times** are RFC 3339."""
+`Idempotency-Key`. **Limits** are told in `RateLimit` and `RateLimit-Policy`; who has used one up gets 429 and, in
+`Retry-After`, for how many seconds. **Lists** come in pages: give `meta.next` as `cursor`. **Times** are RFC 3339."""
 
 
 class Document(JsonRenderPlugin):
@@ -110,6 +111,7 @@ OPENAPI = OpenAPIConfig(
     tags=[
         Tag("Collection", "Events in."),
         Tag("Web analytics", "Answers out: what the visitors of one client's sites did, exactly."),
+        Tag("Quarantine", "What could not be stored: inspect, edit, replay, purge."),
         Tag("Chatbot analytics", "Answers out: funnel, days, hours, leads and sessions of one client."),
         Tag("Clients", "Onboard, change and remove clients, and see what was done and used."),
         Tag("Keys", "Create, rotate and revoke keys."),

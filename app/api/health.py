@@ -39,6 +39,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, Dependency],
         msgspec.Meta(examples=[{"database": {"status": "up", "latency_ms": 0.6}}]),
     ]
+    rate_limits: Annotated[
+        Literal["shared", "local"],
+        msgspec.Meta(description="shared: kept by all processes together; local: by this one alone, without Redis."),
+    ] = "local"
 
 
 # Checks that did not answer in time and are being cleaned up; a task that nothing refers to may vanish.
@@ -95,10 +99,11 @@ async def _examine(settings: Settings, control: ControlPlane, redis: Redis | Non
         _measure(lambda: _check_grafana(grafana)) if grafana is not None else _ready(absent),
     )
     found = {"database": database, "redis": cache, "grafana": dashboards}
+    limits: Literal["shared", "local"] = "shared" if cache.status == "up" else "local"
     if database.status == "down":
-        return Health(status="down", dependencies=found)
+        return Health(status="down", dependencies=found, rate_limits=limits)
     worst = any(dependency.status == "down" for dependency in found.values())
-    return Health(status="degraded" if worst else "ok", dependencies=found)
+    return Health(status="degraded" if worst else "ok", dependencies=found, rate_limits=limits)
 
 
 async def _ready(dependency: Dependency) -> Dependency:

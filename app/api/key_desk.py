@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.api.idempotency import Idempotency, claim, remember
 from app.api.pages import Page, decode_cursor, page_of
 from provisioning.audit import Actor
-from provisioning.keys import KeyView, NewKey, create_key, list_keys, revoke_key, rotate_key
+from provisioning.keys import KeyChange, KeyView, NewKey, change_key, create_key, list_keys, revoke_key, rotate_key
 from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.revocations import RevocationFeed
@@ -87,6 +87,16 @@ class KeyDesk:
         async with self._control.session() as session:
             keys = await list_keys(session, owner, limit=limit + 1, after=after)
         return page_of(keys, limit, show=lambda key: key, key=lambda key: (key.created_at, key.id))
+
+    async def change(self, client_id: str, key_id: UUID, change: KeyChange) -> KeyView:
+        """Change a client's key.
+
+        Errors: NotFound, InputRefused.
+        """
+        async with self._control.session() as session:
+            changed = await change_key(session, client_id, key_id, change, self._actor)
+        await self._feed.announce()
+        return changed
 
     async def revoke(self, owner: str | None, key_id: UUID) -> None:
         """End a key now.

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Response, Router, delete, get, post
+from litestar import Response, Router, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
@@ -18,7 +18,7 @@ from app.api.dependencies import DEPENDENCIES
 from app.api.idempotency import Idempotency
 from app.api.key_desk import KeyDesk, Rotation
 from app.api.pages import DEFAULT_LIMIT, Cursor, Limit, Page
-from provisioning.keys import KeyView, NewKey
+from provisioning.keys import KeyChange, KeyView, NewKey
 from tenants.keyring import Principal
 from tenants.keys import KeyKind
 from tenants.models import Client
@@ -40,6 +40,9 @@ class KeyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Meta(description="Browser keys: pages of which origins may use it.", examples=[["https://www.maple.example"]]),
     ] = []
     expires_at: Expiry = None
+    rate_limit: Annotated[int, Meta(description="Events per second in the long run.", examples=[50])] | None = None
+    rate_burst: Annotated[int, Meta(description="Events at once; null: ten seconds' worth.")] | None = None
+    monthly_quota: Annotated[int, Meta(description="Events per calendar month (UTC).")] | None = None
 
 
 class PlatformKeyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +71,9 @@ async def create_client_key(
         name=data.name,
         origins=data.origins,
         expires_at=data.expires_at,
+        rate_limit=data.rate_limit,
+        rate_burst=data.rate_burst,
+        monthly_quota=data.monthly_quota,
     )
     return await desk.create(new, idempotency)
 
@@ -104,6 +110,23 @@ async def rotate_client_key(
 ) -> Response[KeyView]:
     """Rotate a key."""
     return await desk.rotate(managed.id, key_id, data, idempotency)
+
+
+@patch(
+    "/api/v1/clients/{client_id:str}/keys/{key_id:uuid}",
+    tags=["Keys"],
+    summary="Change a key of a client",
+    description="Its name and how much it may send; what is left out stays, null takes a limit away. Every process "
+    "goes by it within a second.",
+)
+async def change_client_key(
+    data: JSONBody[KeyChange],
+    managed: NamedDependency[Client],
+    key_id: FromPath[UUID],
+    desk: NamedDependency[KeyDesk],
+) -> KeyView:
+    """Change a key."""
+    return await desk.change(managed.id, key_id, data)
 
 
 @delete(
@@ -191,6 +214,7 @@ handlers = [
             create_client_key,
             list_client_keys,
             rotate_client_key,
+            change_client_key,
             revoke_client_key,
             create_platform_key,
             list_platform_keys,

@@ -11,28 +11,22 @@ import msgspec
 
 from app.api.audit import Audited
 from app.api.client_views import ListedClient, OnboardedClient, ShownClient, ShownLogo, ShownPlacement
+from app.api.examples import Examples
 from app.api.health import Dependency, Health
 from app.api.key_desk import Rotation
 from app.api.keys import KeyRequest, PlatformKeyRequest
 from app.api.operations import OperationAnswer
 from app.api.pages import Page, PageMeta
+from app.api.quarantine_examples import QUARANTINE_EXAMPLES
 from app.api.staff_desk import InvitedStaff, StaffLink
 from app.api.usage import OutcomeCount, Usage, UsageHour
 from app.api.web_analytics import FUNNEL_QUESTION
 from provisioning.domains import DomainProof
 from provisioning.isolation import Tried
-from provisioning.keys import KeyView
+from provisioning.keys import KeyChange, KeyView
 from provisioning.operations import OperationView, StepView
 from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff, StaffChange
 from provisioning.staff import StaffView
-
-
-class Examples(msgspec.Struct, frozen=True):
-    """What an operation may be sent and what it then answers, by status; answers that are no JSON are text."""
-
-    answers: dict[str, Any]
-    body: Any = None
-
 
 _CLIENTS = "/api/v1/clients"
 _ONE = "/api/v1/clients/{client_id}"
@@ -65,6 +59,9 @@ _CLIENT = ShownClient(
     dashboards=[],
     grafana_org_id=None,
     retention_days=730,
+    rate_limit=200,
+    rate_burst=None,
+    monthly_quota=1_000_000,
     created_at=_AT,
     updated_at=_AT,
     suspended_at=None,
@@ -240,6 +237,8 @@ EXAMPLES: dict[tuple[str, str], Examples] = {
     ),
     ("get", "/docs"): Examples({"200": "<!doctype html>…"}),
     ("get", "/api/docs"): Examples({"200": "<!doctype html>…"}),
+    **QUARANTINE_EXAMPLES,
+    ("patch", f"{_ONE}/keys/{{key_id}}"): Examples({"200": _KEY}, body=KeyChange(rate_limit=50)),
     **_key_paths(f"{_ONE}/keys", _KEY, KeyRequest(kind="server", name="web shop")),
     **_key_paths("/api/v1/keys", _PLATFORM_KEY, PlatformKeyRequest(name="deploy script")),
 }

@@ -47,7 +47,7 @@ def _answers(kind: type[Any], example: Any) -> dict[int, ResponseSpec]:
 
 def provide_period(
     request: Request[Any, Any, Any],
-    own_client: NamedDependency[TenantContext],
+    own: NamedDependency[TenantContext],
     clock: NamedDependency[Clock],
     from_text: From = None,
     to_text: To = None,
@@ -57,7 +57,7 @@ def provide_period(
     Errors: InputRefused.
     """
     require_single_parameters(request)
-    return read_period(from_text, to_text, None, client_zone=own_client.timezone, now=clock())
+    return read_period(from_text, to_text, None, client_zone=own.timezone, now=clock())
 
 
 @get(
@@ -69,10 +69,10 @@ def provide_period(
     responses=_answers(SummaryAnswer, make_summary(_PERIOD, _TOTALS, [_DAY], [_PAGE])),
 )
 async def read_summary(
-    own_client: NamedDependency[TenantContext], period: NamedDependency[Period], web: NamedDependency[WebAnalyst]
+    own: NamedDependency[TenantContext], period: NamedDependency[Period], web: NamedDependency[WebAnalyst]
 ) -> SummaryAnswer:
     """Answer with the summary."""
-    at = (own_client, period.from_at, period.to_at)
+    at = (own, period.from_at, period.to_at)
     return make_summary(period, await web.totals(*at), await web.daily(*at), await web.pages(*at, most=MOST_PAGES))
 
 
@@ -83,11 +83,11 @@ async def read_summary(
     responses=_answers(RealtimeAnswer, RealtimeAnswer(at=_NOW, visitors=12)),
 )
 async def read_realtime(
-    own_client: NamedDependency[TenantContext], clock: NamedDependency[Clock], web: NamedDependency[WebAnalyst]
+    own: NamedDependency[TenantContext], clock: NamedDependency[Clock], web: NamedDependency[WebAnalyst]
 ) -> RealtimeAnswer:
     """Answer with the visitors of the last minutes."""
     now = clock()
-    return RealtimeAnswer(at=now, visitors=await web.active(own_client, now))
+    return RealtimeAnswer(at=now, visitors=await web.active(own, now))
 
 
 @post(
@@ -98,14 +98,14 @@ async def read_realtime(
     responses=_answers(WebFunnelAnswer, _FUNNEL),
 )
 async def analyze_funnel(
-    own_client: NamedDependency[TenantContext],
+    own: NamedDependency[TenantContext],
     clock: NamedDependency[Clock],
     web: NamedDependency[WebAnalyst],
     data: Annotated[FunnelQuestion, BodyKwarg(description="The steps.")],
 ) -> WebFunnelAnswer:
     """Answer with the funnel."""
-    period = read_period(data.from_text, data.to_text, None, client_zone=own_client.timezone, now=clock())
-    reached = await web.funnel(own_client, period.from_at, period.to_at, steps=data.steps)
+    period = read_period(data.from_text, data.to_text, None, client_zone=own.timezone, now=clock())
+    reached = await web.funnel(own, period.from_at, period.to_at, steps=data.steps)
     return WebFunnelAnswer.of(data.steps, reached)
 
 

@@ -78,18 +78,31 @@ async def provide_client(
     return require_active(client)
 
 
-async def provide_own_client(
+async def provide_own(
     request: Request[Any, Any, Any], principal: NamedDependency[Principal], registry: NamedDependency[Registry]
 ) -> TenantContext:
-    """Return the client whose key this is, if the key may read.
+    """Return the client whose key this is, if it may read; for paths that name no client.
 
-    Errors: Forbidden; ClientSuspended.
+    Errors: Forbidden, also for the platform's keys; ClientSuspended.
     """
-    if principal.client_id is None or Scope.READ not in principal.scopes:
-        raise Forbidden("This needs a client's key that may read.")
-    client = await registry.get_client(TenantId(principal.client_id))
-    request.scope["state"]["client_id"] = client.tenant_id
-    return require_active(client)
+    if principal.client_id is None:
+        raise Forbidden("This needs a key of a client.")
+    if Scope.READ not in principal.scopes:
+        raise Forbidden("This key may not read.")
+    request.scope["state"]["client_id"] = principal.client_id
+    return require_active(await registry.get_client(principal.client_id))
+
+
+async def provide_own_writer(
+    own: NamedDependency[TenantContext], principal: NamedDependency[Principal]
+) -> TenantContext:
+    """Return the client whose key this is, if it may read and write.
+
+    Errors: as `provide_own`.
+    """
+    if Scope.WRITE not in principal.scopes:
+        raise Forbidden("This key may not send events.")
+    return own
 
 
 def require_active(client: TenantContext) -> TenantContext:

@@ -30,8 +30,16 @@ def command() -> None:
 @click.option("--name", default="", help="What the key is for.")
 @click.option("--origin", "origins", multiple=True, help="Browser keys: an origin that may use it; repeat for more.")
 @click.option("--expires-at", type=click.DateTime(), help="UTC; left out: never.")
+@click.option("--rate-limit", type=int, help="Events per second in the long run; left out: any number.")
+@click.option("--rate-burst", type=int, help="Events at once; left out: ten seconds' worth.")
+@click.option("--monthly-quota", type=int, help="Events per calendar month, UTC; left out: any number.")
 def create(
-    client_id: str | None, kind: str | None, name: str, origins: tuple[str, ...], expires_at: datetime | None
+    client_id: str | None,
+    kind: str | None,
+    name: str,
+    origins: tuple[str, ...],
+    expires_at: datetime | None,
+    **limits: int | None,
 ) -> None:
     """Make a key and print it, this once."""
     if (client_id is None) != (kind is None):
@@ -42,6 +50,7 @@ def create(
         name=name,
         origins=origins,
         expires_at=None if expires_at is None else expires_at.replace(tzinfo=UTC),
+        **limits,
     )
 
     async def work(resources: WorkerResources) -> KeyView:

@@ -21,7 +21,8 @@ STORED_COLUMNS = (*EVENT_COLUMNS, "flush")
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """What all events of one request share.
 
-    Shape: `key_id` is the asyncpg-ready UUID of the key; `oldest` is the earliest time accepted.
+    Shape: `key_id` is the asyncpg-ready UUID of the key; `oldest` is the earliest time accepted, `latest` the latest,
+    if that is not an hour after `received_at`; `event_id` is the id of an event that brings none.
     """
 
     key_id: UUID
@@ -29,6 +30,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     oldest: datetime
     accepts_chat: bool
     idempotency_key: str | None = None
+    latest: datetime | None = None
+    event_id: UUID | None = None
 
 
 class ChatPart(msgspec.Struct, frozen=True, gc=False):

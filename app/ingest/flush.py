@@ -6,7 +6,7 @@ Made by the group commit, written by the sink; the answers are made here so that
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime  # noqa: TC003 - beside the others that msgspec reads
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -14,13 +14,25 @@ from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.event import Arrival, Event
 from app.ingest.outcomes import Code, Conflict, IngestAnswer, Outcome, Rejected
+from app.ingest.steps import uuid7
+
+QUARANTINE_COLUMNS = (
+    "id", "flush", "received_at", "key_id", "event_id", "code", "pointer", "detail", "body", "event_uuid",
+)  # fmt: skip
+REPEAT_COLUMNS = ("id", "flush", "received_at", "n", "conflicts")
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """An event for quarantine: what is answered, and the event whole, as bytes."""
+    """An event for quarantine: what is answered, and the event whole, as bytes.
+
+    Shape: `event_uuid` is the id that it would have been stored under, if a repeat of it would have the same; `row` is
+    the row that it had before, if it was replayed in vain.
+    """
 
     answer: Rejected
     body: bytes
+    event_uuid: UUID | None = None
+    row: UUID | None = None
 
 
 class Submission(msgspec.Struct, kw_only=True):
@@ -36,11 +48,30 @@ class Submission(msgspec.Struct, kw_only=True):
         return len(self.events) + len(self.refused)
 
 
+class Released(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that leaves quarantine to take the steps again, and how it was counted."""
+
+    received_at: datetime
+    key_id: UUID
+    code: str
+
+
 class Flush(msgspec.Struct, kw_only=True):
-    """Submissions that are committed together. `id` tells after a lost answer whether that happened."""
+    """Submissions that are committed together. `id` tells after a lost answer whether that happened.
+
+    Shape: `released` are events of these submissions that were in quarantine; `at` is when it is written, if that is
+    not when its first submission was received.
+    """
 
     id: int
     submissions: list[Submission]
+    released: list[Released] = []
+    at: datetime | None = None
+
+    @property
+    def written_at(self) -> datetime:
+        """From when on its ids are known."""
+        return self.at or self.submissions[0].arrival.received_at
 
     def events(self) -> Iterator[Event]:
         """Go through all events in the order of their arrival."""
@@ -105,10 +136,15 @@ def _answer(submission: Submission, duplicates: list[Event], digests: Mapping[UU
 
 
 def count_outcomes(flush: Flush, settled: Settled) -> list[tuple[Any, ...]]:
-    """Count a flush's outcomes as rows (hour, key_id, outcome, reason, n) that add up to what was received."""
+    """Count a flush's outcomes as rows (hour, key_id, outcome, reason, n) that add up to what was received.
+
+    Shape: what leaves quarantine is taken off the counts of the hour in which it was received.
+    """
     counts: Counter[tuple[datetime, UUID, Outcome, str]] = Counter()
+    for released in flush.released:
+        counts[_hour(released.received_at), released.key_id, Outcome.QUARANTINED, released.code] -= 1
     for position, submission in enumerate(flush.submissions):
-        hour = submission.arrival.received_at.replace(minute=0, second=0, microsecond=0)
+        hour = _hour(submission.arrival.received_at)
         key_id = submission.arrival.key_id
         duplicates = len(settled.duplicates.get(position, []))
         counts[hour, key_id, Outcome.STORED, ""] += len(submission.events) - duplicates
@@ -116,6 +152,38 @@ def count_outcomes(flush: Flush, settled: Settled) -> list[tuple[Any, ...]]:
         for refused in submission.refused:
             counts[hour, key_id, Outcome.QUARANTINED, refused.answer.code.value] += 1
     return [(hour, key, outcome.value, reason, n) for (hour, key, outcome, reason), n in counts.items() if n]
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def list_repeats(flush: Flush, settled: Settled) -> list[tuple[Any, ...]]:
+    """List the ids that came again, as rows (id, flush, received_at, n, conflicts)."""
+    found: dict[UUID, list[int]] = {}
+    for duplicates in settled.duplicates.values():
+        for event in duplicates:
+            counts = found.setdefault(event.id, [0, 0])
+            counts[0] += 1
+            counts[1] += event.digest != settled.digests[event.id]
+    return [(event_id, flush.id, flush.written_at, *found[event_id]) for event_id in sorted(found)]
+
+
+def list_refused(flush: Flush) -> list[tuple[Any, ...]]:
+    """List what goes to quarantine, as rows (QUARANTINE_COLUMNS)."""
+    rows = []
+    for submission in flush.submissions:
+        for refused in submission.refused:
+            row, answer, arrival = (
+                refused.row or uuid7(submission.arrival.received_at),
+                refused.answer,
+                submission.arrival,
+            )
+            rows.append(
+                (row, flush.id, arrival.received_at, arrival.key_id, answer.event_id, answer.code.value, answer.pointer,
+                 answer.detail, refused.body, refused.event_uuid or row)
+            )  # fmt: skip
+    return rows
 
 
 def refuse_stored(flush: Flush, unstorable: set[int]) -> None:
@@ -127,4 +195,5 @@ def refuse_stored(flush: Flush, unstorable: set[int]) -> None:
             answer = Rejected(
                 index=event.index, event_id=event.wire.event_id, code=Code.UNSTORABLE, pointer="", detail=detail
             )
-            submission.refused.append(Refused(answer=answer, body=msgspec.json.encode(event.wire)))
+            refused = Refused(answer=answer, body=msgspec.json.encode(event.wire), event_uuid=event.id)
+            submission.refused.append(refused)

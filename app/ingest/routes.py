@@ -4,7 +4,6 @@ An ASGI application rather than a Litestar handler: on this path the framework's
 than ours. `app.api.collection_docs` describes it to OpenAPI.
 """
 
-import re
 from datetime import timedelta
 
 import msgspec
@@ -14,25 +13,30 @@ from litestar.types import HTTPScope, Receive, Send
 
 from app.auth.credentials import body_key, header, header_key, query_key
 from app.auth.guards import require_active
+from app.auth.limiter import Headers, Limiter
 from app.ingest.body import read_body
 from app.ingest.event import Arrival, Event
+from app.ingest.fate import foretell
 from app.ingest.flush import Refused, Submission
 from app.ingest.group_commit import GroupCommit
-from app.ingest.outcomes import Code, IngestAnswer, Outcome, Refusal, Rejected
+from app.ingest.outcomes import Code, IngestAnswer, Outcome, Refusal
+from app.ingest.refusals import refuse
 from app.ingest.splitting import split_events
 from app.ingest.steps import read_event
 from app.observability import Metrics
 from tenants.clock import Clock
+from tenants.databases import Databases
 from tenants.errors import ChatTablesReadOnly, Forbidden, InputRefused, OriginRefused, Unauthenticated, UnsupportedBody
 from tenants.keyring import Keyring, Principal
 from tenants.keys import KeyKind
 from tenants.keys import Scope as KeyScope
-from tenants.placement import PlacementKind, TenantContext
+from tenants.placement import PlacementKind, Purpose, TenantContext
 from tenants.registry import Registry
 
 EVENTS_PATH = "/api/v1/events"
 MAX_IDEMPOTENCY_KEY = 255
 _MEDIA_TYPES = frozenset({b"application/json", b"text/plain", b""})
+_DEBUG = b"debug=1"
 _JSON = (b"content-type", b"application/json")
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"POST"),
@@ -40,27 +44,28 @@ _PREFLIGHT = [
     (b"access-control-max-age", b"86400"),
     (b"content-length", b"0"),
 ]
-_EXPOSED = (b"access-control-expose-headers", b"retry-after, x-request-id")
-_KEY = re.compile(rb"grv_[pasw]_[0-9A-Za-z]{32}_[0-9A-Za-z]{6}")
+_EXPOSED = (b"access-control-expose-headers", b"ratelimit, ratelimit-policy, retry-after, x-request-id")
 _encode = msgspec.json.Encoder().encode
-
-
-class _Identified(msgspec.Struct):
-    event_id: str
-
-
-_decode_identified = msgspec.json.Decoder(_Identified).decode
 
 
 class Collection:
     """Takes events in. One per process."""
 
     def __init__(
-        self, keyring: Keyring, registry: Registry, commit: GroupCommit, clock: Clock, metrics: Metrics
+        self,
+        keyring: Keyring,
+        registry: Registry,
+        commit: GroupCommit,
+        databases: Databases,
+        limiter: Limiter,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._keyring = keyring
         self._registry = registry
         self._commit = commit
+        self._databases = databases
+        self._limiter = limiter
         self._clock = clock
         self._counters = {outcome: metrics.events.labels(outcome.value) for outcome in Outcome}
 
@@ -76,19 +81,26 @@ class Collection:
         _require_media_type(scope)
         key = header_key(scope) or query_key(scope)
         principal = await self._keyring.verify(key) if key is not None else None
+        client = None
         if principal is not None:
             self._admit(principal, scope)
+            client = await self._client(principal)
+            self._limiter.refuse_early(client, principal)
         body = await read_body(scope, receive)
         if principal is None:
             principal = await self._verify_body_key(body)
             self._admit(principal, scope)
-        client = await self._client(principal)
-        answer = await self._commit.submit(client.placement, self._read(body, principal, client, scope))
+        if client is None:
+            client = await self._client(principal)
+        submission = self._read(body, principal, client, scope)
+        limits = await self._limiter.admit(client, principal, submission.size)
+        if scope["query_string"] and _DEBUG in scope["query_string"].split(b"&"):
+            async with self._databases.unit(client.placement, Purpose.READ) as db:
+                await _answer(send, 200, _encode(await foretell(db, submission)), limits)
+            return
+        answer = await self._commit.submit(client.placement, submission)
         self._count(answer)
-        content = _encode(answer)
-        headers = [_JSON, (b"content-length", b"%d" % len(content))]
-        await send({"type": "http.response.start", "status": 202, "headers": headers})
-        await send({"type": "http.response.body", "body": content, "more_body": False})
+        await _answer(send, 202, _encode(answer), limits)
 
     def _admit(self, principal: Principal, scope: HTTPScope) -> None:
         """Note whose request it is, and let a browser at an allowed origin read the answer, be it an error."""
@@ -144,6 +156,12 @@ class Collection:
             self._counters[Outcome.QUARANTINED].inc(len(answer.rejected))
 
 
+async def _answer(send: Send, status: int, content: bytes, limits: Headers) -> None:
+    headers = [_JSON, (b"content-length", b"%d" % len(content)), *limits]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content, "more_body": False})
+
+
 def read_submission(body: bytes, arrival: Arrival) -> Submission:
     """Split a body and take each event through the steps; a bad one never costs its neighbours.
 
@@ -155,7 +173,7 @@ def read_submission(body: bytes, arrival: Arrival) -> Submission:
         try:
             events.append(read_event(raw, index, arrival))
         except Refusal as refusal:
-            refused.append(_refused(bytes(raw), index, refusal))
+            refused.append(refuse(bytes(raw), index, refusal, arrival))
     return Submission(arrival=arrival, events=events, refused=refused)
 
 
@@ -172,22 +190,6 @@ def check_origin(principal: Principal, scope: HTTPScope) -> list[tuple[bytes, by
     if origin is None or origin.decode("latin-1").lower() not in principal.origins:
         raise OriginRefused("This key may only be used from its allowed origins.")
     return [(b"access-control-allow-origin", origin), (b"vary", b"origin"), _EXPOSED]
-
-
-def _refused(raw: bytes, index: int, refusal: Refusal) -> Refused:
-    answer = Rejected(
-        index=index, event_id=_event_id(raw), code=refusal.code, pointer=refusal.pointer, detail=refusal.detail
-    )
-    return Refused(answer=answer, body=_KEY.sub(b"grv_redacted", raw) if b"grv_" in raw else raw)
-
-
-def _event_id(raw: bytes) -> str | None:
-    """Find out a refused event's id, if that much of it can be read and stored."""
-    try:
-        event_id = _decode_identified(raw).event_id
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return event_id[:128] if "\0" not in event_id else None
 
 
 def _idempotency_key(scope: HTTPScope) -> str | None:

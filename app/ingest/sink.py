@@ -7,8 +7,6 @@ tells whether it happened, so that nothing is stored twice and nothing acknowled
 import asyncio
 import time
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -17,9 +15,21 @@ import structlog
 from app.ingest.chat import fold_chat
 from app.ingest.doorbell import Doorbell
 from app.ingest.event import STORED_COLUMNS, Arrival, Event
-from app.ingest.flush import Flush, Settled, Submission, answers, count_outcomes, refuse_stored, settle
+from app.ingest.flush import (
+    QUARANTINE_COLUMNS,
+    REPEAT_COLUMNS,
+    Flush,
+    Settled,
+    Submission,
+    answers,
+    count_outcomes,
+    list_refused,
+    list_repeats,
+    refuse_stored,
+    settle,
+)
 from app.ingest.outcomes import IngestAnswer
-from app.ingest.steps import uuid7
+from app.ingest.statements import statement
 from app.ingest.web import fold_web
 from tenants.databases import Databases, TenantConnection
 from tenants.errors import StoreUnavailable
@@ -29,10 +39,10 @@ GIVE_UP_S = 8.0
 LAST_TRY_S = 2.0
 FIRST_PAUSE_S = 0.05
 LAST_PAUSE_S = 0.5
-QUARANTINE_COLUMNS = (
-    "id", "flush", "received_at", "key_id", "event_id", "code", "pointer", "detail", "body",
-)  # fmt: skip
-_SQL = Path(__file__).parent / "sql"
+# Nearly all ids are new, and `COPY` claims them for less than an insert that looks first (0008). A repeat undoes the
+# transaction, though, so where one was seen, that many flushes look first.
+WARY_FLUSHES = 100
+ID_COLUMNS = ("id", "digest", "flush", "received_day")
 
 log = structlog.get_logger()
 
@@ -41,7 +51,11 @@ log = structlog.get_logger()
 UNSTORABLE = (asyncpg.DataError, asyncpg.CheckViolationError, ValueError, OverflowError)
 
 
-class _Unstorable(Exception):
+class Repeated(Exception):
+    """An id of a flush, all of which were taken to be new, was known before."""
+
+
+class Unstorable(Exception):
     """The database refused the content of a flush."""
 
 
@@ -50,6 +64,7 @@ class PostgresSink:
 
     def __init__(self, databases: Databases, doorbell: Doorbell | None = None) -> None:
         self._databases = databases
+        self._wary: dict[str, int] = {}  # for how many flushes yet a schema is expected to see repeats
         self._doorbell = doorbell
 
     async def store(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
@@ -71,8 +86,11 @@ class PostgresSink:
         while True:
             try:
                 return await self._attempt(placement, flush, again=again)
-            except _Unstorable:
-                found = await self._find_unstorable(placement, flush)
+            except Repeated:
+                self._wary[placement.schema] = WARY_FLUSHES
+                continue
+            except Unstorable:
+                found = await self.find_unstorable(placement, flush)
                 if not found:
                     raise  # each can be stored, all together cannot: that is a fault of ours, not of an event
                 refuse_stored(flush, found)
@@ -86,13 +104,22 @@ class PostgresSink:
 
     async def _attempt(self, placement: Placement, flush: Flush, *, again: bool) -> list[IngestAnswer]:
         async with self._databases.unit(placement, Purpose.WRITE) as db:
-            if again and await db.fetchval(_statement(placement, "recall_flush"), flush.id):
+            if again and await db.fetchval(statement(placement, "recall_flush"), flush.id):
                 settled = await _recall(db, flush)
             else:
-                settled = await _write_checked(db, flush)
+                settled = await write_flush(db, flush, wary=again or placement.schema in self._wary)
+        self._note_repeats(placement.schema, found=bool(settled.duplicates))
         return answers(flush, settled)
 
-    async def _find_unstorable(self, placement: Placement, flush: Flush) -> set[int]:
+    def _note_repeats(self, schema: str, *, found: bool) -> None:
+        if found:
+            self._wary[schema] = WARY_FLUSHES
+        elif schema in self._wary:
+            self._wary[schema] -= 1
+            if self._wary[schema] == 0:
+                del self._wary[schema]
+
+    async def find_unstorable(self, placement: Placement, flush: Flush) -> set[int]:
         """Find the events that the database refuses, by halves, and return their `id()`."""
         pairs = [(submission.arrival, event) for submission in flush.submissions for event in submission.events]
         return await self._search(placement, flush.id, pairs)
@@ -117,11 +144,11 @@ class PostgresSink:
         submissions = [Submission(arrival=arrival, events=[event], refused=[]) for arrival, event in pairs]
         try:
             async with self._databases.unit(placement, Purpose.WRITE) as db:
-                await _write_checked(db, Flush(id=flush_id, submissions=submissions))
+                await write_flush(db, Flush(id=flush_id, submissions=submissions))
                 raise _TakenBack  # noqa: TRY301 - the way to roll a unit of work back
         except _TakenBack:
             return None
-        except _Unstorable as found:
+        except Unstorable as found:
             return found.__cause__
 
 
@@ -129,46 +156,56 @@ class _TakenBack(Exception):
     pass
 
 
-async def _write_checked(db: TenantConnection, flush: Flush) -> Settled:
+async def write_flush(db: TenantConnection, flush: Flush, *, wary: bool = True) -> Settled:
+    """Write a flush within a unit of work.
+
+    Shape: unless `wary`, its ids are taken to be new, which is cheaper.
+    Errors: Unstorable if the database refuses the content of an event, Repeated if an id was not new after all; then
+    the unit is broken.
+    """
     try:
-        return await _write(db, flush)
+        return await _write(db, flush, wary=wary)
     except UNSTORABLE as error:
-        raise _Unstorable from error
+        raise Unstorable from error
 
 
-async def _write(db: TenantConnection, flush: Flush) -> Settled:
+async def _write(db: TenantConnection, flush: Flush, *, wary: bool) -> Settled:
     claims = flush.claims()
-    known = await _claim(db, flush, claims) if claims else {}
+    known = await _claim(db, flush, claims, wary=wary) if claims else {}
     settled = settle(flush, claims, known)
     visits: list[Any] = []
     if settled.stored:
         await db.copy("events", STORED_COLUMNS, [(*event.record, flush.id) for event in settled.stored])
         visits = await _fold(db, settled.stored)
-    rejected = [
-        (uuid7(submission.arrival.received_at), flush.id, submission.arrival.received_at, submission.arrival.key_id,
-         refused.answer.event_id, refused.answer.code.value, refused.answer.pointer, refused.answer.detail,
-         refused.body)
-        for submission in flush.submissions
-        for refused in submission.refused
-    ]  # fmt: skip
-    if rejected:
-        await db.copy("quarantine", QUARANTINE_COLUMNS, rejected)
+    repeats, refused = list_repeats(flush, settled), list_refused(flush)
+    if repeats:
+        await db.copy("event_repeats", REPEAT_COLUMNS, repeats)
+    if refused:
+        await db.copy("quarantine", QUARANTINE_COLUMNS, refused)
     counts = count_outcomes(flush, settled)
-    stored = len(settled.stored)
-    await db.execute(_statement(db.placement, "count_outcomes"), flush.id, *_columns(counts), stored, visits)
+    if counts:  # what was replayed in vain, for the same reason as before, changes none
+        told = flush.id, *_columns(counts), len(settled.stored), visits
+        await db.execute(statement(db.placement, "count_outcomes"), *told)
     return settled
 
 
-async def _claim(db: TenantConnection, flush: Flush, claims: dict[Any, Event]) -> dict[Any, int]:
+async def _claim(db: TenantConnection, flush: Flush, claims: dict[Any, Event], *, wary: bool) -> dict[Any, int]:
     """Claim ids for this flush; return the ones that another had claimed, with their digests."""
-    day = flush.submissions[0].arrival.received_at.date()
+    day = flush.written_at.date()
+    if not wary:
+        rows = [(event_id, event.digest, flush.id, day) for event_id, event in claims.items()]
+        try:
+            await db.copy("event_ids", ID_COLUMNS, rows)
+        except asyncpg.UniqueViolationError as error:
+            raise Repeated from error
+        return {}
     digests = [event.digest for event in claims.values()]
-    new = await db.fetchval(_statement(db.placement, "claim_ids"), list(claims), digests, flush.id, day)
+    new = await db.fetchval(statement(db.placement, "claim_ids"), list(claims), digests, flush.id, day)
     return {} if new == len(claims) else await _claimed_by_others(db, flush, claims)
 
 
 async def _claimed_by_others(db: TenantConnection, flush: Flush, claims: dict[Any, Event]) -> dict[Any, int]:
-    rows = await db.fetch(_statement(db.placement, "recall_ids"), list(claims))
+    rows = await db.fetch(statement(db.placement, "recall_ids"), list(claims))
     return {row["id"]: row["digest"] for row in rows if row["flush"] != flush.id}
 
 
@@ -182,7 +219,7 @@ async def _fold(db: TenantConnection, stored: list[Event]) -> list[Any]:
     """Fold events into sessions and the chatbot's tables; return in which quarters of an hour web sessions changed."""
     web, changed = fold_web(stored), []
     if web:
-        changed = await db.fetchval(_statement(db.placement, "fold_sessions"), *_columns(web))
+        changed = await db.fetchval(statement(db.placement, "fold_sessions"), *_columns(web))
     chat = fold_chat(stored)
     # Sessions first: their row locks order whatever else two flushes do to the same session.
     for name, rows in (
@@ -192,22 +229,13 @@ async def _fold(db: TenantConnection, stored: list[Event]) -> list[Any]:
         ("fold_agent_events", chat.agents),
     ):
         if rows:
-            await db.execute(_statement(db.placement, name), *_columns(rows))
+            await db.execute(statement(db.placement, name), *_columns(rows))
     if chat.agents:
         sessions = sorted({row[1] for row in chat.agents})
-        await db.execute(_statement(db.placement, "clear_connections"), sessions)
-        await db.execute(_statement(db.placement, "rebuild_connections"), sessions)
+        await db.execute(statement(db.placement, "clear_connections"), sessions)
+        await db.execute(statement(db.placement, "rebuild_connections"), sessions)
     return changed
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-@cache
-def _template(name: str) -> str:
-    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _statement(placement: Placement, name: str) -> str:
-    return placement.render(_template(name))

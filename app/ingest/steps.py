@@ -129,7 +129,7 @@ def check_time(occurred_at: datetime | None, arrival: Arrival) -> datetime:
         return arrival.received_at
     if occurred_at < arrival.oldest:
         raise Refusal(Code.TOO_OLD, "/occurred_at", f"Events are kept from {arrival.oldest.isoformat()} on.")
-    if occurred_at > arrival.received_at + FUTURE_ALLOWED:
+    if occurred_at > (arrival.latest or arrival.received_at + FUTURE_ALLOWED):
         raise Refusal(Code.IN_THE_FUTURE, "/occurred_at", "The time is more than an hour ahead.")
     return occurred_at
 
@@ -154,16 +154,23 @@ def identify(given: str | None, index: int, arrival: Arrival) -> tuple[UUID, boo
     Shape: (id, whether the sender can send it again).
     """
     if given is not None:
-        if len(given) == 36:  # noqa: PLR2004 - a UUID's usual form
-            try:
-                return UUID(given), True
-            except ValueError:
-                pass
-        return UUID(str(uuid.uuid5(uuid.NAMESPACE_OID, given))), True
+        return uuid_of(given), True
+    if arrival.event_id is not None:
+        return arrival.event_id, True
     if arrival.idempotency_key is not None:
         name = f"{arrival.key_id}/{arrival.idempotency_key}/{index}"
         return UUID(str(uuid.uuid5(uuid.NAMESPACE_OID, name))), True
     return uuid7(arrival.received_at), False
+
+
+def uuid_of(given: str) -> UUID:
+    """Turn an id that a sender chose into the one under which its event is stored."""
+    if len(given) == 36:  # noqa: PLR2004 - a UUID's usual form
+        try:
+            return UUID(given)
+        except ValueError:
+            pass
+    return UUID(str(uuid.uuid5(uuid.NAMESPACE_OID, given)))
 
 
 def uuid7(at: datetime) -> UUID:

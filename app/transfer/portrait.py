@@ -34,6 +34,9 @@ async def describe_client(session: AsyncSession, client_id: str) -> dict[str, An
         "dashboards": client.dashboards,
         "grafanaOrgId": client.grafana_org_id,
         "retentionDays": client.retention_days,
+        "rateLimit": client.rate_limit,
+        "rateBurst": client.rate_burst,
+        "monthlyQuota": client.monthly_quota,
         "createdAt": client.created_at,
         "placement": {
             "kind": placement.kind,

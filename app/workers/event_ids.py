@@ -3,7 +3,7 @@
 Scheduled daily. Deletes a few thousand at a time, so that ingest never waits long behind it.
 """
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from app.workers.resources import WorkerResources
 from app.workers.rounds import visit_clients
@@ -11,9 +11,15 @@ from tenants.placement import Purpose, TenantContext
 
 BATCH = 5_000
 
-_PURGE = """
+PURGE = """
 DELETE FROM {{schema}}.event_ids
 WHERE id = ANY (ARRAY(SELECT id FROM {{schema}}.event_ids WHERE received_day < $1 LIMIT $2))
+"""
+
+
+_PURGE_REPEATS = """
+DELETE FROM {{schema}}.event_repeats
+WHERE ctid = ANY (ARRAY(SELECT ctid FROM {{schema}}.event_repeats WHERE received_at < $1 LIMIT $2))
 """
 
 
@@ -22,11 +28,17 @@ async def purge_event_ids(resources: WorkerResources) -> int:
     oldest = resources.clock().date() - timedelta(days=resources.settings.duplicate_window_days)
 
     async def visit(client: TenantContext) -> int:
-        purge, deleted, batch = client.placement.render(_PURGE), 0, BATCH
-        while batch == BATCH:
-            async with resources.databases.unit(client.placement, Purpose.WRITE) as unit:
-                batch = int((await unit.execute(purge, oldest, BATCH)).rpartition(" ")[2])
-            deleted += batch
+        deleted = await _delete(resources, client, PURGE, oldest)
+        await _delete(resources, client, _PURGE_REPEATS, datetime.combine(oldest, time(), UTC))
         return deleted
 
     return await visit_clients(resources, "purge_event_ids", visit)
+
+
+async def _delete(resources: WorkerResources, client: TenantContext, sql: str, before: date) -> int:
+    purge, deleted, batch = client.placement.render(sql), 0, BATCH
+    while batch == BATCH:
+        async with resources.databases.unit(client.placement, Purpose.WRITE) as unit:
+            batch = int((await unit.execute(purge, before, BATCH)).rpartition(" ")[2])
+        deleted += batch
+    return deleted

@@ -4,7 +4,8 @@ Scheduled. Only hours that ended an hour ago are touched, so that a flush whose 
 finds its own rows when it asks whether it was committed.
 """
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
@@ -20,8 +21,14 @@ TOLD = timedelta(hours=6)
 KEPT = timedelta(days=90)
 
 _TOLD = """
-SELECT hour, outcome, sum(n)::bigint AS n FROM {{schema}}.outcome_counts WHERE hour >= $1 GROUP BY hour, outcome
+SELECT hour, outcome, sum(n)::bigint AS n
+FROM {{schema}}.outcome_counts
+WHERE hour >= $1 OR hour = ANY ($2::timestamptz[])
+GROUP BY hour, outcome
 """
+
+# Hours that are over and yet changed: events that were received in them left quarantine.
+_CHANGED = "SELECT DISTINCT hour FROM {{schema}}.outcome_counts WHERE flush <> 0 AND hour < $1"
 
 # One statement: a row is either still its flush's or already in the sum, whoever reads and whatever crashes.
 _COMPACT = """
@@ -41,7 +48,10 @@ async def compact_outcomes(resources: WorkerResources) -> int:
 
     async def visit(client: TenantContext) -> int:
         async with resources.databases.unit(client.placement, Purpose.WRITE) as unit:
+            changed = [row["hour"] for row in await unit.fetch(client.placement.render(_CHANGED), before)]
             tag = await unit.execute(client.placement.render(_COMPACT), before)
+        if changed:
+            await _tell(resources, client, since=resources.clock(), hours=changed)
         return int(tag.rpartition(" ")[2])
 
     return await visit_clients(resources, "compact_outcomes", visit)
@@ -50,20 +60,27 @@ async def compact_outcomes(resources: WorkerResources) -> int:
 async def tell_outcomes(resources: WorkerResources) -> int:
     """Copy every client's counts of the last hours to where the platform's dashboard reads them; return the rows.
 
-    Counts go by when events were received, so an older hour changes no more.
+    Counts go by when events were received, so an older hour changes only by a replay from quarantine; such hours are
+    told when they are compacted.
     """
     now = resources.clock()
 
     async def visit(client: TenantContext) -> int:
-        async with resources.databases.unit(client.placement, Purpose.READ) as unit:
-            rows = await unit.fetch(client.placement.render(_TOLD), now - TOLD)
-        if rows:
-            query = insert(OutcomeHour).values([{"client_id": client.tenant_id, **row} for row in rows])
-            keys = ["client_id", "hour", "outcome"]
-            async with resources.control.session() as session:
-                await session.execute(query.on_conflict_do_update(index_elements=keys, set_={"n": query.excluded.n}))
-        return len(rows)
+        return await _tell(resources, client, since=now - TOLD)
 
     async with resources.control.session() as session:
         await session.execute(delete(OutcomeHour).where(OutcomeHour.hour < now - KEPT))
     return await visit_clients(resources, "tell_outcomes", visit)
+
+
+async def _tell(
+    resources: WorkerResources, client: TenantContext, *, since: datetime, hours: Sequence[datetime] = ()
+) -> int:
+    async with resources.databases.unit(client.placement, Purpose.READ) as unit:
+        rows = await unit.fetch(client.placement.render(_TOLD), since, [*hours])
+    if rows:
+        query = insert(OutcomeHour).values([{"client_id": client.tenant_id, **row} for row in rows])
+        keys = ["client_id", "hour", "outcome"]
+        async with resources.control.session() as session:
+            await session.execute(query.on_conflict_do_update(index_elements=keys, set_={"n": query.excluded.n}))
+    return len(rows)

@@ -17,6 +17,7 @@ from app.workers.leftovers import erase_unshown_keys, purge_idempotency, purge_l
 from app.workers.mail import send_links
 from app.workers.outcomes import compact_outcomes, tell_outcomes
 from app.workers.partitions import extend_partitions
+from app.workers.quarantine import purge_old_quarantine
 from app.workers.queue import OPERATIONS_QUEUE, RUN_OPERATION, JobQueue
 from app.workers.removals import finish_removals
 from app.workers.resources import WorkerResources
@@ -45,6 +46,7 @@ def regular_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> list[t
         ("15 * * * *", "mark_clients", partial(mark_clients, resources)),
         ("20 2 * * *", "extend_partitions", partial(extend_partitions, resources)),
         ("50 2 * * *", "purge_event_ids", partial(purge_event_ids, resources)),
+        ("55 2 * * *", "purge_old_quarantine", partial(purge_old_quarantine, resources)),
         ("20 3 * * *", "reconcile_grafana", partial(reconcile_grafana, resources, jobs)),
         ("40 3 * * *", "recheck_domains", partial(recheck_domains, resources)),
         ("50 3 1 * *", "rotate_passwords", partial(rotate_passwords, resources, jobs)),

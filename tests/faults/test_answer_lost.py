@@ -30,6 +30,11 @@ class Setting:
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
 
+    async def outcomes(self) -> dict[str, int]:
+        """Read the client's usage."""
+        answer = await self._grove.http.get(f"{self._client.path}/usage", headers=self._client.admin)
+        return dict(answer.json()["outcomes"])
+
     async def count(self, rows: str) -> int:
         """Count rows of one of the client's tables, all or those of a condition."""
         url = self._grove.settings.main_url
@@ -67,6 +72,7 @@ async def test_a_mixed_batch_is_answered_as_if_nothing_had_happened(setting: Set
     assert [(refused["index"], refused["code"]) for refused in answer["rejected"]] == [(4, "wrong_type")]
     assert await setting.count("events") == 3
     assert await setting.count("quarantine") == 1
+    assert await setting.outcomes() == {"stored": 3, "duplicate": 2, "quarantined": 1}
     assert await setting.count("sessions WHERE events <> (session_id = 's')::int + 2 * (session_id = 't')::int") == 0
 
 
@@ -78,6 +84,7 @@ async def test_events_without_ids_are_stored_once(setting: Setting, cut: Cut) ->
     assert answer["accepted"] == 20
     assert await setting.count("events") == 21
     assert await setting.count("sessions WHERE events = 1") == 21
+    assert await setting.outcomes() == {"stored": 21}
 
 
 async def test_sending_again_what_was_answered_finds_only_duplicates(setting: Setting) -> None:
@@ -87,3 +94,4 @@ async def test_sending_again_what_was_answered_finds_only_duplicates(setting: Se
     again = await setting.post(*events)
     assert (first["accepted"], again["duplicates"], again["conflicts"]) == (10, 10, []), json.dumps(again)
     assert await setting.count("events") == 11
+    assert await setting.outcomes() == {"stored": 11, "duplicate": 10}

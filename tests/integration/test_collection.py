@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 import httpx
@@ -38,6 +39,12 @@ class Shop(Grove):
             return rows
         finally:
             await connection.close()
+
+    async def fate(self, event_id: str) -> dict[str, Any]:
+        """Ask what became of an event."""
+        answer = await self.http.get(f"{PATH}/{quote(event_id, safe='')}", headers=self.client.server)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
 
     async def make_key(self, **wanted: Any) -> str:
         """Make a further key."""
@@ -246,3 +253,68 @@ async def wait_for_status(shop: Shop, client: MadeClient, status: int) -> None:
     async with asyncio.timeout(3):
         while (await shop.http.post(PATH, json=event(), headers=client.server)).status_code != status:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+async def test_a_repeat_among_new_events_is_found_whether_or_not_one_was_expected(shop: Shop) -> None:
+    known = event()
+    await shop.send(known)
+    for _ in range(2):
+        answer = (await shop.send([event(), known, event(), known | {"name": "other"}])).json()
+        assert (answer["accepted"], answer["duplicates"]) == (2, 2)
+        assert [conflict["index"] for conflict in answer["conflicts"]] == [3]
+    ids = await shop.rows("SELECT count(*) FROM {{schema}}.event_ids WHERE id = $1", uuid.UUID(known["event_id"]))
+    assert ids[0][0] == 1
+    fate = (await shop.http.get(f"{PATH}/{known['event_id']}", headers=shop.client.server)).json()
+    assert (fate["fate"], fate["stored"]["repeats"], fate["stored"]["conflicts"]) == ("stored", 4, 2)
+
+
+async def test_many_senders_of_the_same_new_ids_store_each_once(shop: Shop) -> None:
+    events = [event() for _ in range(40)]
+    async with shop.twin() as other:
+        sent = [
+            asyncio.ensure_future(
+                each.http.post(PATH, json=events[start:] + events[:start], headers=shop.client.server)
+            )
+            for start in range(0, 40, 5)
+            for each in (shop, other)
+        ]
+        answers = await asyncio.gather(*sent)
+    assert {answer.status_code for answer in answers} == {202}
+    assert sum(answer.json()["accepted"] for answer in answers) == 40
+    rows = await shop.rows(
+        "SELECT event_id FROM {{schema}}.events WHERE event_id = ANY ($1)", [uuid.UUID(e["event_id"]) for e in events]
+    )
+    assert len(rows) == 40
+
+
+@pytest.mark.parametrize("event_id", ["order/7?x=1#y", "ü b", "a" * 128, "%2F", "...", "a//b", str(uuid.uuid4())])
+async def test_the_fate_of_an_event_is_told_for_any_id(shop: Shop, event_id: str) -> None:
+    assert (await shop.fate(event_id))["fate"] == "unknown"
+    await shop.send(event(event_id=event_id))
+    found = await shop.fate(event_id)
+    assert (found["event_id"], found["fate"]) == (event_id, "stored")
+    by_uuid = await shop.fate(found["event_uuid"])
+    assert by_uuid["stored"] == found["stored"]
+    refused = await shop.http.get(f"{PATH}/{quote(event_id, safe='')}", headers=shop.client.browser)
+    assert refused.status_code == 403
+
+
+async def test_a_dry_run_tells_each_outcome_and_stores_nothing(shop: Shop) -> None:
+    known = event()
+    await shop.http.post(PATH, json=known, headers=shop.client.server)
+    new = event(name="dry")
+    batch = [new, known, known | {"name": "other"}, {"name": 7, "event_id": "bad"}, new]
+    answer = await shop.http.post(f"{PATH}?debug=1", json=batch, headers=shop.client.server)
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told["accepted"], told["duplicates"], told["filtered"]) == (1, 3, 0)
+    assert [(each["outcome"], each["conflict"], each["code"]) for each in told["events"]] == [
+        ("stored", False, None),
+        ("duplicate", False, None),
+        ("duplicate", True, None),
+        ("quarantined", False, "wrong_type"),
+        ("duplicate", False, None),
+    ]
+    assert (await shop.fate(new["event_id"]))["fate"] == "unknown"
+    assert (await shop.fate("bad"))["fate"] == "unknown"
+    assert await shop.rows("SELECT FROM {{schema}}.events WHERE name = 'dry'") == []

@@ -17,15 +17,19 @@ from app.observability import Metrics
 from tests.support.grove import Grove, MadeClient, grove_settings, open_grove
 
 # Which objects a path names, by its parameters.
-OF_CLIENTS = {"client_id", "key_id", "operation_id", "staff_id"}
+OF_CLIENTS = {"client_id", "key_id", "operation_id", "quarantine_id", "staff_id"}
 # Paths that name nothing of a client's: public pages, lists whose owner is the key, and what only the platform has.
 PUBLIC = {
     "/docs", "/api/docs", "/docs/{name}", "/health", "/health/live", "/health/ready", "/metrics", "/problems/{slug}",
     "/schema", "/schema/openapi.json", "/schema/{path}",
 }  # fmt: skip
 BY_KEY_ALONE = {
-    "/api/v1/events", "/api/v1/analytics/summary", "/api/v1/analytics/realtime", "/api/v1/analytics/funnel/analyze",
+    "/api/v1/events", "/api/v1/events/{event_id}", "/api/v1/quarantine", "/api/v1/quarantine/replay",
+    "/api/v1/quarantine/purge", "/api/v1/analytics/summary", "/api/v1/analytics/realtime",
+    "/api/v1/analytics/funnel/analyze",
 }  # fmt: skip
+# Things below a path that names no client, which keys that may not read learn nothing of either.
+OF_READERS = {"/api/v1/quarantine/{quarantine_id}", "/api/v1/quarantine/{quarantine_id}/replay"}
 OF_PLATFORM = {
     "/clients", "/api/v1/clients", "/api/v1/keys", "/api/v1/keys/{key_id}", "/api/v1/keys/{key_id}/rotate",
 }  # fmt: skip
@@ -34,12 +38,15 @@ BODIES: dict[str, Any] = {
     "/api/v1/clients/{client_id}": {"branding": {"primaryColor": "#000000"}},
     "/api/v1/clients/{client_id}/keys": {"kind": "admin"},
     "/api/v1/clients/{client_id}/staff": {"email": "eve@birch.example", "name": "Eve"},
+    "/api/v1/quarantine/{quarantine_id}": {"event": {"name": "another"}},
 }
 NONE = {
     "client_id": "nobody",
     "key_id": str(uuid.UUID(int=7)),
     "operation_id": str(uuid.UUID(int=8)),
     "staff_id": str(uuid.UUID(int=9)),
+    "quarantine_id": str(uuid.UUID(int=10)),
+    "event_id": "nothing",
 }
 
 
@@ -96,11 +103,16 @@ async def things(grove: Grove, victim: MadeClient) -> dict[str, str]:
     ada = {"email": "ada@maple.example", "name": "Ada"}
     invited = await grove.http.post(f"{victim.path}/staff", json=ada, headers=victim.admin)
     assert invited.status_code == 201, invited.text
+    bad = {"event_id": "refused-1", "name": 7}
+    assert (await grove.http.post("/api/v1/events", json=bad, headers=victim.server)).status_code == 202
+    (refused,) = (await grove.http.get("/api/v1/quarantine", headers=victim.server)).json()["data"]
     return {
         "client_id": victim.id,
         "key_id": keys[0]["id"],
         "operation_id": victim.body["operationId"],
         "staff_id": invited.json()["id"],
+        "quarantine_id": refused["id"],
+        "event_id": "refused-1",
     }
 
 
@@ -132,7 +144,7 @@ async def test_anothers_things_and_none_at_all_are_answered_alike(
 ) -> None:
     headers: dict[str, str] = getattr(intruder, kind)
     foreign = told(await ask(grove, route, things, headers))
-    assert foreign[0] == 404
+    assert foreign[0] == (403 if kind == "browser" and route.path in OF_READERS else 404)
     assert foreign == told(await ask(grove, route, NONE, headers))
     assert not any(thing in str(foreign) for thing in things.values())
 
@@ -164,6 +176,21 @@ async def test_nothing_is_told_without_a_key(grove: Grove, things: dict[str, str
     answers = [told(await ask(grove, route, named, {})) for named in (things, NONE)]
     assert answers[0][0] == 401
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("kind", ["admin", "server", "browser"])
+async def test_the_fate_of_anothers_event_is_that_of_one_never_sent(
+    grove: Grove, intruder: MadeClient, things: dict[str, str], kind: str
+) -> None:
+    answers = []
+    for event_id in (things["event_id"], NONE["event_id"]):
+        answer = await grove.http.get(f"/api/v1/events/{event_id}", headers=getattr(intruder, kind))
+        fate = {name: value for name, value in answer.json().items() if name not in {"event_id", "event_uuid"}}
+        answers.append((answer.status_code, fate | {"request_id": None}))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == (403 if kind == "browser" else 200)
+    refused = (await grove.http.get("/api/v1/quarantine", headers=getattr(intruder, kind))).json()
+    assert refused.get("data", []) == []
 
 
 async def test_the_things_that_were_asked_about_are_really_there_and_untouched(

@@ -10,6 +10,7 @@ import pytest
 from app.embedded.postgres import EmbeddedPostgres
 from app.workers.event_ids import purge_event_ids
 from app.workers.outcomes import compact_outcomes
+from app.workers.quarantine import purge_old_quarantine
 from app.workers.resources import open_worker_resources
 from tenants.ids import quote
 from tests.support.desks import LEGACY_SOURCE, LEGACY_TABLES
@@ -24,7 +25,7 @@ AGENT = ("agent_connected", "csat", "agent_disconnected")
 HARMLESS = ("SELECT 1", "FROM pg_catalog.")
 TABLES = (
     "events", "event_ids", "outcome_counts", "quarantine", "UserEvents", "Leads", "ChatLog", "AgentConnection",
-    "agent_events", "sessions",
+    "agent_events", "sessions", "event_repeats",
 )  # fmt: skip
 
 
@@ -46,15 +47,32 @@ class Walls:
             for question in QUESTIONS:
                 await self._ask(client, f"/api/{client.id}/{question}")
             await self._ask(client, f"{client.path}/usage")
+            await self._look_after_quarantine(client)
         observe = self.grove.recorder.observe
         async with open_worker_resources(self.grove.settings, observe=observe) as resources:
             await compact_outcomes(resources)
             await purge_event_ids(resources)
+            await purge_old_quarantine(resources)
         return self.grove.recorder
 
     async def _send(self, client: MadeClient, *events: dict[str, Any]) -> None:
         answer = await self.grove.http.post("/api/v1/events", json=list(events), headers=client.server)
         assert answer.status_code == 202, answer.text
+
+    async def _look_after_quarantine(self, client: MadeClient) -> None:
+        await self._ask(client, "/api/v1/quarantine")
+        await self._ask(client, "/api/v1/events/known")
+        http, headers = self.grove.http, client.server
+        (refused, *_) = (await http.get("/api/v1/quarantine", headers=headers)).json()["data"]
+        one = f"/api/v1/quarantine/{refused['id']}"
+        for body in ({"name": 8}, {"name": "right"}):
+            answers = [
+                await http.patch(one, json={"event": body}, headers=headers),
+                await http.post(f"{one}/replay", headers=headers),
+            ]
+            assert [answer.status_code for answer in answers] == [200, 200], answers
+        answer = await http.post("/api/v1/quarantine/purge", json={"all": True}, headers=headers)
+        assert answer.status_code == 200, answer.text
 
     async def _ask(self, client: MadeClient, path: str) -> None:
         answer = await self.grove.http.get(path, headers=client.admin if "usage" in path else client.server)

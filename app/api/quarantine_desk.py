@@ -1,0 +1,193 @@
+"""Do what one caller asks about a client's quarantine, and write down what changed.
+
+Called by `app.api.quarantine` and by `grove quarantine`, once it is known whose quarantine it is.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar.di import NamedDependency
+from msgspec import Meta
+
+from app.api.pages import PageMeta, decode_cursor, encode_cursor
+from app.api.times import check_time
+from app.ingest.quarantine import (
+    PURGED_AT_ONCE,
+    Quarantined,
+    QuarantinedWhole,
+    Selection,
+    edit_quarantined,
+    get_quarantined,
+    list_quarantine,
+    purge_quarantine,
+)
+from app.ingest.replay import DUPLICATE, GONE, QUARANTINED, REPLAYED_AT_ONCE, STORED, Replay, Replayed
+from provisioning.audit import Actor, record
+from tenants.clock import Clock
+from tenants.control import ControlPlane
+from tenants.databases import Databases
+from tenants.errors import InputRefused, NotFound
+from tenants.placement import Purpose, TenantContext
+
+_COUNTED = {STORED: "stored", DUPLICATE: "duplicates", QUARANTINED: "quarantined", GONE: "gone"}
+_NOT_THERE = "There is no such event in quarantine."
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class Selected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which refused events are meant; what is left out selects all."""
+
+    ids: Annotated[list[UUID], Meta(max_length=REPLAYED_AT_ONCE, description="These alone.")] | None = None
+    code: Annotated[str | None, Meta(description="Refused with this code.", examples=["too_old"])] = None
+    key: Annotated[UUID | None, Meta(description="Sent by the key of this id.")] = None
+    start: Time | None = msgspec.field(name="from", default=None)
+    end: Time | None = msgspec.field(name="to", default=None)
+
+    def selection(self) -> Selection:
+        """Read the order's part that the database answers."""
+        return select_quarantined(self.code, self.key, self.start, self.end)
+
+
+class ReplayOrder(Selected, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which refused events to replay."""
+
+    limit: Annotated[int, Meta(ge=1, le=REPLAYED_AT_ONCE, description="How many at most.")] = REPLAYED_AT_ONCE
+    cursor: Annotated[str | None, Meta(description="`meta.next` of the answer before.")] = None
+
+
+class PurgeOrder(Selected, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which refused events to delete for good; all of them only if that is said."""
+
+    all: Annotated[bool, Meta(description="Needed where nothing narrows it down.")] = False
+
+
+class ReplayAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the events that were replayed."""
+
+    stored: int
+    duplicates: int
+    quarantined: int
+    gone: int
+    data: list[Replayed]
+    meta: PageMeta
+
+
+class Purged(msgspec.Struct, frozen=True):
+    """How many were deleted."""
+
+    purged: int
+
+
+def select_quarantined(
+    code: str | None, key_id: UUID | None, start: datetime | None, end: datetime | None
+) -> Selection:
+    """Make a selection of what was asked.
+
+    Errors: InputRefused.
+    """
+    if code is not None and "\0" in code:
+        raise InputRefused("No code holds NUL.", field="code")
+    return Selection(code=code, key_id=key_id, start=check_time("from", start), end=check_time("to", end))
+
+
+class QuarantineDesk:
+    """Lists, edits, replays and purges; changes are in the client's audit log."""
+
+    def __init__(
+        self,
+        control: NamedDependency[ControlPlane],
+        databases: NamedDependency[Databases],
+        clock: NamedDependency[Clock],
+        actor: NamedDependency[Actor],
+    ) -> None:
+        self._control = control
+        self._databases = databases
+        self._clock = clock
+        self._actor = actor
+
+    async def list(
+        self, client: TenantContext, selection: Selection, *, before: UUID | None, limit: int
+    ) -> list[Quarantined]:
+        """Read refused events, the latest first."""
+        async with self._databases.unit(client.placement, Purpose.READ) as db:
+            return await list_quarantine(db, selection, before=before, limit=limit)
+
+    async def get(self, client: TenantContext, row_id: UUID) -> QuarantinedWhole:
+        """Read one whole.
+
+        Errors: NotFound.
+        """
+        async with self._databases.unit(client.placement, Purpose.READ) as db:
+            return await get_quarantined(db, row_id)
+
+    async def edit(self, client: TenantContext, row_id: UUID, body: bytes) -> QuarantinedWhole:
+        """Replace a body.
+
+        Errors: NotFound, InputRefused.
+        """
+        async with self._databases.unit(client.placement, Purpose.WRITE) as db:
+            edited = await edit_quarantined(db, row_id, body, now=self._clock())
+        await self._record(client, "quarantine.edit", id=str(row_id))
+        return edited
+
+    async def replay_one(self, client: TenantContext, row_id: UUID) -> Replayed:
+        """Replay one.
+
+        Errors: NotFound if it is not there (any more).
+        """
+        answer = await self._replay(client, [row_id])
+        if answer[0].outcome == GONE:
+            raise NotFound(_NOT_THERE)
+        return answer[0]
+
+    async def replay(self, client: TenantContext, order: ReplayOrder) -> ReplayAnswer:
+        """Replay those given, or a page of those selected."""
+        next_cursor, row_ids = None, order.ids
+        if row_ids is None:
+            before = decode_cursor(order.cursor, UUID)
+            rows = await self.list(client, order.selection(), before=before, limit=order.limit + 1)
+            row_ids = [row.id for row in rows[: order.limit]]
+            next_cursor = encode_cursor(row_ids[-1]) if len(rows) > order.limit else None
+        data = await self._replay(client, row_ids) if row_ids else []
+        counts = {name: sum(each.outcome == outcome for each in data) for outcome, name in _COUNTED.items()}
+        return ReplayAnswer(**counts, data=[*data], meta=PageMeta(next_cursor))
+
+    async def purge_one(self, client: TenantContext, row_id: UUID) -> None:
+        """Delete one for good.
+
+        Errors: NotFound.
+        """
+        async with self._databases.unit(client.placement, Purpose.WRITE) as db:
+            if not await purge_quarantine(db, Selection(), row_ids=[row_id]):
+                raise NotFound(_NOT_THERE)
+        await self._record(client, "quarantine.purge", purged=1, id=str(row_id))
+
+    async def purge(self, client: TenantContext, order: PurgeOrder) -> Purged:
+        """Delete those selected for good.
+
+        Errors: InputRefused unless something is selected, or all of them by name.
+        """
+        selection = order.selection()
+        if order.ids is None and selection == Selection() and not order.all:
+            detail = "Say which events to purge, or `all: true`."
+            raise InputRefused(detail, field="/all", code="nothing_selected")
+        purged, batch = 0, PURGED_AT_ONCE
+        while batch == PURGED_AT_ONCE:
+            async with self._databases.unit(client.placement, Purpose.WRITE) as db:
+                batch = await purge_quarantine(db, selection, row_ids=order.ids)
+            purged += batch
+        await self._record(client, "quarantine.purge", purged=purged)
+        return Purged(purged)
+
+    async def _replay(self, client: TenantContext, row_ids: Sequence[UUID]) -> Sequence[Replayed]:
+        done = await Replay(self._databases, client, now=self._clock()).run(row_ids)
+        if any(each.outcome != GONE for each in done):
+            await self._record(client, "quarantine.replay", replayed=sum(each.outcome != GONE for each in done))
+        return done
+
+    async def _record(self, client: TenantContext, action: str, **detail: object) -> None:
+        async with self._control.session() as session:
+            record(session, self._actor, action, client.tenant_id, **detail)

@@ -1,0 +1,301 @@
+"""Keep clients and keys to what they may send, together over all processes.
+
+Called by the collection before events are read into a flush. The truth is in Redis, taken from by one atomic script;
+blocks of tokens are leased so that few requests wait for it. Without Redis each process keeps to its share of the
+rate, and quotas are read from what the client's database has counted.
+"""
+
+import asyncio
+import calendar
+import math
+import secrets
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.auth.buckets import LEASE_S, Bucket, Rule, rules_of
+from app.observability import Metrics
+from tenants.allowances import UNLIMITED, Allowance
+from tenants.clock import Clock
+from tenants.databases import Databases
+from tenants.errors import InputRefused, RateLimited
+from tenants.keyring import Principal
+from tenants.placement import Purpose, TenantContext
+
+REDIS_TIMEOUT_S = 0.1
+# For so long Redis is not asked again after it failed.
+OPEN_S = 1.0
+QUOTA_KEPT_S = 40 * 86_400
+# Without Redis, how old what is known of a month's use may be.
+USE_TTL_S = 5.0
+MAX_KNOWN = 10_000
+_SCRIPT = (Path(__file__).parent / "take_tokens.lua").read_text(encoding="utf-8")
+_USED = """
+SELECT coalesce(sum(n), 0)::bigint FROM {{schema}}.outcome_counts
+WHERE hour >= $1 AND ($2::uuid IS NULL OR key_id = $2)
+"""
+_NO_BUCKETS: list[Bucket] = []
+Headers = list[tuple[bytes, bytes]]
+
+log = structlog.get_logger()
+
+
+class _Share(msgspec.Struct):
+    """What of a quota this process may still take without Redis."""
+
+    left: float
+    read_at: float
+    month: str
+
+
+class _Known(msgspec.Struct):
+    """The buckets that one pair of client and key draws from, for as long as its allowances stay the same."""
+
+    client: Allowance
+    key: Allowance
+    buckets: list[Bucket]
+
+
+class Limiter:
+    """Admits events. One per process; `web_processes` is how many there are at least."""
+
+    def __init__(
+        self, redis: Redis | None, databases: Databases, clock: Clock, metrics: Metrics, *, web_processes: int = 1
+    ) -> None:
+        self._redis = redis
+        self._take = None if redis is None else redis.register_script(_SCRIPT)
+        self._databases = databases
+        self._clock = clock
+        self._metrics = metrics
+        self._name = secrets.token_hex(8)
+        self._processes = web_processes
+        self._least_processes = web_processes
+        self._shared: dict[tuple[str, str], Bucket] = {}
+        self._known: dict[tuple[str, UUID], _Known] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._shares: dict[tuple[str, str], _Share] = {}
+        self._closed_until = float("-inf")
+
+    @property
+    def local(self) -> bool:
+        """Whether limits are kept by this process alone at the moment."""
+        return self._redis is None or time.monotonic() < self._closed_until
+
+    async def admit(self, client: TenantContext, principal: Principal, events: int) -> Headers:
+        """Take so many events off what may be sent; return the headers that tell what is left.
+
+        Errors: RateLimited; InputRefused if so many could never be taken at once; StoreUnavailable if a quota cannot
+        be known.
+        """
+        buckets = self._buckets(client, principal)
+        if not buckets:
+            return []
+        _require_possible(buckets, events)
+        if not self._spend(buckets, events):
+            async with self._locks.setdefault(client.tenant_id, asyncio.Lock()):
+                if not self._spend(buckets, events):
+                    await self._refill(client, buckets, events)
+        return self._headers(buckets)
+
+    def refuse_early(self, client: TenantContext, principal: Principal) -> None:
+        """Refuse before a body is read if not even one event can be taken, as far as is known here.
+
+        Errors: RateLimited.
+        """
+        now = time.monotonic()
+        for bucket in self._buckets(client, principal):
+            if not bucket.held and not self.local:
+                self._require(bucket, bucket.missing_s(1, now))
+
+    def _buckets(self, client: TenantContext, principal: Principal) -> list[Bucket]:
+        if client.allowance is UNLIMITED and principal.allowance is UNLIMITED:
+            return _NO_BUCKETS
+        known = self._known.get((client.tenant_id, principal.key_id))
+        if known is not None and known.client == client.allowance and known.key == principal.allowance:
+            return known.buckets
+        rules = rules_of(f"{client.tenant_id}", "client", client.allowance)
+        rules += rules_of(f"{client.tenant_id}:{principal.key_id}", "key", principal.allowance, str(principal.key_id))
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+            self._shared.clear()
+        buckets = [self._bucket(rule) for rule in rules]
+        self._known[client.tenant_id, principal.key_id] = _Known(client.allowance, principal.allowance, buckets)
+        return buckets
+
+    def _bucket(self, rule: Rule) -> Bucket:
+        bucket = self._shared.get((rule.subject, rule.name))
+        if bucket is None or bucket.rule != rule:
+            bucket = self._shared[rule.subject, rule.name] = Bucket(rule)
+        return bucket
+
+    def _spend(self, buckets: list[Bucket], events: int) -> bool:
+        now, month = time.monotonic(), _month(self._clock())
+        if any(bucket.usable(now, month) < events for bucket in buckets):
+            return False
+        for bucket in buckets:
+            bucket.spend(events)
+        return True
+
+    async def _refill(self, client: TenantContext, buckets: list[Bucket], events: int) -> None:
+        if not self.local:
+            for bucket in buckets:
+                # What is known to be used up is refused here, so that a flood of requests is none of Redis.
+                self._require(bucket, bucket.missing_s(events, time.monotonic()))
+            try:
+                await self._ask(client, buckets, events)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._closed_until = time.monotonic() + OPEN_S
+                log.warning("redis_unreachable", doing="keep rate limits", error=type(error).__name__)
+            else:
+                self._metrics.limits_local.set(0)
+                return
+        self._metrics.limits_local.set(1)
+        await self._spend_locally(client, buckets, events)
+
+    async def _ask(self, client: TenantContext, buckets: list[Bucket], events: int) -> None:
+        month = _month(self._clock())
+        given = [bucket.offer(month) for bucket in buckets]
+        answer = await self._run(client, buckets, events, given)
+        while int(answer[0]) < 0:
+            await self._seed(client, buckets[int(answer[2]) - 1])
+            answer = await self._run(client, buckets, events, given)
+        self._processes = max(self._least_processes, int(answer[1]))
+        now, taken = time.monotonic(), int(answer[0]) == 1
+        levels = [float(left) for left in answer[3::2]]
+        for bucket, granted, left in zip(buckets, answer[2::2], levels, strict=True):
+            bucket.note(int(granted) - events if taken else 0, left, now, month)
+        if not taken:
+            for bucket, left in zip(buckets, levels, strict=True):
+                per_s = bucket.rule.per_s
+                self._require(bucket, 0.0 if left >= events else (events - left) / per_s if per_s else math.inf)
+
+    async def _run(self, client: TenantContext, buckets: list[Bucket], events: int, given: list[int]) -> Sequence[Any]:
+        started = time.monotonic()
+        try:
+            return await self._call(client, buckets, events, given)
+        except TimeoutError:
+            if time.monotonic() - started < 2 * REDIS_TIMEOUT_S:
+                raise
+            # It was this process that had no time for the answer. What was given back may have arrived.
+            return await self._call(client, buckets, events, [min(0, back) for back in given])
+
+    async def _call(self, client: TenantContext, buckets: list[Bucket], events: int, given: list[int]) -> Sequence[Any]:
+        month = _month(self._clock())
+        keys = [f"grove:limits:{{{client.tenant_id}}}:processes", *(_key(bucket.rule, month) for bucket in buckets)]
+        arguments: list[Any] = [self._name, LEASE_S]
+        for bucket, back in zip(buckets, given, strict=True):
+            rule = bucket.rule
+            kept_s = QUOTA_KEPT_S if rule.is_quota else rule.window_s + 60
+            most = bucket.most(time.monotonic(), self._processes)
+            arguments += [events, bucket.wanted(events), back, rule.capacity, rule.per_s, kept_s, most]
+        if self._take is None:
+            message = "there is no Redis to ask"
+            raise RuntimeError(message)
+        async with asyncio.timeout(REDIS_TIMEOUT_S):
+            answer: Sequence[Any] = await self._take(keys=keys, args=arguments)
+        return answer
+
+    async def _seed(self, client: TenantContext, bucket: Bucket) -> None:
+        """Tell Redis what of a quota was used, by the client's own books; whoever is first is believed."""
+        used = await self._used(client, bucket.rule)
+        if self._redis is not None:
+            async with asyncio.timeout(REDIS_TIMEOUT_S):
+                await self._redis.set(_key(bucket.rule, _month(self._clock())), used, nx=True, ex=QUOTA_KEPT_S)
+
+    async def _used(self, client: TenantContext, rule: Rule) -> int:
+        since = self._clock().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        key_id = None if rule.key_id is None else UUID(rule.key_id)
+        async with self._databases.unit(client.placement, Purpose.READ) as db:
+            used: int = await db.fetchval(client.placement.render(_USED), since, key_id)
+        return used
+
+    async def _spend_locally(self, client: TenantContext, buckets: list[Bucket], events: int) -> None:
+        shares = {bucket.rule.name: await self._share(client, bucket) for bucket in buckets if bucket.rule.is_quota}
+        for bucket in buckets:
+            if bucket.rule.is_quota and shares[bucket.rule.name].left < events:
+                self._require(bucket, math.inf)
+        for bucket in buckets:
+            if not bucket.rule.is_quota:
+                self._require(bucket, bucket.wait_locally(events, time.monotonic(), self._processes))
+        for bucket in buckets:
+            if bucket.rule.is_quota:
+                shares[bucket.rule.name].left -= events
+                bucket.owe(events)
+            else:
+                bucket.take_locally(events)
+
+    async def _share(self, client: TenantContext, bucket: Bucket) -> _Share:
+        """Find out what this process may take of a quota, by the client's own books and the number of processes."""
+        key, now, month = (bucket.rule.subject, bucket.rule.name), time.monotonic(), _month(self._clock())
+        share = self._shares.get(key)
+        if share is None or share.month != month or now - share.read_at > USE_TTL_S:
+            left = bucket.rule.capacity - await self._used(client, bucket.rule)
+            share = self._shares[key] = _Share(left // self._processes, now, month)
+        return share
+
+    def _require(self, bucket: Bucket, wait_s: float) -> None:
+        """Refuse where there is anything to wait for.
+
+        Errors: RateLimited.
+        """
+        if wait_s <= 0:
+            return
+        self._metrics.limited.labels("quota" if bucket.rule.is_quota else "rate").inc()
+        if math.isinf(wait_s):
+            wait_s = _month_ends_in(self._clock())
+        what = "this month's quota" if bucket.rule.is_quota else "what may be sent at a time"
+        owner = "client" if bucket.rule.key_id is None else "key"
+        raise RateLimited(
+            f"This {owner} has used up {what}.", retry_after_s=max(1, math.ceil(wait_s)), headers=self._fields([bucket])
+        )
+
+    def _headers(self, buckets: list[Bucket]) -> Headers:
+        return [(name.encode(), value.encode()) for name, value in self._fields(buckets).items()]
+
+    def _fields(self, buckets: list[Bucket]) -> dict[str, str]:
+        """Write the fields of draft-ietf-httpapi-ratelimit-headers-10."""
+        now, month_s = time.monotonic(), _month_ends_in(self._clock())
+        policies, levels = [], []
+        for bucket in buckets:
+            rule, left = bucket.rule, bucket.remaining(now)
+            window_s = _MONTH_S if rule.is_quota else rule.window_s
+            reset_s = month_s if rule.is_quota else math.ceil((rule.capacity - left) / rule.per_s)
+            policies.append(f'"{rule.name}";q={rule.capacity};w={window_s}')
+            levels.append(f'"{rule.name}";r={left};t={math.ceil(reset_s)}')
+        return {"ratelimit-policy": ", ".join(policies), "ratelimit": ", ".join(levels)}
+
+
+_MONTH_S = 30 * 86_400
+
+
+def _require_possible(buckets: list[Bucket], events: int) -> None:
+    """Refuse more events than could ever be taken at once."""
+    for bucket in buckets:
+        most = bucket.rule.capacity
+        if events > most and not bucket.rule.is_quota:
+            detail = f"No more than {most} events may come at once here; send them in smaller batches."
+            raise InputRefused(detail, field="", code="event_count")
+
+
+def _key(rule: Rule, month: str) -> str:
+    client, _, key = rule.subject.partition(":")
+    what = f"quota:{month}" if rule.is_quota else "rate"
+    return f"grove:limits:{{{client}}}:{key or 'all'}:{what}"
+
+
+def _month(now: datetime) -> str:
+    return f"{now.year}-{now.month}"
+
+
+def _month_ends_in(now: datetime) -> float:
+    days = calendar.monthrange(now.year, now.month)[1]
+    into_s = (now.day - 1) * 86_400 + now.hour * 3_600 + now.minute * 60 + now.second
+    return days * 86_400 - into_s

@@ -1,0 +1,1 @@
+DELETE FROM {{schema}}.quarantine WHERE id = ANY ($1::uuid[])

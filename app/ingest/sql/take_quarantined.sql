@@ -1,0 +1,6 @@
+-- In one order, so that two replays never wait for each other; who comes second finds nothing left.
+SELECT id, received_at, key_id, event_uuid, code, body, edited_at
+FROM {{schema}}.quarantine
+WHERE id = ANY ($1::uuid[])
+ORDER BY id
+FOR UPDATE
