@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from litestar import Litestar, asgi
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.exceptions import NotFoundException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.api import (
@@ -34,6 +35,7 @@ from app.auth import guards
 from app.auth.staff import provide_staff, provide_staff_client
 from app.console import routes as console
 from app.console.dashboards import routes as dashboards
+from app.console.errors import answer_lost, recognise_lost_staff
 from app.gateway.front import Front
 from app.ingest.routes import EVENTS_PATH
 from app.observability import Metrics, Observability, configure_logging
@@ -94,7 +96,8 @@ def create_litestar(settings: Settings, metrics: Metrics, **options: Any) -> Lit
             "staff_client": Provide(provide_staff_client),
         },
         before_request=require_json,
-        exception_handlers={Exception: handle_exception},
+        after_exception=[recognise_lost_staff],
+        exception_handlers={Exception: handle_exception, NotFoundException: answer_lost},
         openapi_config=docs.OPENAPI,
         logging_config=None,
         request_max_body_size=1024 * 1024,

@@ -13,8 +13,8 @@ from msgspec import Meta
 from app.ingest.flush import Flush, Submission, answers, settle
 from app.ingest.outcomes import IngestAnswer, Outcome
 from app.ingest.statements import statement
-from app.ingest.steps import uuid_of
 from tenants.databases import TenantConnection
+from tenants.ids import as_uuid
 
 
 class StoredFate(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class DebugAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 async def find_fate(db: TenantConnection, event_id: str) -> EventFate:
     """Look an event up by its id, as sent or as the UUID that was made of it."""
-    event_uuid = uuid_of(event_id)
+    event_uuid = as_uuid(event_id)
     known = await db.fetchrow(statement(db.placement, "fate_of_event"), event_uuid)
     refused = await db.fetchrow(statement(db.placement, "quarantined_of_event"), event_uuid)
     stored = None

@@ -15,9 +15,9 @@ from msgspec import Meta
 from app.ingest.limits import MAX_EVENT_BYTES
 from app.ingest.refusals import MAX_EVENT_ID, find_event_id, redact
 from app.ingest.statements import statement
-from app.ingest.steps import uuid_of
 from tenants.databases import TenantConnection
 from tenants.errors import InputRefused, NotFound
+from tenants.ids import as_uuid
 
 PURGED_AT_ONCE = 5_000
 
@@ -87,7 +87,7 @@ async def edit_quarantined(db: TenantConnection, row_id: UUID, body: bytes, *, n
         raise InputRefused(f"An event holds {MAX_EVENT_BYTES} bytes at most.", field="/event", code="event_too_large")
     event_id = find_event_id(body)
     shown = None if event_id is None else event_id[:MAX_EVENT_ID]
-    event_uuid = None if event_id is None else uuid_of(event_id)
+    event_uuid = None if event_id is None else as_uuid(event_id)
     await db.execute(statement(db.placement, "edit_quarantined"), _row_id(row_id), redact(body), shown, event_uuid, now)
     return await get_quarantined(db, row_id)
 

@@ -436,6 +436,42 @@ async def test_a_browser_at_what_can_be_no_client_sees_that_there_is_nothing(gro
     assert not re.search(r"grafana|grove", page.text, re.IGNORECASE)
 
 
+@pytest.mark.parametrize("path", ["nothing-here", "d/none", "dashboards/user-events/panels", "login/x", "dashboards/x"])
+async def test_staff_at_a_path_that_leads_nowhere_see_their_own_page_and_the_way_home(
+    grove: Grove, maple: MadeClient, path: str
+) -> None:
+    browser = Browser(grove)
+    await browser.log_in(maple.id, ANA)
+    page = await browser.get(f"/maple/{path}")
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no such page · Maple &lt;Dental&gt; &amp; Sons" in page.text
+    assert '<a href="/maple/">Go to your dashboards</a>' in page.text
+    assert not re.search(r"grafana|grove", page.text, re.IGNORECASE)
+    for asked in ({"method": "GET", "headers": {"Accept": "application/json"}}, {"method": "POST"}):
+        answer = await browser.http.request(url="/maple/nothing-here", **asked)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_a_path_that_leads_nowhere_tells_strangers_nothing(
+    grove: Grove, maple: MadeClient, birch: MadeClient
+) -> None:
+    foreign = Browser(grove)
+    await foreign.log_in(birch.id, ANA, "another long sentence of hers")
+    session = f"{SESSION}={foreign.cookie(SESSION)}"
+    for headers in ({}, {"Cookie": session}, {"Cookie": f"{SESSION}={'x' * 43}"}):
+        pages = [
+            await Browser(grove).get(f"/{client_id}/nothing-here", headers=headers)
+            for client_id in (maple.id, "nobody")
+        ]
+        own, none = [(page.status_code, re.sub(r"maple|nobody|Request \w+", "…", page.text)) for page in pages]
+        assert own == none
+        assert own[0] == 404
+        assert not re.search(r"Dental|Birch|c2410c|Go to your", own[1])
+    for path in ("/api/v1/nothing", "/docs/nothing", "/Nonsense/x", "/health/x"):
+        answer = await Browser(grove).get(path, headers={"Cookie": session})
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 async def test_a_session_that_ended_is_told_to_scripts_below_the_first_page(grove: Grove, maple: MadeClient) -> None:
     for client in (maple.id, "nobody"):
         path = f"/{client}/dashboards/user-events/panels/1"

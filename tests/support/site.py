@@ -4,7 +4,7 @@
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import httpx
@@ -95,19 +95,22 @@ class Site:
 
 @asynccontextmanager
 async def open_site(
-    admin_url: str, grafana: Target, *, kind: str = "schema", attached_url: str | None = None, **changes: Any
+    admin_url: str, grafana: Target | None, *, kind: str = "schema", attached_url: str | None = None, **changes: Any
 ) -> AsyncIterator[Site]:
     """Start everything, onboard two clients with different figures, and serve; all is gone afterwards.
 
-    Shape: `kind` is where their data lives; for `external` their databases are made on the server of `attached_url`.
+    Shape: without `grafana` there are the built-in dashboards alone; `kind` is where their data lives; for `external`
+    their databases are made on the server of `attached_url`.
     """
     port = free_port("127.0.0.1")
     url = f"http://127.0.0.1:{port}"
-    given: dict[str, Any] = {
-        "public_url": url, "host": "127.0.0.1", "port": port, "grafana_url": grafana.url,
-        "grafana_admin_password": grafana.password, "grafana_allow_version": ALLOWED,
-    }  # fmt: skip
-    async with own_names(grafana), open_grove(admin_url, **(given | changes)) as grove, grove.worker():
+    given: dict[str, Any] = {"public_url": url, "host": "127.0.0.1", "port": port}
+    if grafana is not None:
+        given |= {
+            "grafana_url": grafana.url, "grafana_admin_password": grafana.password, "grafana_allow_version": ALLOWED,
+        }  # fmt: skip
+    names = nullcontext() if grafana is None else own_names(grafana)
+    async with names, open_grove(admin_url, **(given | changes)) as grove, grove.worker():
         places = [await _placement(kind, attached_url, sessions) for sessions in (7, 3)]
         maple = await _make_tenant(grove, "maple", "Maple Dental", "#c2410c", places[0], sessions=7)
         oak = await _make_tenant(grove, "oak", "Oak Cycles", "#1d4ed8", places[1], sessions=3)
@@ -160,6 +163,8 @@ async def _make_tenant(
     await add_person(grove, client, tenant.editor, name="Ed Jones", role="editor")
     if tenant.attached_url is None:
         await _send_sessions(grove, tenant)
+    if grove.settings.grafana_url is None:
+        return tenant
     repaired = await grove.http.post(f"{client.path}/grafana/reconcile", headers=grove.platform | {"Prefer": "wait=30"})
     assert repaired.is_success, repaired.text
     return tenant
