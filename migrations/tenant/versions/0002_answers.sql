@@ -318,13 +318,25 @@ RETURNS TABLE (occurred_at timestamptz, order_id text, amount numeric, currency 
     country text, device text, session_id text, session integer)
 LANGUAGE sql STABLE STRICT ROWS 1000
 BEGIN ATOMIC
-    SELECT DISTINCT ON (o.id)
-        p.occurred_at, p.order_id, p.amount, p.currency, p.method, p.items, p.country, p.device,
-        first_value(p.session_id) OVER (PARTITION BY o.id ORDER BY p.session_id),
-        first_value(p.session) OVER (PARTITION BY o.id ORDER BY p.session_id)
-    FROM {{schema}}.purchases(since, until) AS p
-    CROSS JOIN LATERAL (VALUES (coalesce(nullif(p.order_id, ''), p.event_id::text))) AS o (id)
-    ORDER BY o.id, p.amount IS NULL, p.occurred_at, p.event_id; END;
+    WITH told AS MATERIALIZED (
+        SELECT p.*, coalesce(nullif(p.order_id, ''), p.event_id::text) AS id
+        FROM {{schema}}.purchases(since, until) AS p
+    ),
+    -- Nearly all are told once, and need not be sorted.
+    again AS MATERIALIZED (SELECT t.id FROM told AS t GROUP BY t.id HAVING count(*) > 1)
+    SELECT t.occurred_at, t.order_id, t.amount, t.currency, t.method, t.items, t.country, t.device, t.session_id,
+        t.session
+    FROM told AS t
+    WHERE NOT EXISTS (SELECT FROM again AS a WHERE a.id = t.id)
+    UNION ALL
+    SELECT first.* FROM (
+        SELECT DISTINCT ON (t.id)
+            t.occurred_at, t.order_id, t.amount, t.currency, t.method, t.items, t.country, t.device,
+            first_value(t.session_id) OVER (PARTITION BY t.id ORDER BY t.session_id),
+            first_value(t.session) OVER (PARTITION BY t.id ORDER BY t.session_id)
+        FROM told AS t JOIN again AS a ON a.id = t.id
+        ORDER BY t.id, t.amount IS NULL, t.occurred_at, t.event_id
+    ) AS first; END;
 
 -- The days of a range whose sessions were counted, and those that have to be looked at; with `rolled` false, all.
 CREATE FUNCTION {{schema}}.visit_ranges(since timestamptz, until timestamptz, rolled boolean)
