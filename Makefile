@@ -28,8 +28,8 @@ check: $(VENV)/.installed ## Check style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed ## Measure ingest against limits of the machine
-	@$(BIN)/python -m bench $(ARGS)
+bench: $(VENV)/.installed ## Measure ingest, or WHAT=gateway or grafana (ARGS=... goes to it), against limits of the machine
+	@$(BIN)/python -m bench$(addprefix .,$(WHAT)) $(ARGS)
 
 tools: ## Install the Debian packages that some tests use, where that is possible
 	@./.ci/tools

@@ -1,4 +1,4 @@
-"""`python -m bench.gateway`: what the gateway adds to a real Grafana, measured side by side in one run.
+"""`make bench WHAT=gateway`: what the gateway adds to a real Grafana, measured side by side in one run.
 
 Prints the milliseconds that it adds to a request at p50 (aim: 2 at most), and the share of direct Grafana's throughput
 that it keeps for whole loads of a dashboard, as a browser makes them (aim: 0.85). Needs a Grafana here.

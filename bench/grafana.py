@@ -1,4 +1,4 @@
-"""`python -m bench.grafana`: onboard many clients on a real Grafana, then open every dashboard of each once.
+"""`make bench WHAT=grafana`: onboard many clients on a real Grafana, then open every dashboard of each once.
 
 Prints organisations per minute for each fifty (aim: the last at least 0.8 of the first), requests to Grafana for each
 client, and how many connections to Postgres Grafana held at most while the dashboards were open, and after. Needs a

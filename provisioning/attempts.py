@@ -158,6 +158,13 @@ def _catalogs(targets: Targets) -> list[Attempt]:
         "sessions by function": "count(*) FROM pg_stat_get_activity(NULL)",
         "locks by function": "count(*) FROM pg_lock_status()",
         "size of the database": "pg_database_size(pg_catalog.current_database())",
+        "transactions that run": "pg_current_snapshot()",
+        "transactions that run, by the old name": "txid_current_snapshot()",
+        "number of the next transaction": "pg_current_xact_id()",
+        "age of a transaction": "age('3'::xid)",
+        "bytes written by everybody": "pg_current_wal_lsn()",
+        "last checkpoint": "next_xid FROM pg_control_checkpoint()",
+        "start of the server": "pg_postmaster_start_time()",
     }
     return [
         *(Attempt("catalogs", f"read {name}", f"SELECT count(*) FROM pg_catalog.{name}") for name in _CATALOGS),

@@ -6,13 +6,17 @@ whatever a catalog still shows tells nobody who else is a client.
 
 import re
 import secrets
+import uuid
 from typing import NewType
+
+from asyncpg.pgproto.pgproto import UUID
 
 TenantId = NewType("TenantId", str)
 
 CLIENT_ID_PATTERN = r"^[a-z][a-z0-9-]{1,38}$"
 _CLIENT_ID = re.compile(CLIENT_ID_PATTERN)
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+_UUID_LENGTH = 36
 
 
 def is_client_id(text: str) -> bool:
@@ -23,6 +27,21 @@ def is_client_id(text: str) -> bool:
 def opaque_name() -> str:
     """Make a name for a client's database objects: `t_` and 16 random characters (82 bits)."""
     return "t_" + "".join(secrets.choice(_ALPHABET) for _ in range(16))
+
+
+def as_uuid(given: str) -> UUID:
+    """Give an event or a row its id: a UUID in its usual form as it is, any other string as its uuid5."""
+    if len(given) != _UUID_LENGTH:
+        return hashed_uuid(given)
+    try:
+        return UUID(given)
+    except ValueError:
+        return hashed_uuid(given)
+
+
+def hashed_uuid(name: str) -> UUID:
+    """Make the uuid5 of a name, which is the same each time."""
+    return UUID(str(uuid.uuid5(uuid.NAMESPACE_OID, name)))
 
 
 def quote(identifier: str) -> str:

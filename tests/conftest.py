@@ -7,8 +7,10 @@ import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
+from provisioning.grafana.client import GrafanaAdmin
 from tests.support.engines import throwaway_postgres, throwaway_valkey
 from tests.support.grafana import Target, double_grafana, real_grafana
+from tests.support.provisioner import Provisioner, open_provisioner
 
 # A job in the background is started deaf to Ctrl-C, and would hand that on to the programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -43,3 +45,17 @@ async def grafana(request: pytest.FixtureRequest) -> AsyncIterator[Target]:
         return
     async with double_grafana() as target:
         yield target
+
+
+@pytest.fixture(scope="module")
+async def grove(postgres: EmbeddedPostgres, grafana: Target) -> AsyncIterator[Provisioner]:
+    """A control plane with a Grafana beside it; many modules have a `grove` of their own instead."""
+    async with open_provisioner(postgres.url, grafana=grafana.admin()) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def admin(grove: Provisioner) -> GrafanaAdmin:
+    """That Grafana, looked into by its administrator."""
+    assert grove.grafana is not None
+    return grove.grafana

@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import msgspec
@@ -29,7 +30,7 @@ from app.gateway.live import Bridge, LiveSockets
 from app.gateway.origins import require_own_origin
 from app.gateway.pages import Page, policy, rewrite
 from app.gateway.paths import read_path, read_query
-from app.gateway.questions import check_questions
+from app.gateway.questions import read_questions
 from app.gateway.rules import QUESTIONS, Kind, Rule, find_rule
 from app.gateway.turns import Turns
 from app.gateway.upstream import Upstream
@@ -77,6 +78,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     brand: Brand
     org: int
     gzip: bool
+    zone: ZoneInfo
 
     @property
     def target(self) -> str:
@@ -94,6 +96,7 @@ class Gateway:
         self._upstream = upstream
         self._sessions = sessions
         self._registry = registry
+        self._clock = clock
         self._assets = AssetCache()
         self._live = LiveSockets(upstream, feed, clock)
         self._turns = Turns()
@@ -130,7 +133,7 @@ class Gateway:
             member = await find_member(scope, visit.client_id, self._settings, self._sessions)
             asked = await self._ask(scope, visit, member, path)
             if path == QUESTIONS:
-                check_questions(body, DATASOURCES)
+                body = read_questions(body, DATASOURCES, zone=asked.zone, now=self._clock())
         await _unless_gone(receive, self._take_turn(scope, send, asked, body))
 
     async def connect(self, scope: WebSocketScope, receive: Receive, send: Send, visit: Visit) -> None:
@@ -167,7 +170,7 @@ class Gateway:
         gzip = rule.kind is not Kind.PAGE and not rule.links and accepts(scope["headers"], b"accept-encoding", b"gzip")
         return _Asked(
             visit=visit, method=method, path=path, query=query, rule=rule, member=member, brand=brand_of(client),
-            org=client.grafana_org_id, gzip=gzip,
+            org=client.grafana_org_id, gzip=gzip, zone=ZoneInfo(client.timezone),
         )  # fmt: skip
 
     async def _take_turn(self, scope: HTTPScope, send: Send, asked: _Asked, body: bytes | None) -> None:

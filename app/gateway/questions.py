@@ -1,14 +1,18 @@
-"""Judge what staff send to `/api/ds/query`: SQL is the database's to judge, what Grafana itself would make is ours.
+"""Judge what staff send to `/api/ds/query`, and round its period in the client's zone.
 
-Called by `app.gateway.gateway`. Grafana fills gaps in series with rows of its own making, before any limit on rows:
-a small request could fill the memory that all clients share.
+Called by `app.gateway.gateway`. SQL is the database's to judge; what Grafana itself would make is ours: it fills gaps
+in series with rows of its own making, before any limit on rows, so that a small request could fill the memory that all
+clients share.
 """
 
 import re
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from app.console.dashboards.ranges import resolve_bound
 from tenants.errors import InputRefused
 
 # Points of a series that a question may have filled in; a chart shows about two thousand.
@@ -25,8 +29,8 @@ _FILL_FIELDS = ("fill", "fillInterval", "fillMode", "fillValue")
 _WITH_FILL = 3
 
 
-def check_questions(body: bytes, uids: frozenset[str]) -> None:
-    """Refuse questions to anything but these datasources, and fillings without bound.
+def read_questions(body: bytes, uids: frozenset[str], *, zone: ZoneInfo, now: datetime) -> bytes:
+    """Return what goes on, unless it asks anything but these datasources, or for fillings without bound.
 
     Errors: InputRefused, with a pointer.
     """
@@ -39,6 +43,27 @@ def check_questions(body: bytes, uids: frozenset[str]) -> None:
         raise InputRefused("A list of questions is needed.", field="/queries")
     for position, query in enumerate(queries):
         _check(query, f"/queries/{position}", uids, asked)
+    return msgspec.json.encode(asked) if _round(asked, zone, now) else body
+
+
+def _round(asked: dict[str, Any], zone: ZoneInfo, now: datetime) -> bool:
+    """Round bounds such as `now-29d/d` in the client's zone; Grafana's pages do so in the browser's (9.4)."""
+    period = asked.get("range")
+    if not isinstance(period, dict) or not isinstance(raw := period.get("raw"), dict):
+        return False
+    rounded = False
+    for field in ("from", "to"):
+        text = raw.get(field)
+        if not isinstance(text, str) or "/" not in text:
+            continue
+        bound = resolve_bound(text, field, zone, now)
+        if bound is not None:
+            # Grafana's periods end with their last millisecond.
+            at = bound - timedelta(milliseconds=1) if field == "to" else bound
+            asked[field] = str(int(at.timestamp() * 1000))
+            period[field] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            rounded = True
+    return rounded
 
 
 def _check(query: dict[str, Any], pointer: str, uids: frozenset[str], asked: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from app.ingest.limits import check_limits, check_numbers, escape, fit_amount
 from app.ingest.outcomes import Code, Refusal
 from app.ingest.splitting import diagnose
 from app.ingest.wire import Context, Page, SchemaRef, Utm, WireEvent
+from tenants.ids import as_uuid, hashed_uuid
 
 FUTURE_ALLOWED = timedelta(hours=1)
 _decode = msgspec.json.Decoder(WireEvent).decode
@@ -154,15 +155,9 @@ def identify(given: str | None, index: int, arrival: Arrival) -> tuple[UUID, boo
     Shape: (id, whether the sender can send it again).
     """
     if given is not None:
-        if len(given) == 36:  # noqa: PLR2004 - a UUID's usual form
-            try:
-                return UUID(given), True
-            except ValueError:
-                pass
-        return UUID(str(uuid.uuid5(uuid.NAMESPACE_OID, given))), True
+        return as_uuid(given), True
     if arrival.idempotency_key is not None:
-        name = f"{arrival.key_id}/{arrival.idempotency_key}/{index}"
-        return UUID(str(uuid.uuid5(uuid.NAMESPACE_OID, name))), True
+        return hashed_uuid(f"{arrival.key_id}/{arrival.idempotency_key}/{index}"), True
     return uuid7(arrival.received_at), False
 
 

@@ -5,21 +5,22 @@ Sources differ: databases and CSV give texts, NDJSON gives JSON's own types. Cal
 
 import json
 import math
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from asyncpg.pgproto.pgproto import UUID
+
 from app.transfer.errors import RowRefused
 from app.transfer.tables import TABLES, Column, Kind
+from tenants.ids import as_uuid, hashed_uuid
 from tenants.sources import SESSIONS, STEPS
 
 MAX_SESSION_ID = 512
 MAX_MONEY = Decimal(10) ** 14
 _INT64 = 2**63
-_UUID_LENGTH = 36
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "1"}), frozenset({"false", "f", "no", "0"})
 
 Row = tuple[Any, ...]
@@ -41,23 +42,13 @@ def read_row(table: str, raw: Mapping[str, Any], zone: ZoneInfo) -> Row:
     if table == SESSIONS:
         _complete_session(values)
     elif "id" not in values:
-        values["id"] = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps([table, raw], sort_keys=True, default=str))
+        values["id"] = hashed_uuid(json.dumps([table, raw], sort_keys=True, default=str))
     for column in TABLES[table]:
         if column.required and values.get(column.name) in {None, ""}:
             raise RowRefused(f"{column.name} is missing")
     if len(values["sessionId"]) > MAX_SESSION_ID:
         raise RowRefused(f"sessionId is longer than {MAX_SESSION_ID} characters")
     return tuple(values.get(column.name) for column in TABLES[table])
-
-
-def identify(given: str) -> uuid.UUID:
-    """Give a row its id by the rule of events: a UUID as it is, any other string as its uuid5."""
-    if len(given) == _UUID_LENGTH:
-        try:
-            return uuid.UUID(given)
-        except ValueError:
-            pass
-    return uuid.uuid5(uuid.NAMESPACE_OID, given)
 
 
 def merge_sessions(rows: list[Row]) -> list[Row]:
@@ -117,9 +108,9 @@ def _read_text(given: object, _: ZoneInfo) -> str:
     return text
 
 
-def _read_id(given: object, zone: ZoneInfo) -> uuid.UUID | None:
+def _read_id(given: object, zone: ZoneInfo) -> UUID | None:
     text = _read_text(given, zone)
-    return identify(text) if text else None
+    return as_uuid(text) if text else None
 
 
 def _read_time(given: object, zone: ZoneInfo) -> datetime:

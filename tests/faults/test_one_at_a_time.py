@@ -2,13 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from urllib.parse import quote
 
 import msgspec
 import pytest
 
-from app.embedded.postgres import EmbeddedPostgres
 from provisioning.grafana.client import GrafanaAdmin
 from provisioning.grafana.orders import request_reconciliation
 from provisioning.lifecycle import delete_client, restore_client
@@ -16,17 +15,10 @@ from provisioning.operations import OperationView, get_operation
 from provisioning.plans import CREATE, RECONCILE, REMOVE
 from provisioning.work import Step, Work
 from tests.support.crashes import Crash, replaced, with_ensure
-from tests.support.grafana import Target
-from tests.support.provisioner import ACTOR, Provisioner, open_provisioner
+from tests.support.provisioner import ACTOR, Provisioner
 
 STAFF = [{"email": "ana@maple.example", "role": "viewer"}]
 NOWHERE = "http://127.0.0.1:1"
-
-
-@pytest.fixture(scope="module")
-async def grove(postgres: EmbeddedPostgres, grafana: Target) -> AsyncIterator[Provisioner]:
-    async with open_provisioner(postgres.url, grafana=grafana.admin()) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -56,9 +56,11 @@ def test_staff_are_named_by_the_secret_header_and_by_no_other(engine: EmbeddedGr
 
 
 def test_only_loopback_is_listened_on(engine: EmbeddedGrafana) -> None:
-    listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
-    addresses = {line.split()[1] for line in listening.splitlines() if f":{engine.port:04X} " in line.split(" ", 4)[-1]}
-    assert {address.partition(":")[0] for address in addresses} == {"0100007F"}
+    sockets = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()]
+    listening = [local for _, local, _, state, *_ in sockets if state == "0A"]
+    assert [address for address in listening if address.endswith(f":{engine.port:04X}")] == [
+        f"0100007F:{engine.port:04X}"
+    ]
 
 
 def test_neither_password_nor_header_is_on_the_command_line(engine: EmbeddedGrafana) -> None:

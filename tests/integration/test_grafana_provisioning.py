@@ -12,7 +12,6 @@ import asyncpg
 import msgspec
 import pytest
 
-from app.embedded.postgres import EmbeddedPostgres
 from provisioning.grafana.client import GrafanaAdmin
 from provisioning.grafana.reconcile import rehearse
 from provisioning.grafana.releases import offer_release, store_release, try_release
@@ -20,27 +19,13 @@ from provisioning.grafana.titles import slug
 from provisioning.operations import OperationView
 from provisioning.templates import shipped_templates
 from tenants.errors import AlreadyTaken, GrafanaRefused, GrafanaUnavailable, InputRefused, ReleaseDiffers
-from tests.support.grafana import Target
-from tests.support.provisioner import ACTOR, Provisioner, open_provisioner
+from tests.support.provisioner import ACTOR, Provisioner
 
 STAFF = [
     {"email": "Ana@maple.example", "name": "Ana", "role": "viewer"},
     {"email": "ben@maple.example", "name": "Ben", "role": "editor"},
 ]
 GRAFANA_STEPS = ["organisation", "datasource", "health", "folders", "dashboards", "home", "staff"]
-
-
-@pytest.fixture(scope="module")
-async def grove(postgres: EmbeddedPostgres, grafana: Target) -> AsyncIterator[Provisioner]:
-    async with open_provisioner(postgres.url, grafana=grafana.admin()) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def admin(grove: Provisioner) -> GrafanaAdmin:
-    """Grafana, looked into by its administrator."""
-    assert grove.grafana is not None
-    return grove.grafana
 
 
 @pytest.fixture

@@ -5,17 +5,15 @@ from typing import Any
 
 import pytest
 
-from app.embedded.postgres import EmbeddedPostgres
 from provisioning.apply import Wanted, apply_client, check_clients
 from provisioning.grafana.client import GrafanaAdmin
 from provisioning.operations import find_open_operation
 from provisioning.plans import RECONCILE
 from provisioning.requests import ClientChange, NewClient, NewPlacement
 from tests.support.desks import LEGACY_SOURCE, LEGACY_TABLES
-from tests.support.grafana import Target
 from tests.support.grafana_panels import panel_requests
 from tests.support.grove import own_database
-from tests.support.provisioner import ACTOR, Provisioner, execute, open_provisioner
+from tests.support.provisioner import ACTOR, Provisioner, execute
 
 SOURCE = "/api/datasources/uid/source"
 MAP: dict[str, Any] = {
@@ -27,12 +25,6 @@ MAP: dict[str, Any] = {
 SESSIONS = """INSERT INTO visits ("visit:id", page_loaded_at, "widgetOpened", "createdAt", "updatedAt")
 SELECT n, t, CASE WHEN n <= 2 THEN t END, t, t
 FROM generate_series(1, 5) n, (SELECT now() AT TIME ZONE 'America/New_York' - interval '1 day' AS t) AS yesterday"""
-
-
-@pytest.fixture(scope="module")
-async def grove(postgres: EmbeddedPostgres, grafana: Target) -> AsyncIterator[Provisioner]:
-    async with open_provisioner(postgres.url, grafana=grafana.admin()) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -7,28 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
-from app.embedded.postgres import EmbeddedPostgres
 from provisioning.grafana import dashboards
 from provisioning.grafana.client import GrafanaAdmin
 from provisioning.operations import OperationView
 from tenants.errors import GrafanaUnavailable
 from tests.support.grafana import Target
-from tests.support.provisioner import Provisioner, open_provisioner
+from tests.support.provisioner import Provisioner
 
 BEN = "ben@maple.example"
-
-
-@pytest.fixture(scope="module")
-async def grove(postgres: EmbeddedPostgres, grafana: Target) -> AsyncIterator[Provisioner]:
-    async with open_provisioner(postgres.url, grafana=grafana.admin()) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def admin(grove: Provisioner) -> GrafanaAdmin:
-    """Grafana, looked into by its administrator."""
-    assert grove.grafana is not None
-    return grove.grafana
 
 
 @pytest.fixture

@@ -31,12 +31,12 @@ from app.transfer.exporter import Exporter
 from app.transfer.importer import Importer, require_own_tables
 from app.transfer.manifest import Manifest
 from app.transfer.output import Layout
-from app.transfer.rows import identify, localize
+from app.transfer.rows import localize
 from app.transfer.sources import Order, open_sources, zone_of
 from app.transfer.tables import TABLES
 from tenants.databases import Databases
 from tenants.errors import StoreUnavailable
-from tenants.ids import quote
+from tenants.ids import as_uuid, quote
 from tenants.placement import Placement, PlacementKind, Purpose, SourceMap
 from tenants.sources import AGENTS, CHAT_LOG, LEADS, SESSIONS
 from tests.support.desks import open_databases
@@ -231,8 +231,8 @@ async def test_a_legacy_database_is_read_in_its_zone_under_its_names(
     loaded = datetime(2026, 11, 1, 0, 2, tzinfo=UTC)
     assert sessions["2"][:4] == ("2", loaded, loaded, None)
     assert sessions["1"][2] is None
-    assert leads[identify("3")][1:4] == ("3", None, "3@example.com")
-    assert leads[identify("3")][-1] == datetime(2026, 11, 2, 14, tzinfo=UTC)
+    assert leads[as_uuid("3")][1:4] == ("3", None, "3@example.com")
+    assert leads[as_uuid("3")][-1] == datetime(2026, 11, 2, 14, tzinfo=UTC)
     assert first == {SESSIONS: Tally(2502, 2500, 0, 2), LEADS: Tally(11, 10, 0, 1)}
     assert again == {SESSIONS: Tally(2502, 0, 2500, 2), LEADS: Tally(11, 0, 10, 1)}
     reasons = [json.loads(line)["place"] for line in (tmp_path / "rejects.ndjson").read_text().splitlines()]

@@ -165,6 +165,14 @@ async def test_hostile_statements_tell_nothing_and_change_nothing(
     assert await portrait(site) == before
 
 
+async def test_the_query_builder_learns_the_types_of_the_clients_own_columns(
+    site: Site, ana: httpx.AsyncClient
+) -> None:
+    sql = "SELECT data_type FROM information_schema.columns WHERE table_name = 'events' AND column_name = 'name'"
+    answer = await query(ana, site.maple, sql)
+    assert answer.json()["results"]["A"]["frames"][0]["data"]["values"] == [["text"]], answer.text[:500]
+
+
 async def test_an_attached_database_gives_its_own_sessions_and_takes_nothing(
     site: Site, ana: httpx.AsyncClient, oak: Place
 ) -> None:

@@ -39,6 +39,18 @@ def test_every_file_and_folder_that_a_guide_names_exists() -> None:
     assert [(guide, text) for guide, text in names if not (ROOT / text).exists()] == []
 
 
+def test_the_architecture_names_every_module_of_the_gateway_and_of_a_clients_grafana() -> None:
+    said = {text for guide, text in named(r"\S+\.py") if guide == "ARCHITECTURE.md"}
+    modules = [path for folder in ("app/gateway", "provisioning/grafana") for path in (ROOT / folder).glob("*.py")]
+
+    assert len(modules) > 30
+    assert [
+        str(path.relative_to(ROOT))
+        for path in modules
+        if path.stem != "__init__" and str(path.relative_to(ROOT)) not in said
+    ] == []
+
+
 def test_every_make_target_that_a_guide_names_exists() -> None:
     known = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     wanted = {target for _, content in TEXTS for target in re.findall(r"(?:^|`)make ([a-z]+)", content, re.MULTILINE)}

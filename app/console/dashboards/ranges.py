@@ -1,6 +1,7 @@
 """The period of a dashboard: `from` and `to` as Grafana writes them in its addresses, in the client's zone.
 
-Called by the routes; pure. `now-30d`, `now/d`, a date, an RFC 3339 time or milliseconds since 1970.
+Called by the routes, and by the gateway for what Grafana rounds; pure. `now-30d`, `now/d`, a date, an RFC 3339 time
+or milliseconds since 1970.
 """
 
 import re
@@ -41,7 +42,7 @@ def read_range(from_text: str, to_text: str, *, zone: ZoneInfo, now: datetime) -
     Shape: `to` rounded to a unit is the end of that unit; dates are whole days, as in the API's questions.
     Errors: InputRefused naming `from` or `to`.
     """
-    from_at, to_at = (_resolve(text, field, zone, now) for text, field in ((from_text, "from"), (to_text, "to")))
+    from_at, to_at = (resolve_bound(text, field, zone, now) for text, field in ((from_text, "from"), (to_text, "to")))
     if from_at is None or to_at is None:
         # What is no relative time is read as the API reads it.
         texts = [_iso(at) if at is not None else text for at, text in ((from_at, from_text), (to_at, to_text))]
@@ -52,7 +53,11 @@ def read_range(from_text: str, to_text: str, *, zone: ZoneInfo, now: datetime) -
     return Period(from_at=from_at, to_at=to_at, zone=zone)
 
 
-def _resolve(text: str, field: str, zone: ZoneInfo, now: datetime) -> datetime | None:
+def resolve_bound(text: str, field: str, zone: ZoneInfo, now: datetime) -> datetime | None:
+    """Read one bound, `from` or `to`; None for what is neither relative nor milliseconds.
+
+    Errors: InputRefused naming the field.
+    """
     try:
         if _MILLISECONDS.fullmatch(text):
             return datetime.fromtimestamp(int(text) / 1000, UTC)

@@ -35,7 +35,7 @@ def test_every_address_that_is_told_is_one_that_answers(capsys: pytest.CaptureFi
         (
             LOCAL,
             "9.4.0-pre",
-            "Careful: Grafana 9.4.0-pre is not supported; supported are 12 and 13. The demo runs it",
+            "Careful: Grafana 9.4.0-pre is not supported; supported is 12. The demo runs it",
         ),
         (LocalGrafana(), "9.4.0", "It is allowed by a setting"),
         (LocalGrafana(missing="none is here."), None, "Staff see the built-in dashboards. No Grafana: none is here."),

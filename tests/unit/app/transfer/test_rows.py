@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.transfer.errors import RowRefused
-from app.transfer.rows import Row, identify, localize, merge_sessions, read_row
+from app.transfer.rows import Row, localize, merge_sessions, read_row
 from app.transfer.tables import TABLES
+from tenants.ids import as_uuid
 from tenants.sources import AGENTS, CHAT_LOG, LEADS, SESSIONS
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -102,9 +103,9 @@ def test_values_are_read_from_texts_and_from_json_alike() -> None:
 def test_a_uuid_stays_and_any_other_id_becomes_its_uuid5() -> None:
     known = "0192f0c1-2345-7abc-8def-0123456789ab"
 
-    assert identify(known) == uuid.UUID(known)
-    assert identify("42") == uuid.uuid5(uuid.NAMESPACE_OID, "42")
-    assert read(LEADS, id=42, sessionId="s", createdAt="2026-11-01")["id"] == identify("42")
+    assert as_uuid(known) == uuid.UUID(known)
+    assert as_uuid("42") == uuid.uuid5(uuid.NAMESPACE_OID, "42")
+    assert read(LEADS, id=42, sessionId="s", createdAt="2026-11-01")["id"] == as_uuid("42")
 
 
 def test_a_row_without_id_has_the_same_one_each_time_and_another_row_another() -> None:
