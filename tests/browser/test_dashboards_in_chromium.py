@@ -31,6 +31,8 @@ from tests.support.world import World, open_world
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 # What Grafana's pages ask for although the gateway does not let it through.
 BLOCKED = frozenset({"/api/frontend-metrics", "/api/prometheus/grafana/api/v1/rules", "/api/short-urls"})
+# What those of an editor ask for beside that: the list of sources, and that others learn of what is being changed.
+BLOCKED_EDITING = frozenset({"/api/datasources", "/api/live/publish"})
 COLOURS = {"maple": "rgb(194, 65, 12)", "oak": "rgb(29, 78, 216)"}
 # What opens menus and dialogues, and leads through them; not every version of Grafana has them all.
 LABELS = (
@@ -107,13 +109,13 @@ class Watched:
         await self.page.goto(self.way.home + path)
         await self.page.wait_for_load_state("networkidle")
 
-    async def log_in(self) -> None:
+    async def log_in(self, email: str | None = None) -> None:
         """Come to the dashboards as anybody does: by the login."""
         page, way = self.page, self.way
         await page.goto(way.grafana)
         assert page.url.startswith(f"{way.home}login")
         await self.assert_own_name()
-        await page.fill("#email", way.tenant.viewer)
+        await page.fill("#email", email or way.tenant.viewer)
         await page.fill("#password", PASSWORD)
         await page.click("form button")
         await page.wait_for_url(f"{way.grafana}d/user-events/**")
@@ -293,6 +295,18 @@ async def test_sharing_offers_neither_a_snapshot_nor_a_short_address(watched: Wa
     assert not re.search("snapshot|shorten", shown, re.IGNORECASE), shown
     assert await page.locator("#link-url-input").input_value() != ""
     assert await page.locator("#share-shorten-url:visible").count() == 0
+
+
+async def test_an_editor_opens_a_panel_under_the_clients_name_and_is_refused_nothing_else(watched: Watched) -> None:
+    page = watched.page
+    await watched.log_in(watched.way.tenant.editor)
+    await assert_own_figures(watched)
+    await watched.open("grafana/d/user-events?editPanel=1")
+    await page.get_by_label("Search options").or_(page.get_by_placeholder("Search options")).first.wait_for()
+    await watched.assert_own_name()
+    await watched.assert_own_pictures()
+    assert watched.strays() == []
+    assert set(watched.refusals()) <= BLOCKED_EDITING
 
 
 async def test_what_is_shown_while_loading_and_when_that_fails_names_nobody_else(watched: Watched) -> None:

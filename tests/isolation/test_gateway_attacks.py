@@ -17,6 +17,7 @@ from app.embedded.postgres import EmbeddedPostgres
 from tests.support.browser import HTML, PASSWORD, add_person, fields_of
 from tests.support.grafana import Target
 from tests.support.mutations import CLOSED, mutations
+from tests.support.provisioner import fetch
 from tests.support.site import Site, open_site
 from tests.support.spoofs import COOKIE_SPOOFS, HEADER_SPOOFS
 
@@ -234,10 +235,33 @@ async def test_a_websocket_sees_its_own_organisation_alone(site: Site, cookie: b
             await socket.send_json({"id": 1, "connect": {}})
             hello = await socket.receive_json(timeout=5)
             assert hello["connect"]["client"]
-            for number, channel in enumerate(("1/grafana/broadcast/x", "3/grafana/dashboard/uid/user-events"), 2):
+            org = await own_organisation(site)
+            await socket.send_json({"id": 2, "subscribe": {"channel": f"{org}/grafana/dashboard/uid/user-events"}})
+            answer = await answer_to(socket, 2)
+            assert ("error" in answer, "subscribe" in answer) == (False, True), answer
+            foreign = [number for number in range(1, org + 3) if number != org]
+            channels = [f"{number}/grafana/dashboard/uid/user-events" for number in foreign]
+            for number, channel in enumerate(["1/grafana/broadcast/x", *channels], 3):
                 await socket.send_json({"id": number, "subscribe": {"channel": channel}})
-                answer = await socket.receive_json(timeout=5)
+                answer = await answer_to(socket, number)
                 assert answer["error"]["code"] in {101, 102, 103, 107}, answer
+
+
+async def answer_to(socket: aiohttp.ClientWebSocketResponse, number: int) -> dict[str, Any]:
+    """Wait for the answer to a command; a message holds a line for each thing that is told."""
+    while True:
+        for line in (await socket.receive_str(timeout=5)).splitlines():
+            told: dict[str, Any] = json.loads(line)
+            if told.get("id") == number:
+                return told
+
+
+async def own_organisation(site: Site) -> int:
+    """Look up which organisation of Grafana's is the attacker's."""
+    query = "SELECT grafana_org_id FROM grove.clients WHERE id = $1"
+    (row,) = await fetch(site.grove.settings.main_url, query, site.maple.id)
+    org: int = row["grafana_org_id"]
+    return org
 
 
 @pytest.mark.parametrize("end", ["disable", "demote", "log out", "suspend", "remove"])

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.grafana
 LIMITS = Limits(statement_s=2, patience_s=2)
 # For all that runs away, three at a time; and for a neighbour's question on a machine that is busy with it.
 PATIENCE_S, SLOW_S = 60.0, 2.0
+WHO = "SELECT current_user::text, current_database()::text"
 # As infra/grafana.ini has it.
 GRAFANA_ROWS = 100_000
 
@@ -240,9 +241,26 @@ async def test_no_datasource_but_the_clients_own_answers(site: Site, ana: httpx.
         {"orgId": 3},
         {"intervalMs": 1, "maxDataPoints": 10**12},
     )
-    for extra in extras:
-        answer = await ana.post(f"/{site.maple.id}/grafana/api/ds/query", json=ask_for("SELECT 42", **extra))
-        result = answer.json()["results"]["A"]["frames"][0] if answer.is_success else None
-        assert result is None or (result["data"]["values"], result["schema"]["meta"]["executedQueryString"]) == (
-            [[42]], "SELECT 42",
-        )  # fmt: skip
+    own = await own_places(site)
+    assert set(own) == {"analytics", site.maple.datasource}
+    for uid, place in own.items():
+        told = [
+            await ana.post(f"/{site.maple.id}/grafana/api/ds/query", json=ask_for(WHO, uid, **extra))
+            for extra in ({}, *extras)
+        ]
+        assert told[0].status_code == 200, told[0].text
+        for answer in told:
+            frame = answer.json()["results"]["A"]["frames"][0] if answer.is_success else None
+            assert frame is None or frame["data"]["values"] == [[name] for name in place], answer.text
+            assert frame is None or frame["schema"]["meta"]["executedQueryString"] == WHO
+
+
+async def own_places(site: Site) -> dict[str, tuple[str, str]]:
+    """Look up as whom and in which database each datasource of the first client's is to ask."""
+    placement = await site.grove.placement_of(site.maple.id)
+    places = {"analytics": (placement.login_role, placement.database)}
+    if placement.source_url is not None:
+        url = httpx.URL(placement.source_url)
+        assert url.username != httpx.URL(str(site.maple.attached_url)).username  # which is the owner's
+        places["source"] = (url.username, url.path.removeprefix("/"))
+    return places
