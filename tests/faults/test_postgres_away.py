@@ -8,6 +8,7 @@ from uuid import uuid4
 import msgspec
 
 from app.embedded.postgres import EmbeddedPostgres
+from tests.support.engines import kill_wholly
 from tests.support.grove import own_database
 from tests.support.history import History
 from tests.support.load import Answer, Connection, make_events
@@ -34,7 +35,7 @@ async def test_two_hundred_waiting_requests_are_told_when_to_come_back(
             return answer
 
         assert {(await post(connection)).status for connection in connections[:5]} == {202}
-        durable_postgres.kill()
+        await kill_wholly(durable_postgres)
         try:
             started = time.monotonic()
             answers = await asyncio.gather(*map(post, connections))

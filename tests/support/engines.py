@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
+from tests.support.waiting import until
 
 
 @contextmanager
@@ -36,6 +37,28 @@ def throwaway_valkey(*, durable: bool = False, server: Path | None = None) -> It
             yield engine
         finally:
             engine.stop()
+
+
+async def kill_wholly(postgres: EmbeddedPostgres) -> None:
+    """Kill a Postgres and wait for the processes that it had begun, which may still finish a commit by themselves."""
+    children = _children_of(postgres.pid)
+    postgres.kill()
+
+    async def all_gone() -> bool:
+        return not any(_runs(child) for child in children)
+
+    await until(all_gone, within_s=10)
+
+
+def _children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _runs(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @contextmanager
