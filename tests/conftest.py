@@ -10,6 +10,7 @@ from app.embedded.valkey import EmbeddedValkey
 from provisioning.grafana.client import GrafanaAdmin
 from tests.support.engines import throwaway_postgres, throwaway_valkey
 from tests.support.grafana import Target, double_grafana, real_grafana
+from tests.support.grafana_double import GrafanaDouble, open_double
 from tests.support.provisioner import Provisioner, open_provisioner
 
 # A job in the background is started deaf to Ctrl-C, and would hand that on to the programs that tests interrupt.
@@ -35,6 +36,13 @@ def the_real_grafana() -> Iterator[Target]:
     """A real Grafana, the same for the whole run; skips where there is none."""
     with real_grafana() as target:
         yield target
+
+
+@pytest.fixture(scope="module")
+async def double() -> AsyncIterator[GrafanaDouble]:
+    """The double, with its inside."""
+    async with open_double() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module", params=["double", pytest.param("real", marks=pytest.mark.grafana)])

@@ -14,28 +14,16 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from app.auth.guards import SERVED
 from app.console.brand import NEUTRAL, Brand, brand_of
+from app.console.visit import find_served
 from provisioning.logos import PICTURES, find_picture
 from tenants.control import ControlPlane
 from tenants.errors import NotFound
-from tenants.ids import TenantId, is_client_id
 from tenants.registry import Registry
 
 _FOLDER = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 BRAND_SHEET, MARK, LOGO, ICON = "brand.css", "mark.svg", *PICTURES
-
-
-async def find_brand(registry: Registry, client_id: str) -> Brand:
-    """Return the brand of a client that is served, or the neutral one: a page never tells whether there is another."""
-    if not is_client_id(client_id):
-        return NEUTRAL
-    try:
-        client = await registry.get_client(TenantId(client_id))
-    except NotFound:
-        return NEUTRAL
-    return brand_of(client) if client.status in SERVED else NEUTRAL
 
 
 def asset_path(prefix: str, name: str, brand: Brand) -> str:
@@ -58,7 +46,8 @@ async def show_asset(
     request: Request[Any, Any, Any],
 ) -> Response[bytes]:
     """Answer with a file of a page; browsers keep what they asked for by its version."""
-    brand = await find_brand(registry, client_id)
+    client = await find_served(registry, client_id)
+    brand = NEUTRAL if client is None else brand_of(client)
     if name in PICTURES:
         content, version = await _picture(control, client_id, name, brand), str(brand.logo)
     elif name in {BRAND_SHEET, MARK} or name in _names():

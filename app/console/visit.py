@@ -62,6 +62,8 @@ async def provide_visit(
 
 async def find_served(registry: Registry, client_id: str) -> TenantContext | None:
     """Return a client that is served; a page never tells whether another is suspended or is not there."""
+    if not is_client_id(client_id):
+        return None
     try:
         client = await registry.get_client(TenantId(client_id))
     except NotFound:

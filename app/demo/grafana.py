@@ -19,8 +19,8 @@ from app.embedded.grafana import Installation, find_installation
 from app.settings import Settings
 from app.workers.resources import grafana_of
 from provisioning.grafana.client import GrafanaAdmin
-from provisioning.grafana.organisations import DATASOURCE
 from provisioning.grafana.versions import Version
+from provisioning.templates import DATASOURCE
 
 _MONTH_S = 30 * 86_400
 _WELL = "OK"

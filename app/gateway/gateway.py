@@ -37,7 +37,7 @@ from app.gateway.upstream import Upstream
 from app.ingest.body import read_body
 from app.settings import Settings
 from provisioning.grafana.connections import SOURCE
-from provisioning.grafana.organisations import DATASOURCE
+from provisioning.templates import DATASOURCE
 from tenants.clock import Clock
 from tenants.errors import GrafanaUnavailable, GrafanaUnreachable, NotFound
 from tenants.registry import Registry

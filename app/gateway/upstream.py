@@ -4,8 +4,8 @@ Called by `app.gateway.gateway` and `app.gateway.live`. aiohttp rather than http
 (0.6 against 1.3 ms), and it speaks websockets too.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import aiohttp
 from multidict import CIMultiDict
@@ -51,18 +51,14 @@ class Upstream:
 
         Errors: GrafanaUnreachable; GrafanaSlow.
         """
-        try:
-            if self._session is None:
-                self._session = self._open(CONNECTIONS)
+        if self._session is None:
+            self._session = self._open(CONNECTIONS)
+        with _failing_as_ours():
             async with self._session.request(
                 method, URL(self._url + target, encoded=True), headers=CIMultiDict(headers), data=body,
                 allow_redirects=False, read_bufsize=READ_BYTES,
             ) as answer:  # fmt: skip
                 yield answer
-        except TimeoutError as error:
-            raise GrafanaSlow("The dashboards took too long to answer.") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise GrafanaUnreachable("The dashboards cannot be reached.") from error
 
     @asynccontextmanager
     async def live(
@@ -72,18 +68,14 @@ class Upstream:
 
         Errors: GrafanaUnreachable; GrafanaSlow.
         """
-        try:
-            if self._live_session is None:
-                self._live_session = self._open(0)
+        if self._live_session is None:
+            self._live_session = self._open(0)
+        with _failing_as_ours():
             async with self._live_session.ws_connect(
                 URL(self._url + target, encoded=True), headers=CIMultiDict(headers), protocols=protocols,
                 max_msg_size=LIVE_FRAME_BYTES, compress=0, timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
             ) as socket:  # fmt: skip
                 yield socket
-        except TimeoutError as error:
-            raise GrafanaSlow("The dashboards took too long to answer.") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise GrafanaUnreachable("The dashboards cannot be reached.") from error
 
     def _open(self, connections: int) -> aiohttp.ClientSession:
         """Make a pool; of 0 connections, one without a limit."""
@@ -95,3 +87,13 @@ class Upstream:
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             trust_env=False,
         )
+
+
+@contextmanager
+def _failing_as_ours() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise GrafanaSlow("The dashboards took too long to answer.") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise GrafanaUnreachable("The dashboards cannot be reached.") from error

@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import msgspec
 
-from provisioning.grafana.organisations import DATASOURCE
 from provisioning.grafana.visit import Room, Visit
+from provisioning.templates import DATASOURCE
 from provisioning.work import administrator
 from tenants.registry import MAIN_SERVER
 

@@ -14,10 +14,10 @@ from sqlalchemy import update
 from provisioning.grafana.changes import Change
 from provisioning.grafana.client import Missing, make_once
 from provisioning.grafana.connections import SOURCE, Target, describe, targets_of
-from provisioning.grafana.organisations import DATASOURCE
 from provisioning.grafana.visit import Room, Visit
 from provisioning.roles import LoginReader, ensure_login_reader, lock_server
 from provisioning.scram import random_password
+from provisioning.templates import DATASOURCE
 from tenants.errors import GrafanaRefused, GrafanaUnavailable
 from tenants.models import PlacementRow
 

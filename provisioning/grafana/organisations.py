@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, delete, or_, select
 from provisioning.grafana.changes import Change
 from provisioning.grafana.client import ADMIN, make_once
 from provisioning.grafana.visit import Visit, login_prefix
+from provisioning.templates import DATASOURCE
 from tenants.errors import OrganisationRefused
 from tenants.models import Client, DashboardInstalled
 from tenants.revocations import revoke
@@ -19,7 +20,6 @@ from tenants.revocations import revoke
 MAIN_ORG = 1
 # The platform's own organisation; no client's id has a capital letter or a space.
 PLATFORM = "Grove platform"
-DATASOURCE = "analytics"
 _FIELD = "/grafanaOrgId"
 # Marks what our own request has made, and whose answer has arrived: it is nobody else's, and empty.
 _MADE = "made"

@@ -14,11 +14,11 @@ from provisioning.grafana.dashboards import Wanted, save_dashboard
 from provisioning.grafana.datasources import ensure_datasource, is_healthy, set_anew
 from provisioning.grafana.folders import ensure_folder
 from provisioning.grafana.home import make_home
-from provisioning.grafana.organisations import DATASOURCE, MAIN_ORG, PLATFORM
+from provisioning.grafana.organisations import MAIN_ORG, PLATFORM
 from provisioning.grafana.titles import slug
 from provisioning.grafana.visit import Room
 from provisioning.platform_reader import PLATFORM_READER, ensure_platform_reader, platform_password
-from provisioning.templates import Context, render, shipped_templates
+from provisioning.templates import DATASOURCE, Context, render, shipped_templates
 from provisioning.work import Means, Skipped, administrator
 from tenants.errors import OrganisationRefused
 

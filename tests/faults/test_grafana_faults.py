@@ -16,7 +16,7 @@ from provisioning.operations import OperationView
 from provisioning.plans import CREATE, PLANS, REMOVE
 from tests.support.crashes import Broken, Crash, replaced, run_to_the_end, with_ensure, with_undo
 from tests.support.grafana import ALLOWED
-from tests.support.grafana_double import PASSWORD, GrafanaDouble, open_double
+from tests.support.grafana_double import PASSWORD, GrafanaDouble
 from tests.support.grafana_queries import find_fault
 from tests.support.grafana_state import Org
 from tests.support.provisioner import ACTOR, Provisioner, open_provisioner
@@ -38,12 +38,6 @@ BRINGING = [
     ("GET", r"^/api/users/lookup$"), ("GET", r"^/api/users/\d+/orgs$"), ("POST", r"^/api/orgs/\d+/users$"),
     ("DELETE", r"^/api/orgs/1/users/\d+$"), ("PATCH", r"^/api/orgs/\d+/users/\d+$"),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-async def double() -> AsyncIterator[GrafanaDouble]:
-    async with open_double() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

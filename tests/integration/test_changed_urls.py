@@ -13,18 +13,11 @@ from tenants.databases import Databases
 from tenants.errors import InputRefused
 from tenants.placement import Purpose
 from tests.support.grove import own_database
-from tests.support.provisioner import ACTOR, Provisioner, execute, open_provisioner
+from tests.support.provisioner import ACTOR, Pools, Provisioner, execute, open_provisioner
 
 TABLE = """CREATE TABLE "UserEvents" ("sessionId" text PRIMARY KEY, "pageLoaded" timestamp, "widgetOpened" timestamp,
 "requestedHuman" timestamp, "pressedAccept" timestamp, "pressedCallback" timestamp, "pressedContinue" timestamp,
 "createdAt" timestamp, "updatedAt" timestamp)"""
-
-
-class Pools:
-    """Few connections."""
-
-    ingest_connections = 2
-    query_connections = 2
 
 
 @pytest.fixture(scope="module")

@@ -12,20 +12,13 @@ from tenants.databases import Databases
 from tenants.errors import DatabaseRefused
 from tenants.placement import Purpose
 from tests.support.grove import own_database
-from tests.support.provisioner import Provisioner, execute, fetch, open_provisioner
+from tests.support.provisioner import Pools, Provisioner, execute, fetch, open_provisioner
 
 TABLE = """CREATE TABLE "UserEvents" ("sessionId" text PRIMARY KEY, "pageLoaded" timestamp, "widgetOpened" timestamp,
 "requestedHuman" timestamp, "pressedAccept" timestamp, "pressedCallback" timestamp, "pressedContinue" timestamp,
 "createdAt" timestamp, "updatedAt" timestamp);
 INSERT INTO "UserEvents" ("sessionId", "pageLoaded") VALUES ('s1', '2026-01-02 03:04');
 CREATE TABLE invoices (amount int)"""
-
-
-class Pools:
-    """Few connections."""
-
-    ingest_connections = 2
-    query_connections = 2
 
 
 @pytest.fixture(scope="module")

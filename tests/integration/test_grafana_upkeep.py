@@ -19,16 +19,10 @@ from provisioning.grafana.organisations import PLATFORM
 from provisioning.templates import shipped_templates
 from tenants.errors import GrafanaUnfit
 from tests.support.grafana import ALLOWED
-from tests.support.grafana_double import PASSWORD, WORDS, GrafanaDouble, open_double
+from tests.support.grafana_double import PASSWORD, WORDS, GrafanaDouble
 from tests.support.grafana_state import Org
 from tests.support.grove import Grove, MadeClient, grove_settings, open_grove, own_database
 from tests.support.provisioner import execute, fetch
-
-
-@pytest.fixture(scope="module")
-async def double() -> AsyncIterator[GrafanaDouble]:
-    async with open_double() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

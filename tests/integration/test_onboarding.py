@@ -18,15 +18,8 @@ from tenants.errors import AlreadyTaken, DatabaseRefused, InputRefused
 from tenants.keys import KeyKind, hash_key, kind_of
 from tenants.placement import Purpose
 from tests.support.grove import own_database
-from tests.support.provisioner import ACTOR, Provisioner, execute, fetch, open_provisioner
+from tests.support.provisioner import ACTOR, Pools, Provisioner, execute, fetch, open_provisioner
 from tests.support.proxy import proxy_to
-
-
-class Pools:
-    """Few connections."""
-
-    ingest_connections = 2
-    query_connections = 2
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,11 @@ import pytest
 from app.embedded.postgres import EmbeddedPostgres
 from tests.support.browser import ORIGIN, Browser, add_person
 from tests.support.grafana import ALLOWED
-from tests.support.grafana_double import PASSWORD, GrafanaDouble, open_double
+from tests.support.grafana_double import PASSWORD, GrafanaDouble
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.waiting import until
 
 FOLLOWED_S = 20
-
-
-@pytest.fixture(scope="module")
-async def double() -> AsyncIterator[GrafanaDouble]:
-    """A stand-in for Grafana."""
-    async with open_double() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

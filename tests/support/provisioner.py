@@ -35,6 +35,14 @@ from tests.support.grove import SECRET_KEY, own_database
 ACTOR = Actor("key:creator", "request-1")
 RESERVED = frozenset({"api", "health"})
 
+
+class Pools:
+    """Few connections."""
+
+    ingest_connections = 2
+    query_connections = 2
+
+
 # Everything that says who is a client, by name; sizes, numbers and times are left out.
 _CATALOGS = {
     "namespaces": "SELECT nspname, nspowner::regrole::text, nspacl::text FROM pg_namespace "
