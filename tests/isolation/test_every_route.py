@@ -73,7 +73,7 @@ def every_route() -> Iterator[Route]:
                 yield Route(method, route.path_format)
 
 
-ROUTES = list(every_route())
+ROUTES = sorted(every_route())  # in one order, so that several processes can share the tests
 OBJECTS = [route for route in ROUTES if route.path not in PUBLIC | BY_KEY_ALONE | OF_PLATFORM]
 
 
