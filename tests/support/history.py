@@ -90,11 +90,12 @@ class Attempt:
 
 
 class Replayed(NamedTuple):
-    """An event that was taken out of quarantine, and what was said of it."""
+    """An event that was taken out of quarantine, and what was said of it; `was` is its body when it came there."""
 
     key_id: UUID
     hour: datetime
     code: str
+    was: bytes
     sent: Sent
     outcome: str
     new_code: str
@@ -115,8 +116,8 @@ class History:
         self.attempts.append(attempt)
         return attempt
 
-    def replay(self, row: Mapping[str, Any], body: bytes, answer: Mapping[str, Any]) -> None:
-        """Note an acknowledged replay: the row of quarantine as it was listed, its body, and what was answered."""
+    def replay(self, row: Mapping[str, Any], was: bytes, body: bytes, answer: Mapping[str, Any]) -> None:
+        """Note an acknowledged replay: the row of quarantine as it was listed, its bodies, and what was answered."""
         received = datetime.fromisoformat(row["received_at"])
         event_id = UUID(str(row["event_uuid"]))
         self.replays.append(
@@ -124,6 +125,7 @@ class History:
                 key_id=UUID(row["key_id"]),
                 hour=received.replace(minute=0, second=0, microsecond=0),
                 code=row["code"],
+                was=was,
                 sent=_read(body)._replace(given=row["event_id"], id=event_id),
                 outcome=answer["outcome"],
                 new_code=answer.get("code") or "",

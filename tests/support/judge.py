@@ -10,6 +10,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
+import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from tests.support.history import Attempt, Finding, History, Sent
@@ -59,7 +60,7 @@ def _judge_events(history: History, store: Store) -> Iterator[Finding]:
         yield Finding("lost", f"{event_id} is claimed, but no event has it")
     for event_id in possible.keys() & stored.keys() - store.ids.keys():
         yield Finding("unequal", f"event {event_id} is not among the known ids")
-    yield from _judge_anonymous(history, sum(n for event_id, n in stored.items() if event_id not in possible))
+    yield from _judge_anonymous(history, [row for row in store.events if row["event_id"] not in possible])
     yield from _judge_contents(history, store, possible)
     yield from _judge_storers(history, stored.keys())
 
@@ -77,18 +78,23 @@ def _possible(history: History) -> dict[UUID, list[Sent]]:
     return sent
 
 
-def _judge_anonymous(history: History, stored: int) -> Iterator[Finding]:
-    """Events that were sent without an id can only be counted."""
+def _judge_anonymous(history: History, rows: list[asyncpg.Record]) -> Iterator[Finding]:
+    """Events that were sent without an id are known by their names and sessions."""
 
-    def anonymous(attempts: Iterable[Attempt]) -> int:
-        return sum(event.id is None for attempt in attempts for event in attempt.taken)
+    def anonymous(attempts: Iterable[Attempt]) -> Counter[tuple[Any, Any]]:
+        return Counter(
+            (event.name, event.session_id) for attempt in attempts for event in attempt.taken if event.id is None
+        )
 
+    stored = Counter((row["name"], row["session_id"]) for row in rows)
     least = anonymous(attempt for attempt in history.attempts if attempt.acked)
     most = anonymous(attempt for attempt in history.attempts if not attempt.refused)
-    if stored < least:
-        yield Finding("lost", f"{stored} events without an id of {least}")
-    if stored > most:
-        yield Finding("foreign", f"{stored} events are stored under ids that nobody sent; {most} were sent without one")
+    for what in stored.keys() | least.keys():
+        if stored[what] < least[what]:
+            yield Finding("lost", f"{stored[what]} events {what} without an id of {least[what]}")
+        if stored[what] > most[what]:
+            found = "doubled" if most[what] else "foreign"
+            yield Finding(found, f"{stored[what]} events {what} whose ids nobody sent; {most[what]} came without one")
 
 
 def _judge_contents(history: History, store: Store, possible: dict[UUID, list[Sent]]) -> Iterator[Finding]:
@@ -148,7 +154,7 @@ def _judge_quarantine(history: History, store: Store) -> Iterator[Finding]:
         if kept[ward] < least[ward]:
             yield Finding("lost", f"quarantined {ward}")
         if kept[ward] > least[ward] + unknown[ward[1]]:
-            yield Finding("doubled" if least[ward] else "foreign", f"quarantined {ward}")
+            yield Finding("doubled" if ward in least else "foreign", f"quarantined {ward}")
 
 
 def _promised_wards(history: History) -> Counter[tuple[str, Any]]:
@@ -158,7 +164,7 @@ def _promised_wards(history: History) -> Counter[tuple[str, Any]]:
             if index in attempt.rejected:
                 wards[_ward(attempt.rejected[index], event.body, event.given)] += 1
     for replay in (each for each in history.replays if each.outcome != "gone"):
-        wards[_ward(replay.code, replay.sent.body, replay.sent.given)] -= 1
+        wards[_ward(replay.code, replay.was, replay.sent.given)] -= 1
         if replay.outcome == "quarantined":
             wards[_ward(replay.new_code, replay.sent.body, replay.sent.given)] += 1
     return wards
