@@ -8,11 +8,10 @@ import pytest
 from app.embedded.postgres import EmbeddedPostgres
 from app.ingest import sink
 from tenants.ids import quote
-from tenants.registry import with_database
 from tests.support.cutting import CuttingProxy, run_proxy
-from tests.support.eventful import GIVE_UP_S, Eventful, Party
+from tests.support.eventful import GIVE_UP_S, Eventful
 from tests.support.grove import Grove, MadeClient, bearer, open_grove
-from tests.support.history import fetch_in
+from tests.support.party import Party
 from tests.support.seeds import SEEDS, Seed
 
 LIMIT = {"name": "limited", "kind": "server", "rate_limit": 1, "rate_burst": 3}
@@ -23,26 +22,23 @@ TABLES = (
 
 
 class Scene(NamedTuple):
-    """A Grove whose database is behind a proxy, with two clients; `url` leads around the proxy."""
+    """A Grove whose database is behind a proxy, with two clients."""
 
     grove: Grove
     proxy: CuttingProxy
-    url: str
     clients: list[MadeClient]
 
     async def begin(self) -> Eventful:
         """Empty both clients' tables, and let them be new."""
         self.proxy.cut, self.proxy.cuts = None, 0
-        parties = [await self._begin(client) for client in self.clients]
-        return Eventful(self.grove, self.proxy, self.url, *parties)
-
-    async def _begin(self, client: MadeClient) -> Party:
-        schema = (await self.grove.placement_of(client.id)).schema
-        tables = [quote(row["relname"]) for row in await fetch_in(self.url, "", TABLES, quote(schema))]
-        await fetch_in(self.url, schema, f"TRUNCATE {', '.join(f'{{schema}}.{table}' for table in tables)}")
-        await fetch_in(self.url, schema, "UPDATE {schema}.rollup_state SET numbers = DEFAULT")
-        made = await self.grove.http.post(f"{client.path}/keys", json=LIMIT, headers=client.admin)
-        return Party(self.grove, client, bearer(made.json()["key"]))
+        party, neighbour = (Party(self.grove, client) for client in self.clients)
+        for each in (party, neighbour):
+            schema = (await self.grove.placement_of(each.client.id)).schema
+            tables = [quote(row["relname"]) for row in await each.fetch(TABLES, quote(schema))]
+            await each.fetch(f"TRUNCATE {', '.join(f'{{schema}}.{table}' for table in tables)}")
+            await each.fetch("UPDATE {schema}.rollup_state SET numbers = DEFAULT")
+        made = await self.grove.http.post(f"{party.client.path}/keys", json=LIMIT, headers=party.client.admin)
+        return Eventful(self.grove, self.proxy, party, neighbour, bearer(made.json()["key"]))
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +47,7 @@ async def scene(postgres: EmbeddedPostgres) -> AsyncIterator[Scene]:
     async with run_proxy(postgres.url) as (proxy, url), open_grove(url) as grove:
         async with grove.worker():
             clients = [await grove.make_client(name) for name in ("maple", "oak")]
-        database = grove.settings.main_url.rpartition("/")[2]
-        yield Scene(grove, proxy, with_database(postgres.url, database), clients)
+        yield Scene(grove, proxy, clients)
 
 
 @pytest.fixture
