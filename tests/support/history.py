@@ -107,12 +107,12 @@ class History:
     def __init__(self, clock: Clock = utc_now) -> None:
         self.attempts: list[Attempt] = []
         self.replays: list[Replayed] = []
-        self._clock = clock
+        self.clock = clock
 
     def begin(self, headers: Mapping[str, str], events: Sequence[bytes]) -> Attempt:
         """Note a request before it leaves; `headers` hold its key."""
         key = headers["Authorization"].removeprefix("Bearer ")
-        attempt = Attempt(key, [_read(body) for body in events], self._clock)
+        attempt = Attempt(key, [_read(body) for body in events], self.clock)
         self.attempts.append(attempt)
         return attempt
 
@@ -134,7 +134,7 @@ class History:
 
     def __or__(self, other: Self) -> Self:
         """Join two histories of one client."""
-        joined = type(self)(self._clock)
+        joined = type(self)(self.clock)
         joined.attempts = self.attempts + other.attempts
         joined.replays = self.replays + other.replays
         return joined
