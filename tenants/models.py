@@ -59,7 +59,8 @@ class Client(Base):
     `grafana_org_given` tells that the
     organisation was there before, and outlives the client. `domain_proven` is the domain that was shown to be the
     client's, last at `domain_seen_at`; it is served while it is still its `domain`. `template_version` is set while the
-    client has another version of the dashboards than the one that is offered to all.
+    client has another version of the dashboards than the one that is offered to all. Before `prune_after` nothing is
+    removed for being older than `retention_days`.
     """
 
     __tablename__ = "clients"
@@ -77,6 +78,7 @@ class Client(Base):
     grafana_org_given: Mapped[bool] = mapped_column(server_default=text("false"))
     template_version: Mapped[int | None]
     retention_days: Mapped[int]
+    prune_after: Mapped[datetime | None]
     rate_limit: Mapped[int | None]
     rate_burst: Mapped[int | None]
     monthly_quota: Mapped[int | None]
