@@ -49,6 +49,8 @@ log = structlog.get_logger()
 
 # What the driver or the database say of content that they cannot take; the driver's own errors are ValueErrors.
 UNSTORABLE = (asyncpg.DataError, asyncpg.CheckViolationError, ValueError, OverflowError)
+# What it says when a client was moved or removed since its flush began: the schema, or the role, is there no more.
+LEFT = (asyncpg.InvalidSchemaNameError, asyncpg.UndefinedTableError, asyncpg.InvalidParameterValueError)
 
 
 class Repeated(Exception):
@@ -94,6 +96,9 @@ class PostgresSink:
                 if not found:
                     raise  # each can be stored, all together cannot: that is a fault of ours, not of an event
                 refuse_stored(flush, found)
+            except LEFT as error:
+                log.warning("place_left", client_id=placement.tenant_id, error=type(error).__name__)
+                raise StoreUnavailable from error  # whoever sends again is led to the new place, or refused for good
             except (StoreUnavailable, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError) as error:
                 # A unique violation can only be this flush's own counts: an earlier attempt committed after all.
                 if time.monotonic() > give_up_at:

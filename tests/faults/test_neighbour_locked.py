@@ -5,11 +5,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-import msgspec
 
 from app.embedded.postgres import EmbeddedPostgres
 from tenants.ids import quote
 from tests.support.grove import own_database
+from tests.support.history import History
 from tests.support.load import Answer, Connection, Load, make_events
 from tests.support.servers import Client, run_program
 
@@ -31,7 +31,8 @@ async def test_a_locked_table_slows_nobody_else_and_its_queue_is_bounded(
             await before.await_acked(400)
         holder = await asyncpg.connect(url)
         await holder.execute(f"BEGIN; LOCK TABLE {quote(locked.schema)}.events IN ACCESS EXCLUSIVE MODE")
-        held_up = asyncio.create_task(knock(locked))
+        knocked = History()
+        held_up = asyncio.create_task(knock(locked, knocked))
         async with free.load(connections=NEIGHBOURS) as during:
             await during.await_acked(400)
             assert not held_up.done(), "the lock was meant to outlast the measurement"
@@ -41,6 +42,7 @@ async def test_a_locked_table_slows_nobody_else_and_its_queue_is_bounded(
         async with locked.load() as after:
             await after.await_acked(20)
         assert await free.judge(before.history | during.history) == []
+        assert await locked.judge(knocked | after.history) == []
 
     assert {answer.status for answer in answers} == {429, 503}
     assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
@@ -50,14 +52,16 @@ async def test_a_locked_table_slows_nobody_else_and_its_queue_is_bounded(
     assert typical(during) < 10 * typical(before) + 0.1
 
 
-async def knock(client: Client) -> list[Answer]:
+async def knock(client: Client, history: History) -> list[Answer]:
     """Send from many connections at once."""
 
     async def post() -> Answer:
         connection = await Connection.open(client.port)
-        body = msgspec.json.encode(make_events([uuid4() for _ in range(EVENTS_EACH)]))
+        attempt = history.begin(client.key, make_events([uuid4() for _ in range(EVENTS_EACH)]))
         try:
-            return await connection.post(body, client.key)
+            answer = await connection.post(attempt.body, client.key)
+            attempt.end(answer.status, answer.body)
+            return answer
         finally:
             await connection.close()
 

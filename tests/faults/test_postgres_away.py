@@ -5,8 +5,6 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-import msgspec
-
 from app.embedded.postgres import EmbeddedPostgres
 from tests.support.engines import kill_wholly
 from tests.support.grove import own_database
@@ -27,11 +25,9 @@ async def test_two_hundred_waiting_requests_are_told_when_to_come_back(
         history = History()
 
         async def post(connection: Connection) -> Answer:
-            ids = [uuid4(), uuid4()]
-            history.send(ids)
-            answer = await connection.post(msgspec.json.encode(make_events(ids)), client.key)
-            if answer.status == 202:
-                history.acknowledge(ids)
+            attempt = history.begin(client.key, make_events([uuid4(), uuid4()]))
+            answer = await connection.post(attempt.body, client.key)
+            attempt.end(answer.status, answer.body)
             return answer
 
         assert {(await post(connection)).status for connection in connections[:5]} == {202}

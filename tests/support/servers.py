@@ -19,7 +19,8 @@ from app.embedded.ports import free_port
 from app.settings import to_environ
 from app.supervisor import Supervisor
 from tests.support.grove import grove_settings
-from tests.support.history import Finding, History, fetch_in, judge
+from tests.support.history import Finding, History, fetch_in
+from tests.support.judge import judge
 from tests.support.load import Load
 
 PATIENCE_S = 30.0
