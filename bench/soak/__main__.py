@@ -59,6 +59,8 @@ def main(
 ) -> None:
     """Keep a server under steady load and see whether anything grows, leaks, lags or gets lost."""
     folder = Path(tempfile.mkdtemp(prefix="grove-soak-"))
+    if samples is not None:
+        samples.unlink(missing_ok=True)
     try:
         with serve(folder, web_processes=web_processes) as server:
             plan = Plan(minutes=minutes, rate=rate, clients=clients, samples=samples)
@@ -92,7 +94,7 @@ class Soak:
         ]
         traffic = Traffic(senders)
         connection = await asyncpg.connect(server.settings.main_url, server_settings={"application_name": OWN_NAME})
-        sampler = await Sampler.open(server.pid, server.settings.main_url)
+        sampler = await Sampler.open(server.pid, server.settings.main_url, plan.samples)
         places = await _places(connection)
         capacity = await traffic.flood(FLOOD_S)
         await traffic.close()
@@ -147,7 +149,6 @@ class Soak:
         report.aims = reports.judge(report)
         await sampler.close()
         await connection.close()
-        self._write_samples(sampler)
         return report
 
     async def _rest(self, sampler: Sampler, base: Sample | None) -> Sample:
@@ -170,11 +171,6 @@ class Soak:
     def _count_series(self) -> int:
         text = self._http.get("/metrics").raise_for_status().text
         return sum(not line.startswith("#") for line in text.splitlines())
-
-    def _write_samples(self, sampler: Sampler) -> None:
-        if self._plan.samples is not None:
-            lines = (msgspec.json.encode(sample).decode() for sample in sampler.samples)
-            self._plan.samples.write_text("\n".join(lines) + "\n")
 
 
 @asynccontextmanager

@@ -55,17 +55,18 @@ class Sample(msgspec.Struct, frozen=True):
 class Sampler:
     """Looks at one server again and again."""
 
-    def __init__(self, pid: int, connection: asyncpg.Connection) -> None:
+    def __init__(self, pid: int, connection: asyncpg.Connection, file: Path | None) -> None:
         self._pid = pid
         self._connection = connection
+        self._file = file
         self._began = time.monotonic()
         self.samples: list[Sample] = []
 
     @classmethod
-    async def open(cls, pid: int, url: str) -> Self:
-        """Connect."""
+    async def open(cls, pid: int, url: str, file: Path | None) -> Self:
+        """Connect; what is kept is appended to the file, too, if there is one."""
         connection = await asyncpg.connect(url, server_settings={"application_name": OWN_NAME})
-        return cls(pid, connection)
+        return cls(pid, connection, file)
 
     async def close(self) -> None:
         """Disconnect."""
@@ -74,7 +75,11 @@ class Sampler:
     async def run(self, every_s: float) -> None:
         """Keep a sample every so many seconds, until cancelled."""
         while True:
-            self.samples.append(await self.look())
+            sample = await self.look()
+            self.samples.append(sample)
+            if self._file is not None:
+                with self._file.open("ab") as lines:
+                    lines.write(msgspec.json.encode(sample) + b"\n")
             await asyncio.sleep(every_s)
 
     async def look(self) -> Sample:
