@@ -166,3 +166,31 @@ async def is_empty(postgres: EmbeddedPostgres, placement: Placement) -> bool:
         return bool(await connection.fetchval(query, placement.database))
     finally:
         await connection.close()
+
+
+async def test_a_connection_that_has_served_many_clients_makes_room_for_a_fresh_one(
+    postgres: EmbeddedPostgres, placement: Placement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tenants.databases.MOST_CLIENTS, Purpose.WRITE, 3)
+    others = [msgspec.structs.replace(placement, schema=f"{placement.schema}_{number}") for number in range(3)]
+    pools = Databases(Limits())
+    try:
+        served_by = [await _process_of(pools, each) for each in (placement, placement, others[0], placement, others[1])]
+        assert len(set(served_by)) == 1, "few clients keep their connection, however often they come"
+        assert await _process_of(pools, others[2]) != served_by[0]
+        await until(lambda: _is_gone(postgres, served_by[0]), within_s=10)
+    finally:
+        await pools.close()
+
+
+async def _process_of(pools: Databases, placement: Placement) -> int:
+    async with pools.unit(placement, Purpose.WRITE) as db:
+        return int(await db.fetchval("SELECT pg_backend_pid()"))
+
+
+async def _is_gone(postgres: EmbeddedPostgres, process: int) -> bool:
+    connection = await asyncpg.connect(postgres.url)
+    try:
+        return not await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", process)
+    finally:
+        await connection.close()
