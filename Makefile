@@ -28,7 +28,7 @@ check: $(VENV)/.installed ## Check style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed ## Measure ingest, or WHAT=gateway or grafana (ARGS=... goes to it), against limits of the machine
+bench: $(VENV)/.installed ## Measure ingest, or WHAT=gateway, grafana or soak (ARGS=... goes to it), against limits of the machine
 	@$(BIN)/python -m bench$(addprefix .,$(WHAT)) $(ARGS)
 
 tools: ## Install the Debian packages that some tests use, where that is possible
