@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from app.api.pages import PageMeta, decode_cursor, encode_cursor
 from app.api.times import check_time
+from app.ingest.flush_ids import claim_flush_ids
 from app.ingest.quarantine import (
     PURGED_AT_ONCE,
     Quarantined,
@@ -183,7 +184,8 @@ class QuarantineDesk:
         return Purged(purged)
 
     async def _replay(self, client: TenantContext, row_ids: Sequence[UUID]) -> Sequence[Replayed]:
-        done = await Replay(self._databases, client, now=self._clock()).run(row_ids)
+        ids = await claim_flush_ids(self._control)
+        done = await Replay(self._databases, client, ids, now=self._clock()).run(row_ids)
         if any(each.outcome != GONE for each in done):
             await self._record(client, "quarantine.replay", replayed=sum(each.outcome != GONE for each in done))
         return done

@@ -31,7 +31,6 @@ from tenants.placement import PlacementKind, Purpose, TenantContext
 REPLAYED_AT_ONCE = 200
 ATTEMPTS = 5
 PAUSE_S = 0.1
-_ids = FlushIds()
 STORED, DUPLICATE, QUARANTINED, GONE = "stored", "duplicate", "quarantined", "gone"
 
 
@@ -65,9 +64,10 @@ class _Taken(msgspec.Struct, frozen=True):
 class Replay:
     """One replay: remembers over its attempts what they tried to store."""
 
-    def __init__(self, databases: Databases, client: TenantContext, *, now: datetime) -> None:
+    def __init__(self, databases: Databases, client: TenantContext, ids: FlushIds, *, now: datetime) -> None:
         self._databases = databases
         self._client = client
+        self._ids = ids
         self._now = now
         self._flushes: set[int] = set()
         self._tried: dict[UUID, RowId] = {}
@@ -125,7 +125,7 @@ class Replay:
 
     async def _write(self, db: TenantConnection, taken: list[_Taken]) -> dict[UUID, Replayed]:
         flush = Flush(
-            id=_ids.next(),
+            id=self._ids.next(),
             submissions=[each.submission for each in taken],
             released=[
                 Released(received_at=each.row["received_at"], key_id=each.row["key_id"], code=each.row["code"])
