@@ -184,6 +184,7 @@ class QuarantineDesk:
         return Purged(purged)
 
     async def _replay(self, client: TenantContext, row_ids: Sequence[UUID]) -> Sequence[Replayed]:
+        row_ids = list(dict.fromkeys(row_ids))
         ids = await claim_flush_ids(self._control)
         done = await Replay(self._databases, client, ids, now=self._clock()).run(row_ids)
         if any(each.outcome != GONE for each in done):
