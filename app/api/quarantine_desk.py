@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from app.api.pages import PageMeta, decode_cursor, encode_cursor
 from app.api.times import check_time
+from app.ingest.doorbell import tell_workers
 from app.ingest.flush_ids import claim_flush_ids
 from app.ingest.quarantine import (
     PURGED_AT_ONCE,
@@ -187,10 +188,15 @@ class QuarantineDesk:
         row_ids = list(dict.fromkeys(row_ids))
         ids = await claim_flush_ids(self._control)
         done = await Replay(self._databases, client, ids, now=self._clock()).run(row_ids)
-        if any(each.outcome != GONE for each in done):
-            await self._record(client, "quarantine.replay", replayed=sum(each.outcome != GONE for each in done))
+        replayed = sum(each.outcome != GONE for each in done)
+        if replayed:
+            stored = sum(each.outcome == STORED for each in done)
+            await self._record(client, "quarantine.replay", stored, replayed=replayed)
         return done
 
-    async def _record(self, client: TenantContext, action: str, **detail: object) -> None:
+    async def _record(self, client: TenantContext, action: str, stored: int = 0, **detail: object) -> None:
+        """Write an audit entry, and tell the workers if events were stored."""
         async with self._control.session() as session:
             record(session, self._actor, action, client.tenant_id, **detail)
+            if stored:
+                await tell_workers(session, {client.tenant_id: stored}, now=self._clock())

@@ -25,8 +25,8 @@ REPEAT_COLUMNS = ("id", "flush", "received_at", "n", "conflicts")
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """An event for quarantine: what is answered, and the event whole, as bytes.
 
-    Shape: `event_uuid` is the id that it would have been stored under, if a repeat of it would have the same; `is_there`
-    says that it was replayed in vain, and has its row already.
+    Shape: `event_uuid` is the id that it would have been stored under, if a repeat of it would have the same;
+    `is_there` says that it was replayed in vain, and has its row already.
     """
 
     answer: Rejected

@@ -26,6 +26,7 @@ from tenants.placement import Placement, Purpose, TenantContext
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.history import fetch_in
 from tests.support.rollups import counted
+from tests.support.waiting import until
 
 PATH = "/api/v1/quarantine"
 EVENTS = "/api/v1/events"
@@ -385,7 +386,14 @@ async def test_a_replayed_event_is_in_the_rollups_once(ward: Ward) -> None:
     async with counted(ward.grove, ward.client.id) as rollups:
         await rollups.catch_up(utc_now())
         await ward.edit(row, {"name": "page_view", "session_id": "s", "visitor_id": "w"})
+
+        async def marked(events: int) -> bool:
+            marks = await ward.rows("SELECT events FROM grove.rollup_marks WHERE client_id = $1", ward.client.id)
+            return [mark["events"] for mark in marks] == [events]
+
+        await until(lambda: marked(1), within_s=10)
         assert (await ward.replay(row))["outcome"] == "stored"
+        assert await marked(2)
         assert await rollups.differences() == []
         await rollups.catch_up(utc_now())
         assert await rollups.differences() == []
