@@ -146,11 +146,17 @@ class QuarantineDesk:
         return answer[0]
 
     async def replay(self, client: TenantContext, order: ReplayOrder) -> ReplayAnswer:
-        """Replay those given, or a page of those selected."""
-        next_cursor, row_ids = None, order.ids
+        """Replay those given, or a page of those selected.
+
+        Errors: InputRefused if both are.
+        """
+        next_cursor, row_ids, selection = None, order.ids, order.selection()
+        if row_ids is not None and selection != Selection():
+            detail = "Name the events by `ids`, or select them; not both."
+            raise InputRefused(detail, field="/ids", code="named_and_selected")
         if row_ids is None:
             before = decode_cursor(order.cursor, UUID)
-            rows = await self.list(client, order.selection(), before=before, limit=order.limit + 1)
+            rows = await self.list(client, selection, before=before, limit=order.limit + 1)
             row_ids = [row.id for row in rows[: order.limit]]
             next_cursor = encode_cursor(row_ids[-1]) if len(rows) > order.limit else None
         data = await self._replay(client, row_ids) if row_ids else []
@@ -177,11 +183,13 @@ class QuarantineDesk:
             detail = "Say which events to purge, or `all: true`."
             raise InputRefused(detail, field="/all", code="nothing_selected")
         purged, batch = 0, PURGED_AT_ONCE
-        while batch == PURGED_AT_ONCE:
-            async with self._databases.unit(client.placement, Purpose.WRITE) as db:
-                batch = await purge_quarantine(db, selection, row_ids=order.ids)
-            purged += batch
-        await self._record(client, "quarantine.purge", purged=purged)
+        try:
+            while batch == PURGED_AT_ONCE:
+                async with self._databases.unit(client.placement, Purpose.WRITE) as db:
+                    batch = await purge_quarantine(db, selection, row_ids=order.ids)
+                purged += batch
+        finally:  # what was deleted before something went wrong is written down, too
+            await self._record(client, "quarantine.purge", purged=purged)
         return Purged(purged)
 
     async def _replay(self, client: TenantContext, row_ids: Sequence[UUID]) -> Sequence[Replayed]:

@@ -254,6 +254,13 @@ async def test_an_event_that_is_named_twice_is_told_once(ward: Ward) -> None:
     assert (answer["quarantined"], len(answer["data"])) == (1, 1)
 
 
+async def test_events_are_replayed_by_name_or_by_selection_not_by_both(ward: Ward) -> None:
+    await ward.send({"event_id": "named", "name": 7})
+    (row,) = await ward.refused()
+    answer = await ward.ask("POST", f"{PATH}/replay", json={"ids": [row["id"]], "code": "too_old"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "named_and_selected")
+
+
 async def test_what_only_the_database_refuses_stays_and_its_neighbours_are_stored(ward: Ward) -> None:
     await ward.send({"name": 1}, {"name": 2}, {"name": 3})
     for number, row in enumerate(await ward.refused()):
