@@ -381,6 +381,9 @@ async def test_compaction_keeps_the_books_of_replays_and_tells_the_platform(ward
         (row,) = await ward.refused()
         await ward.edit(row, {"name": "a"})
         await ward.replay(row)
+        await ward.rows("ALTER TABLE grove.outcome_hours RENAME TO away")
+        await compact_outcomes(resources)  # which cannot tell
+        await ward.rows("ALTER TABLE grove.away RENAME TO outcome_hours")
         await compact_outcomes(resources)
         assert await ward.told() == {"stored": 2, "quarantined": 0}
     kept = await ward.rows("SELECT flush, outcome, reason, n FROM {schema}.outcome_counts ORDER BY outcome")
