@@ -11,7 +11,7 @@ CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 60
 
 
-def administrator_engine(url: str) -> AsyncEngine:
+def administrator_engine(url: str, *, command_timeout_s: float = COMMAND_TIMEOUT_S) -> AsyncEngine:
     """Make an engine on a database URL; dispose of it after use."""
     return create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
@@ -19,7 +19,7 @@ def administrator_engine(url: str) -> AsyncEngine:
         hide_parameters=True,
         connect_args={
             "timeout": CONNECT_TIMEOUT_S,
-            "command_timeout": COMMAND_TIMEOUT_S,
+            "command_timeout": command_timeout_s,
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "server_settings": {"application_name": "grove"},

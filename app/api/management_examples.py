@@ -59,6 +59,7 @@ _CLIENT = ShownClient(
     dashboards=[],
     grafana_org_id=None,
     retention_days=730,
+    prune_after=None,
     rate_limit=200,
     rate_burst=None,
     monthly_quota=1_000_000,

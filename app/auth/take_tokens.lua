@@ -38,7 +38,7 @@ for index = 2, #KEYS do
         if not used then
             return {-1, answer[2], index - 1}
         end
-        bucket.level = bucket.capacity - tonumber(used) + bucket.given
+        bucket.level = math.min(bucket.capacity - tonumber(used) + bucket.given, tonumber(ARGV[at + 7]))
     end
     buckets[index] = bucket
     if bucket.level < bucket.need then

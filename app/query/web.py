@@ -42,7 +42,7 @@ class WebAnalyst:
 
     async def daily(self, client: TenantContext, from_at: datetime, to_at: datetime) -> list[asyncpg.Record]:
         """Count events, page views and visitors per day, days without any included."""
-        return await self._ask(client, "web_daily", from_at, to_at)
+        return await self._ask(client, "web_daily", from_at, to_at, zone=client.timezone)
 
     async def pages(
         self, client: TenantContext, from_at: datetime, to_at: datetime, *, most: int

@@ -65,10 +65,10 @@ def flush_twice(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
     """Write again what an attempt without an answer may have committed."""
     original = PostgresSink._attempt  # noqa: SLF001 - that is what is broken
 
-    async def attempt(self: PostgresSink, placement: Placement, flush: Flush, *, again: bool) -> Any:
-        if again:
+    async def attempt(self: PostgresSink, placement: Placement, flush: Flush, *, wary: bool, lost: bool) -> Any:
+        if lost:
             flush.id += 1
-        return await original(self, placement, flush, again=False)
+        return await original(self, placement, flush, wary=wary, lost=False)
 
     patch.setattr(PostgresSink, "_attempt", attempt)
 
@@ -77,8 +77,8 @@ def believe_a_lost_commit(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
     """Take what an attempt without an answer did for committed."""
     original = PostgresSink._attempt  # noqa: SLF001 - as above
 
-    async def attempt(self: PostgresSink, placement: Placement, flush: Flush, *, again: bool) -> Any:
-        return _all_new(flush) if again else await original(self, placement, flush, again=False)
+    async def attempt(self: PostgresSink, placement: Placement, flush: Flush, *, wary: bool, lost: bool) -> Any:
+        return _all_new(flush) if lost else await original(self, placement, flush, wary=wary, lost=False)
 
     patch.setattr(PostgresSink, "_attempt", attempt)
 
