@@ -149,6 +149,7 @@ async def test_an_event_is_seen_at_once_and_rolling_it_up_changes_no_answer(grov
         assert await store.differences() == []
 
 
+@pytest.mark.fault(23)
 async def test_late_events_and_duplicates_are_no_special_case(grove: Grove) -> None:
     client = await new_client(grove)
     async with counted(grove, client.id) as store:
@@ -177,6 +178,7 @@ async def test_a_session_whose_start_moves_to_another_day_leaves_the_day_it_was_
         assert await store.differences() == []
 
 
+@pytest.mark.fault(24)
 async def test_a_worker_killed_in_the_middle_has_done_nothing(grove: Grove) -> None:
     client = await new_client(grove)
     async with counted(grove, client.id) as store:
@@ -232,6 +234,7 @@ async def test_a_flush_that_commits_in_the_middle_of_a_count_is_pending(grove: G
         assert await store.differences() == []
 
 
+@pytest.mark.fault(24)
 async def test_two_workers_at_once_count_nothing_twice(grove: Grove) -> None:
     client = await new_client(grove)
     async with counted(grove, client.id) as store, counted(grove, client.id) as other:
