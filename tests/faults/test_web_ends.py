@@ -28,7 +28,7 @@ async def test_sigterm_under_load_answers_every_request_that_was_taken(
         assert {outcome.status for outcome in load.outcomes} <= {202, 503, 0}
         assert await client.judge(load.history) == []
         stored = {row["event_id"] for row in await client.fetch("SELECT event_id FROM {schema}.events")}
-        assert stored == load.history.promised, "something was stored of which nobody was told"
+        assert stored == load.history.acked, "something was stored of which nobody was told"
 
 
 @pytest.mark.parametrize("which", ["worker", "all"])

@@ -140,7 +140,7 @@ class History:
         return joined
 
     @property
-    def promised(self) -> set[UUID]:
+    def acked(self) -> set[UUID]:
         """The ids that must be stored."""
         sent = {event.id for attempt in self.attempts if attempt.acked for event in attempt.taken}
         sent |= {replay.sent.id for replay in self.replays if replay.outcome in {"stored", "duplicate"}}
