@@ -108,6 +108,7 @@ class History:
         self.attempts: list[Attempt] = []
         self.replays: list[Replayed] = []
         self.clock = clock
+        self._kept: dict[str, tuple[str, bytes]] = {}  # what is in quarantine after a replay in vain
 
     def begin(self, headers: Mapping[str, str], events: Sequence[bytes]) -> Attempt:
         """Note a request before it leaves; `headers` hold its key."""
@@ -118,13 +119,16 @@ class History:
 
     def replay(self, row: Mapping[str, Any], was: bytes, body: bytes, answer: Mapping[str, Any]) -> None:
         """Note an acknowledged replay: the row of quarantine as it was listed, its bodies, and what was answered."""
+        code, was = self._kept.get(row["id"], (row["code"], was))
+        if answer["outcome"] == "quarantined":
+            self._kept[row["id"]] = answer["code"], body
         received = datetime.fromisoformat(row["received_at"])
         event_id = UUID(str(row["event_uuid"]))
         self.replays.append(
             Replayed(
                 key_id=UUID(row["key_id"]),
                 hour=received.replace(minute=0, second=0, microsecond=0),
-                code=row["code"],
+                code=code,
                 was=was,
                 sent=_read(body)._replace(given=row["event_id"], id=event_id),
                 outcome=answer["outcome"],
