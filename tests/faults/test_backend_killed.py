@@ -9,6 +9,8 @@ import pytest
 from tenants.ids import quote
 from tests.support.servers import Client, Server, await_that
 
+pytestmark = pytest.mark.fault(1)
+
 COPYING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY %' AND wait_event_type = 'Lock'"
 
 

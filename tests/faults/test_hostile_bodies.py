@@ -10,6 +10,8 @@ import pytest
 from tests.support.load import Answer, Connection, ConnectionEnded
 from tests.support.servers import Client, Server
 
+pytestmark = pytest.mark.fault(32)
+
 SLOW = 150
 MAX_GROWTH_KB = 150_000
 LIMIT_BYTES = 5 * 1024 * 1024

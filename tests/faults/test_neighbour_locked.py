@@ -6,12 +6,15 @@ from uuid import uuid4
 
 import asyncpg
 import msgspec
+import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from tenants.ids import quote
 from tests.support.grove import own_database
 from tests.support.load import Answer, Connection, Load, make_events
 from tests.support.servers import Client, run_program
+
+pytestmark = pytest.mark.fault(7)
 
 QUEUE_EVENTS = 100
 SENDERS = 40

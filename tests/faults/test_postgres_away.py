@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import msgspec
+import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from tests.support.engines import kill_wholly
@@ -13,6 +14,8 @@ from tests.support.grove import own_database
 from tests.support.history import History
 from tests.support.load import Answer, Connection, make_events
 from tests.support.servers import run_program
+
+pytestmark = pytest.mark.fault(3)
 
 WAITING = 200
 DEADLINE_S = 15.0

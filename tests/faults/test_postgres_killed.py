@@ -4,7 +4,11 @@ import os
 import signal
 import time
 
+import pytest
+
 from tests.support.servers import Client, Server
+
+pytestmark = pytest.mark.fault(2)
 
 BACK_WITHIN_S = 5.0
 

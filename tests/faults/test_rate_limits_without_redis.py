@@ -13,6 +13,8 @@ from tests.support.engines import throwaway_valkey
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.proxy import Proxy, proxy_to
 
+pytestmark = pytest.mark.fault(12)
+
 EVENTS = "/api/v1/events"
 RATE, BURST = 200, 200
 Setting = tuple[list[Grove], EmbeddedValkey, Proxy]

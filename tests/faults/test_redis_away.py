@@ -12,6 +12,8 @@ from app.embedded.postgres import EmbeddedPostgres
 from tests.support.engines import throwaway_valkey
 from tests.support.grove import Grove, MadeClient, open_grove
 
+pytestmark = pytest.mark.fault(12)
+
 Fault = Callable[[], None]
 REVOKED_WITHIN_S = 1.0
 SENDERS = 8

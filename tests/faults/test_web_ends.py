@@ -14,6 +14,7 @@ from tests.support.load import Load
 from tests.support.servers import Client, Server, run_program
 
 
+@pytest.mark.fault(18)
 async def test_sigterm_under_load_answers_every_request_that_was_taken(
     durable_postgres: EmbeddedPostgres, folder: Path
 ) -> None:
@@ -31,6 +32,7 @@ async def test_sigterm_under_load_answers_every_request_that_was_taken(
         assert stored == load.history.acked, "something was stored of which nobody was told"
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("which", ["worker", "all"])
 async def test_a_killed_web_process_costs_no_acknowledged_event(server: Server, client: Client, which: str) -> None:
     async with client.load(connections=16) as load:
