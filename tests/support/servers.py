@@ -60,15 +60,27 @@ class Server:
         self.engines = supervisor.engines
         self._platform_key = supervisor.platform_key
 
-    async def make_client(self) -> Client:
+    async def make_client(self, **wanted: Any) -> Client:
         """Onboard a client."""
-        return await make_client(self.port, self._platform_key, self.database_url)
+        return await make_client(self.port, self._platform_key, self.database_url, **wanted)
 
     @property
     def web_pids(self) -> list[int]:
         """The web server's process and those that it started."""
         (main,) = (pid for pid in _children_of(os.getpid()) if _serves(pid, self.port))
         return [main, *_children_of(main)]
+
+    async def find_backend(self, state: str) -> int:
+        """Wait until a backend is in a state (a condition on pg_stat_activity), and return its process id."""
+        found: list[int] = []
+        sql = f"SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {state}"  # noqa: S608 - of our own tests
+
+        async def is_there() -> bool:
+            found[:] = [row["pid"] for row in await fetch_in(self.database_url, "", sql)]
+            return bool(found)
+
+        await await_that(is_there)
+        return found[0]
 
     async def await_database(self) -> float:
         """Wait until the database lets us in, and return when it did (monotonic)."""
@@ -93,9 +105,9 @@ class Program(msgspec.Struct, frozen=True):
     database_url: str
     platform_key: str
 
-    async def make_client(self) -> Client:
+    async def make_client(self, **wanted: Any) -> Client:
         """Onboard a client."""
-        return await make_client(self.port, self.platform_key, self.database_url)
+        return await make_client(self.port, self.platform_key, self.database_url, **wanted)
 
 
 @asynccontextmanager
@@ -125,13 +137,13 @@ async def _is_ready(port: int) -> bool:
             return False
 
 
-async def make_client(port: int, platform_key: str, database_url: str) -> Client:
+async def make_client(port: int, platform_key: str, database_url: str, **wanted: Any) -> Client:
     """Onboard a client of a name of its own."""
     client_id = f"c{secrets.token_hex(4)}"
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S + 5) as http:
         answer = await http.post(
             "/api/v1/clients",
-            json={"id": client_id, "name": client_id},
+            json={"id": client_id, "name": client_id, **wanted},
             headers={"Authorization": f"Bearer {platform_key}", "Prefer": f"wait={PATIENCE_S:.0f}"},
         )
     assert answer.status_code == 201, answer.text
