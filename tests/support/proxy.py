@@ -1,6 +1,7 @@
 """A network that can be cut, slowed or silenced: a TCP proxy in front of a database or a Redis."""
 
 import asyncio
+import ssl  # noqa: TC003 - an attribute's type
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from enum import Enum
@@ -9,6 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 # A simple query as the driver sends it for a unit of work's end.
 _COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 _CHUNK = 65_536
+# How a driver asks whether a server speaks TLS.
+_TLS_WANTED = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
 
 
 class Cut(Enum):
@@ -22,13 +25,15 @@ class Proxy:
     """Passes bytes on while started; while stopped, connections are refused and those that were open are cut.
 
     While held, connections are taken and stay open, but nothing comes through: packets are lost, and nobody is told.
-    `cut` is done once, at the next COMMIT, and then forgotten. `delay_s` is how much longer each answer takes.
+    `cut` is done once, at the next COMMIT, and then forgotten. `delay_s` is how much longer each answer takes. With
+    `tls` it stands before a Postgres without TLS, and speaks it on that one's behalf.
     """
 
     def __init__(self, target: str) -> None:
         self.cut: Cut | None = None
         self.cuts = 0
         self.delay_s = 0.0
+        self.tls: ssl.SSLContext | None = None
         self._target = urlsplit(target)
         self._port = 0
         self._server: asyncio.Server | None = None
@@ -82,6 +87,10 @@ class Proxy:
         self._tasks.add(task)
         sides = [writer]
         try:
+            if self.tls is not None:
+                assert await reader.readexactly(len(_TLS_WANTED)) == _TLS_WANTED
+                writer.write(b"S")
+                await writer.start_tls(self.tls)
             there_reader, there = await asyncio.open_connection(self._target.hostname, self._target.port)
             sides.append(there)
             on = asyncio.create_task(self._pass_on(reader, there))
@@ -96,7 +105,7 @@ class Proxy:
                 await self._lose(commit, there_reader, there)
             for side in sides:
                 side.close()  # what was said last still arrives
-        except (OSError, asyncio.CancelledError):
+        except (OSError, EOFError, asyncio.CancelledError):
             for side in sides:
                 side.transport.abort()
         finally:
