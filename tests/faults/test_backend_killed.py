@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from tenants.ids import quote
-from tests.support.servers import Client, Server
+from tests.support.servers import Client, Server, find_backend
 
 pytestmark = pytest.mark.fault(1)
 
@@ -20,7 +20,7 @@ async def test_a_backend_that_dies_in_its_copy_costs_nothing(server: Server, cli
         await load.await_acked(50)
         holder = await asyncpg.connect(server.database_url)
         await holder.execute(f"BEGIN; LOCK TABLE {quote(client.schema)}.events IN SHARE MODE")
-        pid = await server.find_backend(COPYING)
+        pid = await find_backend(server.database_url, COPYING)
         if way == "terminated":
             await holder.fetchval("SELECT pg_terminate_backend($1)", pid)
         else:

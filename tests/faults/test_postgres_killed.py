@@ -11,7 +11,7 @@ import pytest
 from tenants.ids import quote
 from tests.support.grove import execute
 from tests.support.load import Load
-from tests.support.servers import Client, Server
+from tests.support.servers import Client, Server, find_backend
 
 pytestmark = pytest.mark.fault(2)
 
@@ -45,7 +45,7 @@ async def copying(server: Server, client: Client) -> AsyncIterator[None]:
     """Hold a flush in its COPY."""
     holder = await asyncpg.connect(server.database_url)
     await holder.execute(f"BEGIN; LOCK TABLE {quote(client.schema)}.events IN SHARE MODE")
-    await server.find_backend("query LIKE 'COPY %' AND wait_event_type = 'Lock'")
+    await find_backend(server.database_url, "query LIKE 'COPY %' AND wait_event_type = 'Lock'")
     yield
     holder.terminate()
 
@@ -56,7 +56,7 @@ async def committing(server: Server, _client: Client) -> AsyncIterator[None]:
     await execute(server.database_url, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     try:
         await execute(server.database_url, "SELECT pg_reload_conf()")
-        await server.find_backend("wait_event = 'SyncRep' AND query = 'COMMIT'")
+        await find_backend(server.database_url, "wait_event = 'SyncRep' AND query = 'COMMIT'")
         yield
     finally:
         await execute(server.database_url, "ALTER SYSTEM RESET synchronous_standby_names")

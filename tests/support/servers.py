@@ -55,6 +55,7 @@ class Server:
 
     def __init__(self, supervisor: Supervisor) -> None:
         assert supervisor.platform_key is not None
+        self.settings = supervisor.settings
         self.port = supervisor.settings.port
         self.database_url = supervisor.settings.main_url
         self.engines = supervisor.engines
@@ -69,18 +70,6 @@ class Server:
         """The web server's process and those that it started."""
         (main,) = (pid for pid in _children_of(os.getpid()) if _serves(pid, self.port))
         return [main, *_children_of(main)]
-
-    async def find_backend(self, state: str) -> int:
-        """Wait until a backend is in a state (a condition on pg_stat_activity), and return its process id."""
-        found: list[int] = []
-        sql = f"SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {state}"  # noqa: S608 - of our own tests
-
-        async def is_there() -> bool:
-            found[:] = [row["pid"] for row in await fetch_in(self.database_url, "", sql)]
-            return bool(found)
-
-        await await_that(is_there)
-        return found[0]
 
     async def await_database(self) -> float:
         """Wait until the database lets us in, and return when it did (monotonic)."""
@@ -104,6 +93,31 @@ class Program(msgspec.Struct, frozen=True):
     port: int
     database_url: str
     platform_key: str
+
+    async def await_closed(self) -> None:
+        """Wait until it takes no new connections."""
+
+        async def refuses() -> bool:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                return True
+            writer.close()
+            return False
+
+        await await_that(refuses)
+
+    async def await_gone(self) -> None:
+        """Wait until none of its processes is left, by what they have open in the database."""
+        sql = (
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'grove' "
+            "AND backend_type = 'client backend'"
+        )
+
+        async def nobody() -> bool:
+            return not await fetch_in(self.database_url, "", sql)
+
+        await await_that(nobody)
 
     async def make_client(self, **wanted: Any) -> Client:
         """Onboard a client."""
@@ -152,6 +166,19 @@ async def make_client(port: int, platform_key: str, database_url: str, **wanted:
         database_url, "", "SELECT schema_name FROM grove.placements WHERE client_id = $1", client_id
     )
     return Client(client_id, key, row["schema_name"], port, database_url)
+
+
+async def find_backend(database_url: str, state: str) -> int:
+    """Wait until a backend is in a state (a condition on pg_stat_activity), and return its process id."""
+    found: list[int] = []
+    sql = f"SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {state}"  # noqa: S608 - of our own tests
+
+    async def is_there() -> bool:
+        found[:] = [row["pid"] for row in await fetch_in(database_url, "", sql)]
+        return bool(found)
+
+    await await_that(is_there)
+    return found[0]
 
 
 async def await_that(holds: Callable[[], Awaitable[bool]]) -> None:
