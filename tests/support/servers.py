@@ -68,8 +68,12 @@ class Server:
     @property
     def web_pids(self) -> list[int]:
         """The web server's process and those that it started."""
-        (main,) = (pid for pid in _children_of(os.getpid()) if _serves(pid, self.port))
-        return [main, *_children_of(main)]
+        return _web_pids_of(os.getpid(), self.port)
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """The processes that do jobs."""
+        return [pid for pid in _children_of(os.getpid()) if _words_of(pid)[-3:-1] == [b"app", b"worker"]]
 
     async def await_database(self) -> float:
         """Wait until the database lets us in, and return when it did (monotonic)."""
@@ -93,6 +97,11 @@ class Program(msgspec.Struct, frozen=True):
     port: int
     database_url: str
     platform_key: str
+
+    @property
+    def web_pids(self) -> list[int]:
+        """The web server's process and those that it started."""
+        return _web_pids_of(self.process.pid, self.port)
 
     async def await_closed(self) -> None:
         """Wait until it takes no new connections."""
@@ -181,11 +190,22 @@ async def find_backend(database_url: str, state: str) -> int:
     return found[0]
 
 
+def resident_kb(pids: list[int]) -> int:
+    """Read how much memory processes hold."""
+    lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+
 async def await_that(holds: Callable[[], Awaitable[bool]]) -> None:
     """Ask until something holds."""
     async with asyncio.timeout(PATIENCE_S):
         while not await holds():  # noqa: ASYNC110 - what is waited for happens in other processes
             await asyncio.sleep(0.02)
+
+
+def _web_pids_of(supervisor: int, port: int) -> list[int]:
+    mains = [pid for pid in _children_of(supervisor) if _serves(pid, port)]
+    return [*mains, *(child for main in mains for child in _children_of(main))]
 
 
 def _children_of(pid: int) -> list[int]:
@@ -204,5 +224,12 @@ def _processes() -> Iterator[tuple[int, int]]:
 
 
 def _serves(pid: int, port: int) -> bool:
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    words = _words_of(pid)
     return b"granian" in words and str(port).encode() in words
+
+
+def _words_of(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
