@@ -17,12 +17,12 @@ from tests.support.history import Attempt, Finding, History, Sent
 from tests.support.store import Bucket, Store, read_store
 
 
-async def judge(url: str, schema: str, history: History) -> list[Finding]:
+async def judge(url: str, schema: str, history: History, registry_url: str | None = None) -> list[Finding]:
     """Compare a client's tables to its history, and its books to its tables.
 
-    Shape: empty if all is well. `url` is an administrator's, of the database with the registry and the client's tables.
+    Shape: empty if all is well. The URLs are an administrator's; the registry may be where the tables are.
     """
-    store = await read_store(url, schema, {attempt.key for attempt in history.attempts})
+    store = await read_store(url, schema, {attempt.key for attempt in history.attempts}, registry_url or url)
     return [
         *_judge_answers(history),
         *_judge_events(history, store),

@@ -17,7 +17,7 @@ import app.rollups
 from app.ingest.chat import CHAT_EVENTS
 from tenants.ids import quote
 from tenants.keys import hash_key
-from tests.support.history import Finding
+from tests.support.history import Finding, fetch_in
 
 _VERIFY = (Path(app.rollups.__path__[0]) / "sql" / "verify.sql").read_text().replace("{{schema}}", "{schema}")
 _RECOUNT = (Path(__file__).parent / "recount_sessions.sql").read_text()
@@ -45,11 +45,15 @@ class Store(msgspec.Struct):
     recounts: list[Finding]
 
 
-async def read_store(url: str, schema: str, keys: Iterable[str]) -> Store:
+async def read_store(url: str, schema: str, keys: Iterable[str], registry_url: str) -> Store:
     """Read a client's tables and the ids of keys.
 
-    Shape: `url` is an administrator's, of the database with the registry and the client's tables.
+    Shape: `url` is an administrator's, of the database with the client's tables; `registry_url` of that with the keys.
     """
+    hashes = {hash_key(key): key for key in keys}
+    known = await fetch_in(
+        registry_url, "grove", "SELECT id, hash FROM {schema}.api_keys WHERE hash = ANY($1)", list(hashes)
+    )
     connection = await asyncpg.connect(url)
 
     async def fetch(sql: str, *args: Any) -> list[asyncpg.Record]:
@@ -58,8 +62,6 @@ async def read_store(url: str, schema: str, keys: Iterable[str]) -> Store:
 
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            hashes = {hash_key(key): key for key in keys}
-            known = await fetch("SELECT id, hash FROM grove.api_keys WHERE hash = ANY($1)", list(hashes))
             counts = await fetch("SELECT key_id, hour, outcome, reason, n FROM {schema}.outcome_counts")
             counter: Counter[Bucket] = Counter()
             for row in counts:
