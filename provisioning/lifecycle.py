@@ -51,6 +51,7 @@ async def change_client(
         "branding": UNSET if change.branding is UNSET else change.branding.stored(client.branding),
         "dashboards": change.dashboards, "rate_limit": change.rate_limit, "rate_burst": change.rate_burst,
         "monthly_quota": change.monthly_quota, "retention_days": change.retention_days,
+        "share": change.share,
     }  # fmt: skip
     changed = [name for name, value in wanted.items() if value is not UNSET and getattr(client, name) != value]
     if "domain" in changed and change.domain is not UNSET:

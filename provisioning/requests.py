@@ -23,6 +23,10 @@ DOMAIN = Annotated[
 RATE = Annotated[int, Meta(description="Events per second in the long run; null: any number.", examples=[200])]
 BURST = Annotated[int, Meta(description="Events at once; null: ten seconds' worth of `rateLimit`.", examples=[2000])]
 QUOTA = Annotated[int, Meta(description="Events per calendar month (UTC); null: any number.", examples=[1_000_000])]
+SHARE = Annotated[
+    int,
+    Meta(description="Weight among the clients that wait for the same database's connections, 1 to 100.", examples=[1]),
+]
 RETENTION = Annotated[
     int,
     Meta(description="For how many days events are kept, and how old they may be when they come in.", examples=[730]),
@@ -116,6 +120,7 @@ class NewClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
     rate_burst: BURST | None = None
     monthly_quota: QUOTA | None = None
     retention_days: RETENTION | None = None
+    share: SHARE = 1
 
 
 class ClientChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -133,3 +138,4 @@ class ClientChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     rate_burst: BURST | UnsetType | None = UNSET
     monthly_quota: QUOTA | UnsetType | None = UNSET
     retention_days: RETENTION | UnsetType = UNSET
+    share: SHARE | UnsetType = UNSET

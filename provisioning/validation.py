@@ -23,6 +23,7 @@ Fault = tuple[str, str]
 ROLES = ("viewer", "editor")
 STATUSES = ("active", "disabled")
 MAX_RETENTION_DAYS = 3650
+MAX_SHARE = 100
 CHAT_TABLES = {
     "UserEvents": (
         "sessionId", "pageLoaded", "widgetOpened", "requestedHuman", "pressedAccept", "pressedCallback",
@@ -63,7 +64,7 @@ def check_new_client(new: NewClient, *, reserved: frozenset[str]) -> None:
         *_staff_faults(new.staff), *_dashboard_faults(new.dashboards), *_organisation_faults(new.grafana_org_id),
         *allowance_faults({"rateLimit": new.rate_limit, "rateBurst": new.rate_burst,
                            "monthlyQuota": new.monthly_quota}),
-        *_retention_faults(new.retention_days),
+        *_retention_faults(new.retention_days), *_share_faults(new.share),
     ]  # fmt: skip
     _refuse(faults, "The client cannot be made like this.")
 
@@ -88,6 +89,8 @@ def check_client_change(change: ClientChange) -> None:
         faults += _dashboard_faults(change.dashboards)
     if change.retention_days is not UNSET:
         faults += _retention_faults(change.retention_days)
+    if change.share is not UNSET:
+        faults += _share_faults(change.share)
     given = {"rateLimit": change.rate_limit, "rateBurst": change.rate_burst, "monthlyQuota": change.monthly_quota}
     faults += allowance_faults({name: value for name, value in given.items() if value is not UNSET})
     _refuse(faults, "The client cannot be changed like this.")
@@ -305,3 +308,8 @@ def _organisation_faults(number: int | None) -> Iterator[Fault]:
 def _retention_faults(days: int | None) -> Iterator[Fault]:
     if days is not None and not 1 <= days <= MAX_RETENTION_DAYS:
         yield "/retentionDays", f"Give a number of days from 1 to {MAX_RETENTION_DAYS}."
+
+
+def _share_faults(share: int) -> Iterator[Fault]:
+    if not 1 <= share <= MAX_SHARE:
+        yield "/share", f"Give a number from 1 to {MAX_SHARE}."

@@ -6,12 +6,13 @@ else. Called by ingest and query; ingest, query and attached sources have pools 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Protocol
 
 import asyncpg
 
 from tenants.errors import QueryTimedOut, StoreUnavailable
+from tenants.fair_share import FairShare
 from tenants.held_up import HELD_UP, HeldUp
 from tenants.ids import quote
 from tenants.placement import Placement, PlacementKind, Purpose
@@ -63,6 +64,9 @@ Observer = Callable[[Placement, Purpose, str, Sequence[Any]], None]
 
 # Per purpose: how long a statement may run and how long it may wait for a lock, in milliseconds.
 _TIMEOUTS_MS = {Purpose.READ: (10_000, 2_000), Purpose.SOURCE: (10_000, 2_000), Purpose.WRITE: (10_000, 1_000)}
+
+# What part of a database's connections one of its clients may hold at once. Questions keep a processor busy.
+_MOST_OF_ONE = {Purpose.READ: 4, Purpose.WRITE: 2}
 
 # Element types of the arrays that statements of ours may take or return; text[] the driver knows.
 _ARRAYS = (
@@ -165,6 +169,7 @@ class Databases:
         self._limits = limits
         self._observe = observe
         self._pools: dict[tuple[str, Purpose], asyncpg.Pool] = {}
+        self._shares: dict[tuple[str, Purpose], FairShare] = {}
         self._held_up = HeldUp(limits.ingest_connections)
 
     @asynccontextmanager
@@ -180,7 +185,8 @@ class Databases:
 
         Shape: with `snapshot` all its statements see the same state of the database, and there may be any number
         of them; without it all of them together may take as long as one, and GRACE_S.
-        Errors: StoreUnavailable if the database is away or hangs; QueryTimedOut if a statement was cut off.
+        Errors: StoreUnavailable if the database is away or hangs; QueryTimedOut if a statement was cut off; QueueFull
+        if too much of this client waits.
         """
         limit_s = None if snapshot else (statement_timeout_ms or _TIMEOUTS_MS[purpose][0]) / 1000 + GRACE_S
         try:
@@ -210,10 +216,28 @@ class Databases:
         except UNAVAILABLE as error:
             raise StoreUnavailable from error
 
-    def _turn(self, placement: Placement, purpose: Purpose) -> AbstractAsyncContextManager[None]:
-        if purpose is not Purpose.WRITE:
-            return nullcontext()
-        return self._held_up.turn(placement, timeout_s=ACQUIRE_TIMEOUT_S)
+    @asynccontextmanager
+    async def _turn(self, placement: Placement, purpose: Purpose) -> AsyncIterator[None]:
+        """Wait for the client's turn on the connections that it shares with others."""
+        write = purpose is Purpose.WRITE
+        async with self._held_up.turn(placement, timeout_s=ACQUIRE_TIMEOUT_S) if write else nullcontext():
+            if purpose is Purpose.SOURCE:
+                yield
+                return
+            share = self._shares.get((placement.serve_url, purpose))
+            if share is None:
+                share = self._shares[placement.serve_url, purpose] = self._make_share(placement, purpose)
+            async with share.turn(placement.tenant_id, placement.share, timeout_s=ACQUIRE_TIMEOUT_S):
+                yield
+
+    def _make_share(self, placement: Placement, purpose: Purpose) -> FairShare:
+        connections = self._connections(purpose)
+        if placement.kind is PlacementKind.DATABASE:  # nobody else is there
+            return FairShare(connections, most=connections)
+        return FairShare(connections, most=max(1, connections // _MOST_OF_ONE[purpose]))
+
+    def _connections(self, purpose: Purpose) -> int:
+        return self._limits.ingest_connections if purpose is Purpose.WRITE else self._limits.query_connections
 
     async def _pool(self, placement: Placement, purpose: Purpose) -> asyncpg.Pool:
         url = placement.source_url if purpose is Purpose.SOURCE else placement.serve_url
@@ -227,13 +251,12 @@ class Databases:
         return pool
 
     async def _make(self, url: str, purpose: Purpose) -> asyncpg.Pool:
-        write = purpose is Purpose.WRITE
         return await asyncpg.create_pool(
             url,
             connection_class=_PooledConnection,
             init=None if purpose is Purpose.SOURCE else _learn_arrays,
             min_size=0,
-            max_size=self._limits.ingest_connections if write else self._limits.query_connections,
+            max_size=self._connections(purpose),
             max_inactive_connection_lifetime=IDLE_CLOSE_S,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=_TIMEOUTS_MS[purpose][0] / 1000 + 5,

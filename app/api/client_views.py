@@ -73,6 +73,7 @@ class ShownClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     rate_limit: Annotated[int | None, Meta(description="Events per second in the long run.")]
     rate_burst: Annotated[int | None, Meta(description="Events at once.")]
     monthly_quota: Annotated[int | None, Meta(description="Events per calendar month (UTC).")]
+    share: Annotated[int, Meta(description="Weight among those that wait for the same connections.", examples=[1])]
     created_at: datetime
     updated_at: datetime
     suspended_at: datetime | None
@@ -171,6 +172,7 @@ def show_client(
         rate_limit=client.rate_limit,
         rate_burst=client.rate_burst,
         monthly_quota=client.monthly_quota,
+        share=client.share,
         created_at=client.created_at,
         updated_at=client.updated_at,
         suspended_at=client.suspended_at,

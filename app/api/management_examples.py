@@ -63,6 +63,7 @@ _CLIENT = ShownClient(
     rate_limit=200,
     rate_burst=None,
     monthly_quota=1_000_000,
+    share=1,
     created_at=_AT,
     updated_at=_AT,
     suspended_at=None,

@@ -60,6 +60,7 @@ for index = 2, #KEYS do
     end
     redis.call('EXPIRE', KEYS[index], bucket.kept_s)
     answer[#answer + 1] = granted
-    answer[#answer + 1] = string.format('%.3f', bucket.level)
+    -- Rounded down: nearly enough is not enough.
+    answer[#answer + 1] = string.format('%.3f', math.floor(bucket.level * 1000) / 1000)
 end
 return answer

@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import redis
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
 from tests.support.engines import throwaway_valkey
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.proxy import Proxy, proxy_to
+
+pytestmark = pytest.mark.fault(12)
 
 EVENTS = "/api/v1/events"
 RATE, BURST = 200, 200
@@ -116,4 +119,16 @@ async def test_a_quota_is_kept_without_redis(setting: Setting) -> None:
     answers += await asyncio.gather(*(send(grove, client, 5) for grove in groves for _ in range(12)))
     taken = sum(answer.json()["accepted"] for answer in answers if answer.status_code == 202)
     assert 60 < taken <= 100
+    assert {answer.status_code for answer in answers} == {202, 429}
+
+
+async def test_a_quota_is_kept_when_redis_forgets_it(setting: Setting) -> None:
+    groves, engine, _ = setting
+    client = await make(groves[0], monthlyQuota=100)
+    answers = [await send(grove, client, 10) for grove in groves for _ in range(3)]
+    with redis.Redis.from_url(engine.url) as connection:
+        connection.flushall()
+    answers += [await send(grove, client, 10) for grove in groves for _ in range(5)]
+    taken = sum(answer.json()["accepted"] for answer in answers if answer.status_code == 202)
+    assert taken == 100
     assert {answer.status_code for answer in answers} == {202, 429}

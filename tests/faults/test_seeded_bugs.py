@@ -8,10 +8,10 @@ import pytest
 from app.embedded.postgres import EmbeddedPostgres
 from app.ingest import sink
 from tenants.ids import quote
-from tests.support.cutting import CuttingProxy, run_proxy
 from tests.support.eventful import GIVE_UP_S, Eventful
 from tests.support.grove import Grove, MadeClient, bearer, open_grove
 from tests.support.party import Party
+from tests.support.proxy import Proxy, proxy_to
 from tests.support.seeds import SEEDS, Seed
 
 LIMIT = {"name": "limited", "kind": "server", "rate_limit": 1, "rate_burst": 3}
@@ -25,7 +25,7 @@ class Scene(NamedTuple):
     """A Grove whose database is behind a proxy, with two clients."""
 
     grove: Grove
-    proxy: CuttingProxy
+    proxy: Proxy
     clients: list[MadeClient]
 
     async def begin(self) -> Eventful:
@@ -44,7 +44,7 @@ class Scene(NamedTuple):
 @pytest.fixture(scope="module")
 async def scene(postgres: EmbeddedPostgres) -> AsyncIterator[Scene]:
     """The setting."""
-    async with run_proxy(postgres.url) as (proxy, url), open_grove(url) as grove:
+    async with proxy_to(postgres.url) as proxy, open_grove(proxy.url) as grove:
         async with grove.worker():
             clients = [await grove.make_client(name) for name in ("maple", "oak")]
         yield Scene(grove, proxy, clients)

@@ -55,8 +55,8 @@ class Store:
             found = {}
             for table in TABLES:
                 rows = await connection.fetch(f"TABLE {self._schema}.{table} ORDER BY 1")
-                # Where a session was first seen to start tells of the order, as it must.
-                found[table] = [tuple(value for name, value in row.items() if name != "first_start") for row in rows]
+                # Where a session started before its last event came tells of the order, as it must.
+                found[table] = [tuple(value for name, value in row.items() if name != "started_before") for row in rows]
             for table in (
                 *TABLES,
                 "events",

@@ -178,6 +178,15 @@ async def test_a_session_whose_start_moves_to_another_day_leaves_the_day_it_was_
         assert await store.differences() == []
 
 
+async def test_a_session_that_began_long_ago_costs_its_later_events_nothing(grove: Grove) -> None:
+    client = await new_client(grove)
+    async with counted(grove, client.id) as store:
+        for ago in (timedelta(days=1), timedelta(days=700), timedelta(hours=20), timedelta(hours=18)):
+            await send(grove, client, [event("page_view", ago, visit=1)])
+        rows = await store.fetch("SELECT visits FROM {{schema}}.rollup_pending ORDER BY flush")
+        assert [len(row["visits"]) for row in rows] == [1, 2, 1, 1]
+
+
 @pytest.mark.fault(24)
 async def test_a_worker_killed_in_the_middle_has_done_nothing(grove: Grove) -> None:
     client = await new_client(grove)

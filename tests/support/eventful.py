@@ -13,10 +13,10 @@ import asyncpg
 import msgspec
 
 from tenants.clock import utc_now
-from tests.support.cutting import Cut, CuttingProxy
 from tests.support.grove import Grove
 from tests.support.history import Finding
 from tests.support.party import Party, event
+from tests.support.proxy import Cut, Proxy
 from tests.support.rollups import counted
 from tests.support.waiting import until
 
@@ -33,9 +33,7 @@ _END = (
 class Eventful:
     """A client with a key of few requests, a neighbour, and a database whose connections break."""
 
-    def __init__(
-        self, grove: Grove, proxy: CuttingProxy, party: Party, neighbour: Party, limited: Mapping[str, str]
-    ) -> None:
+    def __init__(self, grove: Grove, proxy: Proxy, party: Party, neighbour: Party, limited: Mapping[str, str]) -> None:
         self.party = party
         self.neighbour = neighbour
         self._grove = grove

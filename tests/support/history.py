@@ -144,7 +144,7 @@ class History:
         return joined
 
     @property
-    def acked(self) -> set[UUID]:
+    def promised(self) -> set[UUID]:
         """The ids that must be stored."""
         sent = {event.id for attempt in self.attempts if attempt.acked for event in attempt.taken}
         sent |= {replay.sent.id for replay in self.replays if replay.outcome in {"stored", "duplicate"}}

@@ -17,10 +17,10 @@ from tests.support.history import Attempt, Finding, History, Sent
 from tests.support.store import Bucket, Store, read_store
 
 
-async def judge(url: str, schema: str, history: History, *, registry_url: str | None = None) -> list[Finding]:
+async def judge(url: str, schema: str, history: History, registry_url: str | None = None) -> list[Finding]:
     """Compare a client's tables to its history, and its books to its tables.
 
-    Shape: empty if all is well. The URLs are an administrator's; the registry is in the same database, or where told.
+    Shape: empty if all is well. The URLs are an administrator's; the registry may be where the tables are.
     """
     store = await read_store(url, schema, {attempt.key for attempt in history.attempts}, registry_url or url)
     return [
@@ -51,7 +51,7 @@ def _judge_answers(history: History) -> Iterator[Finding]:
 def _judge_events(history: History, store: Store) -> Iterator[Finding]:
     stored = Counter(row["event_id"] for row in store.events)
     possible = _possible(history)
-    for event_id in history.acked - stored.keys():
+    for event_id in history.promised - stored.keys():
         yield Finding("lost", f"event {event_id}")
     for event_id, times in stored.items():
         if event_id in possible and times > 1:
@@ -131,7 +131,7 @@ def _judge_storers(history: History, stored: Iterable[UUID]) -> Iterator[Finding
             surely.update(ids)
         elif not attempt.refused and not (attempt.acked and attempt.answer["accepted"] == anonymous):
             perhaps |= ids
-    told = history.acked
+    told = history.promised
     for event_id in stored:
         if surely[event_id] > 1:
             yield Finding("misanswered", f"{event_id} was accepted {surely[event_id]} times")

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID, uuid4
 
 import msgspec
@@ -28,11 +28,15 @@ class Answer(NamedTuple):
 
 
 class ConnectionEnded(Exception):
-    """The server closed the connection instead of answering; `received` is what had come of an answer."""
+    """The server closed the connection instead of answering; `received` is what had come of an answer.
 
-    def __init__(self, received: bytes) -> None:
+    `reset` tells whether it did so without reading what had been sent.
+    """
+
+    def __init__(self, received: bytes, *, reset: bool = False) -> None:
         super().__init__(f"the connection ended after {len(received)} bytes of an answer")
         self.received = received
+        self.reset = reset
 
 
 class Connection:
@@ -77,7 +81,7 @@ class Connection:
         except asyncio.IncompleteReadError as error:
             raise ConnectionEnded(received + error.partial) from error
         except ConnectionError as error:
-            raise ConnectionEnded(received) from error
+            raise ConnectionEnded(received, reset=True) from error
         return Answer(int(status.split()[1]), headers, body)
 
     async def close(self) -> None:
@@ -103,6 +107,7 @@ class Load:
         self.history = History()
         self.outcomes: list[Outcome] = []
         self.cut_answers: list[bytes] = []
+        self.resets = 0
         self._port = port
         self._headers = {**key, "Content-Type": "application/json"}
         self._connections = connections
@@ -179,6 +184,7 @@ class Load:
         except ConnectionEnded as ended:
             if ended.received:
                 self.cut_answers.append(ended.received)
+            self.resets += ended.reset
             answer = Answer(0, {}, b"")
         attempt.end(answer.status, answer.body)
         now = time.monotonic()
@@ -190,12 +196,12 @@ class Load:
             self._changed.notify_all()
 
 
-def make_events(ids: list[UUID]) -> list[bytes]:
-    """Make page views of one session."""
+def make_events(ids: list[UUID], **fields: Any) -> list[bytes]:
+    """Make page views of one session, with more fields if need be."""
     session_id = f"s-{ids[0]}"
     return [
         msgspec.json.encode(
-            {"event_id": str(event_id), "name": "page_view", "session_id": session_id, "visitor_id": "v"}
+            {"event_id": str(event_id), "name": "page_view", "session_id": session_id, "visitor_id": "v"} | fields
         )
         for event_id in ids
     ]

@@ -12,8 +12,7 @@ from tenants.clock import Clock, utc_now
 from tests.support.grove import Grove, MadeClient
 from tests.support.history import Attempt, Finding, History, fetch_in
 from tests.support.judge import judge
-
-EVENTS = "/api/v1/events"
+from tests.support.load import EVENTS_PATH, make_events
 
 
 class Party:
@@ -27,10 +26,22 @@ class Party:
     async def send(self, *events: dict[str, Any] | bytes, headers: Mapping[str, str] | None = None) -> Attempt:
         """Send a request, with the server's key if no other is given; bytes are sent as they are."""
         bodies = [event if isinstance(event, bytes) else msgspec.json.encode(event) for event in events]
-        attempt = self.history.begin(headers or self.client.server, bodies)
-        answer = await self._grove.http.post(EVENTS, content=attempt.body, headers=headers or self.client.server)
+        return (await self._post(bodies, headers or self.client.server))[0]
+
+    async def send_new(self, events: int = 2) -> httpx.Response:
+        """Send new events and return the whole answer."""
+        return (await self._post(make_events([uuid4() for _ in range(events)]), self.client.server))[1]
+
+    async def _post(self, bodies: list[bytes], headers: Mapping[str, str]) -> tuple[Attempt, httpx.Response]:
+        attempt = self.history.begin(headers, bodies)
+        answer = await self._grove.http.post(EVENTS_PATH, content=attempt.body, headers=headers)
         attempt.end(answer.status_code, answer.content)
-        return attempt
+        return attempt, answer
+
+    async def ask_totals(self) -> httpx.Response:
+        """Ask for the client's totals, as a dashboard does."""
+        period = {"from": "2026-01-01", "to": "2027-01-01"}
+        return await self._grove.http.get("/api/v1/analytics/summary", params=period, headers=self.client.server)
 
     async def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """Ask for something else."""
@@ -41,10 +52,11 @@ class Party:
         schema = (await self._grove.placement_of(self.client.id)).schema
         return await fetch_in(self._grove.settings.main_url, schema, sql, *args)
 
-    async def judge(self) -> list[Finding]:
-        """Compare what is stored to the history."""
+    async def judge(self, database_url: str | None = None) -> list[Finding]:
+        """Compare what is stored, in a database of the client's own if one is given, to the history."""
         schema = (await self._grove.placement_of(self.client.id)).schema
-        return await judge(self._grove.settings.main_url, schema, self.history)
+        registry_url = self._grove.settings.main_url
+        return await judge(database_url or registry_url, schema, self.history, registry_url)
 
     @property
     def outcomes(self) -> tuple[set[int], set[str]]:

@@ -46,9 +46,14 @@ class Store(msgspec.Struct):
 
 
 async def read_store(url: str, schema: str, keys: Iterable[str], registry_url: str) -> Store:
-    """Read a client's tables, and from the registry the ids of keys."""
+    """Read a client's tables and the ids of keys.
+
+    Shape: `url` is an administrator's, of the database with the client's tables; `registry_url` of that with the keys.
+    """
     hashes = {hash_key(key): key for key in keys}
-    known = await fetch_in(registry_url, "", "SELECT id, hash FROM grove.api_keys WHERE hash = ANY($1)", list(hashes))
+    known = await fetch_in(
+        registry_url, "grove", "SELECT id, hash FROM {schema}.api_keys WHERE hash = ANY($1)", list(hashes)
+    )
     connection = await asyncpg.connect(url)
 
     async def fetch(sql: str, *args: Any) -> list[asyncpg.Record]:
