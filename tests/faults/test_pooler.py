@@ -46,7 +46,7 @@ async def setting(durable_postgres: EmbeddedPostgres) -> AsyncIterator[tuple[Poo
         async with grove.worker():
             client = await grove.make_client("maple")
         async with pooler_before(grove.settings.main_url, size=POOL_SIZE) as pooler:
-            behind = msgspec.structs.replace(grove.settings, database_url=pooler.url)
+            behind = msgspec.structs.replace(grove.settings, pooler=pooler.host)
             apart = Grove(behind, grove.app, grove.http, "", grove.recorder)
             async with apart.twin() as one, apart.twin() as other:
                 yield pooler, [Sender(each, client) for each in (one, other)]

@@ -31,21 +31,22 @@ auth_query = SELECT usename, passwd FROM pg_catalog.pg_shadow WHERE usename = $1
 pool_mode = transaction
 default_pool_size = {size}
 max_client_conn = 500
-ignore_startup_parameters = extra_float_digits,search_path,options
+ignore_startup_parameters = extra_float_digits
 """
 
 
 class Pooler:
-    """A running PgBouncer; `url` is the target's by way of it."""
+    """A running PgBouncer; `host` is where it listens, and `url` the target's by way of it."""
 
     def __init__(self, target: str, folder: Path, *, size: int) -> None:
         parts = urlsplit(target)
-        self._port = free_port("127.0.0.1")
+        port = free_port("127.0.0.1")
+        self.host = f"127.0.0.1:{port}"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{self._port}"))
+        self.url = urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{self.host}"))
         text = _CONFIGURATION.format(
-            host=parts.hostname, at=parts.port, user=parts.username, port=self._port, folder=folder, size=size
+            host=parts.hostname, at=parts.port, user=parts.username, port=port, folder=folder, size=size
         )
         (folder / "pgbouncer.ini").write_text(text)
         (folder / "users.txt").write_text(f'"{parts.username}" "{parts.password}"\n')
