@@ -97,7 +97,7 @@ async def open_resources(
     async with AsyncExitStack() as stack:
         vault = Vault(settings.key_material)
         serving_url = await _serving_url(settings, vault)
-        control = ControlPlane(serving_url)
+        control = ControlPlane(settings.through_pooler(serving_url))
         stack.push_async_callback(control.close)
         redis = _redis(settings.redis_url)
         if redis is not None:
@@ -107,7 +107,8 @@ async def open_resources(
         sessions = SessionStore(control, feed, clock)
         passwords = Passwords()
         stack.callback(passwords.close)
-        registry = Registry(control, vault=vault, main_url=settings.main_url, feed=feed)
+        main_url = settings.through_pooler(settings.main_url)
+        registry = Registry(control, vault=vault, main_url=main_url, feed=feed)
         databases = Databases(settings, observe=observe)
         stack.push_async_callback(databases.close)
         jobs = JobQueue(serving_url)

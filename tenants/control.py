@@ -38,6 +38,7 @@ class ControlPlane:
                 "command_timeout": COMMAND_TIMEOUT_S,
                 "statement_cache_size": 0,
                 "prepared_statement_cache_size": 0,
+                "prepared_statement_name_func": str,  # none: behind a pooler, names would be those of others, too
                 "server_settings": {"application_name": "grove"},
             },
         )

@@ -16,6 +16,7 @@ from tenants.fair_share import FairShare
 from tenants.held_up import HELD_UP, HeldUp
 from tenants.ids import quote
 from tenants.placement import Placement, PlacementKind, Purpose
+from tenants.poolers import Poolers
 
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 5.0
@@ -46,6 +47,9 @@ UNAVAILABLE = (
     OSError,
     TimeoutError,
 )
+# What it says when statements that we prepared are no longer there: somebody else has had the connection.
+FORGOTTEN = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+STATEMENTS_KEPT = 100
 
 
 class Limits(Protocol):
@@ -92,7 +96,8 @@ async def _learn_arrays(connection: Any) -> None:
 
     It reads the catalogs for each type it meets first, which a client's role may not.
     """
-    await connection.fetchrow(f"SELECT {', '.join(f'NULL::{name}[]' for name in _ARRAYS)}")
+    async with connection.transaction():  # behind a pooler, of one server's connection
+        await connection.fetchrow(f"SELECT {', '.join(f'NULL::{name}[]' for name in _ARRAYS)}")
 
 
 class TenantConnection:
@@ -171,6 +176,8 @@ class Databases:
         self._pools: dict[tuple[str, Purpose], asyncpg.Pool] = {}
         self._shares: dict[tuple[str, Purpose], FairShare] = {}
         self._held_up = HeldUp(limits.ingest_connections)
+        self._poolers = Poolers(timeout_s=CONNECT_TIMEOUT_S)
+        self._closed = False
 
     @asynccontextmanager
     async def unit(
@@ -205,7 +212,7 @@ class Databases:
                     late = deadline.expired() or isinstance(error, TimeoutError)
                     if purpose is Purpose.WRITE and (late or isinstance(error, HELD_UP)):
                         self._held_up.note(placement, held_up=True)
-                    await _roll_back(raw, at_once=late)
+                    await _roll_back(raw, at_once=late or isinstance(error, FORGOTTEN))
                     raise
                 if purpose is Purpose.WRITE:
                     self._held_up.note(placement, held_up=False)
@@ -213,7 +220,7 @@ class Databases:
                     raw.terminate()
         except asyncpg.QueryCanceledError as error:
             raise QueryTimedOut from error
-        except UNAVAILABLE as error:
+        except (*UNAVAILABLE, *FORGOTTEN) as error:
             raise StoreUnavailable from error
 
     @asynccontextmanager
@@ -246,8 +253,11 @@ class Databases:
             raise ValueError(message)
         pool = self._pools.get((url, purpose))
         if pool is None:
-            # It connects to nothing yet; of two that are made at once, one is kept.
-            pool = self._pools.setdefault((url, purpose), await self._make(url, purpose))
+            made = await self._make(url, purpose)
+            if self._closed:
+                raise StoreUnavailable
+            # Of two that are made at once, one is kept; neither has connected yet.
+            pool = self._pools.setdefault((url, purpose), made)
         return pool
 
     async def _make(self, url: str, purpose: Purpose) -> asyncpg.Pool:
@@ -255,6 +265,7 @@ class Databases:
             url,
             connection_class=_PooledConnection,
             init=None if purpose is Purpose.SOURCE else _learn_arrays,
+            statement_cache_size=0 if await self._poolers.stand_before(url) else STATEMENTS_KEPT,
             min_size=0,
             max_size=self._connections(purpose),
             max_inactive_connection_lifetime=IDLE_CLOSE_S,
@@ -274,7 +285,8 @@ class Databases:
         await self._close([key for key in self._pools if key[0] in urls], limit_s=RETIRE_S)
 
     async def close(self) -> None:
-        """Close every pool; what still runs after CLOSE_S is cut off."""
+        """Close every pool, and make none any more; what still runs after CLOSE_S is cut off."""
+        self._closed = True
         await self._close(list(self._pools), limit_s=CLOSE_S)
 
     async def _close(self, keys: Iterable[tuple[str, Purpose]], *, limit_s: float) -> None:
