@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, Sequence, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, TIMESTAMP, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -36,6 +36,9 @@ class Base(DeclarativeBase):
 
 
 _NOW = text("now()")
+
+# Who makes ids of flushes takes a number; it has to fit into 23 bits.
+FLUSH_MAKERS = Sequence("flush_makers", minvalue=0, maxvalue=2**23 - 1, cycle=True, metadata=Base.metadata)
 
 
 class Server(Base):

@@ -148,9 +148,9 @@ class _Lane:
 class GroupCommit:
     """The lanes of all clients."""
 
-    def __init__(self, sink: Sink, *, max_queued_events: int) -> None:
+    def __init__(self, sink: Sink, ids: FlushIds, *, max_queued_events: int) -> None:
         self._sink = sink
-        self._ids = FlushIds()
+        self._ids = ids
         self._max_queued_events = max_queued_events
         self._lanes: dict[TenantId, _Lane] = {}
 

@@ -9,6 +9,7 @@ from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.event import Arrival
 from app.ingest.flush import Flush, Submission
+from app.ingest.flush_ids import FlushIds
 from app.ingest.group_commit import GroupCommit
 from app.ingest.outcomes import IngestAnswer
 from app.ingest.routes import read_submission
@@ -51,7 +52,7 @@ async def test_a_full_queue_says_when_there_will_be_room(monkeypatch: pytest.Mon
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     sink = SteppedSink()
-    commit = GroupCommit(sink, max_queued_events=100)
+    commit = GroupCommit(sink, FlushIds(1), max_queued_events=100)
     first = asyncio.create_task(commit.submit(PLACE, submission(10)))
     await sink.began.wait()
     now[0] = 2.0  # so ten events take two seconds
