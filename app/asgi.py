@@ -3,6 +3,7 @@
 `create_app_from_environment` is what the web server loads; `create_app` is what tests load.
 """
 
+import gc
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from app.ingest.routes import Collection
 
+_COLLECT_AFTER = 10_000
 MODULES = (
     analytics, audit, clients, console, dashboards, docs, event_fate, health, keys, operations, problem_pages,
     quarantine, staff, usage, web_analytics,
@@ -59,7 +61,19 @@ def create_app_from_environment() -> ASGIApp:
     """Build the application of a web process."""
     settings = load(os.environ)  # noqa: TID251 - the web server gives its workers nothing but an environment
     configure_logging(settings.log_level, settings.log_format)
-    return create_app(settings)
+    app = create_app(settings)
+    settle_memory()
+    return app
+
+
+def settle_memory() -> None:
+    """Take what is here for good out of the collector's sight, and have it look for cycles less often.
+
+    Of a tenth of the time of an event it leaves a fiftieth; requests leave no cycles behind.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 20)
 
 
 def create_app(settings: Settings, **options: Any) -> ASGIApp:
@@ -87,7 +101,10 @@ def create_litestar(settings: Settings, metrics: Metrics, **options: Any) -> Lit
             yield
 
     return Litestar(
-        route_handlers=[asgi(EVENTS_PATH, copy_scope=False)(collect), *(handler for module in MODULES for handler in module.handlers)],
+        route_handlers=[
+            asgi(EVENTS_PATH, copy_scope=False)(collect),
+            *(handler for module in MODULES for handler in module.handlers),
+        ],
         lifespan=[lifespan],
         dependencies={name: Provide(_from_state(name), sync_to_thread=False) for name in Resources.__struct_fields__}
         | {

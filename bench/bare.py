@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from litestar import post
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.asgi import collect, create_litestar, surround
+from app.asgi import collect, create_litestar, settle_memory, surround
 from app.ingest.routes import EVENTS_PATH
 from app.observability import Metrics, configure_logging
 from app.settings import load
@@ -39,4 +39,6 @@ def create(ways: Mapping[str, ASGIApp] | None = None) -> ASGIApp:
     metrics = Metrics(settings.metrics_dir)
     routes = create_litestar(settings, metrics)
     routes.register(answer_by_handler)
-    return surround(routes, settings, metrics, {EVENTS_PATH: collect, ASGI_PATH: answer_bare} | dict(ways or {}))
+    app = surround(routes, settings, metrics, {EVENTS_PATH: collect, ASGI_PATH: answer_bare} | dict(ways or {}))
+    settle_memory()
+    return app

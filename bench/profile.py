@@ -25,7 +25,9 @@ _decode = msgspec.json.Decoder(dict[str, Spent]).decode
 
 
 @click.command()
-@click.option("--events", default=20_000, show_default=True, help="How many single posts; ten times as many in batches.")
+@click.option(
+    "--events", default=20_000, show_default=True, help="How many single posts; ten times as many in batches."
+)
 def main(events: int) -> None:
     """Tell where the time of an event goes."""
     folder = Path(tempfile.mkdtemp(prefix="grove-profile-"))
@@ -66,7 +68,9 @@ def measure(stand: Stand, seed: int, requests: int, per_request: int) -> str:
         f"| HTTP server's own threads | {others / events * 1e6:.1f} | | |",
         f"| Postgres | {(postgres_after - postgres) / events * 1e6:.1f} | | |",
     ]
-    return "\n".join(lines) + f"\n\n{events / result.seconds:,.0f} events/s with the meter on; answers {result.statuses}."
+    return (
+        "\n".join(lines) + f"\n\n{events / result.seconds:,.0f} events/s with the meter on; answers {result.statuses}."
+    )
 
 
 def _steps(stand: Stand) -> dict[str, Spent]:

@@ -5,7 +5,7 @@ else. Called by ingest and query; ingest, query and attached sources have pools 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any, Protocol
@@ -80,6 +80,19 @@ _ARRAYS = (
 )
 
 
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that can open a unit of work and copy into it at once."""
+
+    async def copy_rows(self, said: str, types: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Run statements, the last of which is a binary `COPY` from here, in one round trip.
+
+        Shape: rows have these types. The driver's own way looks at the table instead, under whatever role is set, and
+        remembers one shape for each client's table.
+        """
+        shape = await self._get_statement(f"SELECT {', '.join(f'NULL::{name}' for name in types)}", None)
+        await self._protocol.copy_in(said, None, None, rows, shape, None)
+
+
 async def _learn_arrays(connection: Any) -> None:
     """Have the driver look up array types while the connection is still its login's.
 
@@ -92,61 +105,73 @@ async def _learn_arrays(connection: Any) -> None:
 class TenantConnection:
     """One transaction under one role of one client.
 
-    Every statement passes here, so that an observer (a test of the walls) sees each of them.
+    Every statement passes here, so that an observer (a test of the walls) sees each of them. What opens the transaction
+    goes with the first one.
     """
 
-    def __init__(self, raw: Any, placement: Placement, purpose: Purpose, observe: Observer | None) -> None:
+    def __init__(self, raw: Any, placement: Placement, purpose: Purpose, begin: str, observe: Observer | None) -> None:
         self._raw = raw
         self.placement = placement
         self.purpose = purpose
+        self._begin: str | None = begin
         self._observe = observe
 
     async def fetch(self, sql: str, *args: Any, timeout_s: float | None = None) -> list[asyncpg.Record]:
         """Run a query and return all its rows; it may take `timeout_s`, else what the pool allows."""
-        self._note(sql, args)
+        await self._open(sql, args)
         rows: list[asyncpg.Record] = await self._raw.fetch(sql, *args, timeout=timeout_s)
         return rows
 
     async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
         """Run a query and return its first row."""
-        self._note(sql, args)
+        await self._open(sql, args)
         row: asyncpg.Record | None = await self._raw.fetchrow(sql, *args)
         return row
 
     async def fetchval(self, sql: str, *args: Any) -> Any:
         """Run a query and return the first column of its first row."""
-        self._note(sql, args)
+        await self._open(sql, args)
         return await self._raw.fetchval(sql, *args)
 
     async def fetch_first(self, most: int, sql: str, *args: Any) -> list[asyncpg.Record]:
         """Run a query and return its first rows; those that come after are never sent."""
-        self._note(sql, args)
+        await self._open(sql, args)
         cursor = await self._raw.cursor(sql, *args)
         rows: list[asyncpg.Record] = await cursor.fetch(most)
         return rows
 
     async def execute(self, sql: str, *args: Any, timeout_s: float | None = None) -> str:
         """Run a statement and return its command tag; it may take `timeout_s`, else what the pool allows."""
-        self._note(sql, args)
+        await self._open(sql, args)
         tag: str = await self._raw.execute(sql, *args, timeout=timeout_s)
         return tag
 
-    async def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Append rows to a table of this client with binary `COPY`."""
-        if self._observe is not None:
-            names = ", ".join(quote(column) for column in columns)
-            self._note(f"COPY {quote(self.placement.schema)}.{quote(table)} ({names}) FROM STDIN", ())
-        await self._raw.copy_records_to_table(
-            table, schema_name=self.placement.schema, columns=list(columns), records=rows
-        )
+    async def copy(self, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
+        """Append rows to a table of this client with binary `COPY`; `columns` maps names to types."""
+        target = f"{quote(self.placement.schema)}.{quote(table)}"
+        said = f"COPY {target} ({', '.join(map(quote, columns))}) FROM STDIN"
+        self._note(said, ())
+        begin, self._begin = "" if self._begin is None else f"{self._begin}; ", None
+        await self._raw.copy_rows(f"{begin}{said} (FORMAT binary)", columns.values(), rows)
 
     async def cursor(
         self, sql: str, *args: Any, prefetch: int = 1000, timeout_s: float | None = None
     ) -> AsyncIterator[asyncpg.Record]:
         """Stream a query's rows, `prefetch` at a time; each time may take `timeout_s`, else what the pool allows."""
-        self._note(sql, args)
+        await self._open(sql, args)
         async for row in self._raw.cursor(sql, *args, prefetch=prefetch, timeout=timeout_s):
             yield row
+
+    async def end(self) -> None:
+        """Commit what was said, if anything was."""
+        if self._begin is None:
+            await self._raw.execute("COMMIT")
+
+    async def _open(self, sql: str, args: Sequence[Any]) -> None:
+        self._note(sql, args)
+        if self._begin is not None:
+            begin, self._begin = self._begin, None
+            await self._raw.execute(begin, timeout=CONNECT_TIMEOUT_S)
 
     def _note(self, sql: str, args: Sequence[Any]) -> None:
         if self._observe is not None:
@@ -192,10 +217,10 @@ class Databases:
                 self._pool(placement, purpose).use(placement.schema) as raw,
             ):
                 begin = begin_statement(placement, purpose, statement_timeout_ms, snapshot=snapshot)
+                unit = TenantConnection(raw, placement, purpose, begin, self._observe)
                 try:
-                    await raw.execute(begin, timeout=CONNECT_TIMEOUT_S)
-                    yield TenantConnection(raw, placement, purpose, self._observe)
-                    await raw.execute("COMMIT")
+                    yield unit
+                    await unit.end()
                 except BaseException as error:
                     late = deadline.expired() or isinstance(error, TimeoutError)
                     if purpose is Purpose.WRITE and (late or isinstance(error, HELD_UP)):
@@ -274,6 +299,7 @@ def _url_of(placement: Placement, purpose: Purpose) -> str:
 async def _connect(url: str, purpose: Purpose, poolers: Poolers) -> asyncpg.Connection:
     connection = await asyncpg.connect(
         url,
+        connection_class=_Connection,
         statement_cache_size=0 if await poolers.stand_before(url) else STATEMENTS_KEPT,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=_TIMEOUTS_MS[purpose][0] / 1000 + 5,
@@ -291,7 +317,7 @@ async def _connect(url: str, purpose: Purpose, poolers: Poolers) -> asyncpg.Conn
 def begin_statement(
     placement: Placement, purpose: Purpose, statement_timeout_ms: int | None = None, *, snapshot: bool = False
 ) -> str:
-    """Write the statement that opens a unit of work: transaction, role and limits in one round trip.
+    """Write what opens a unit of work: transaction, role and limits, in one text.
 
     Only identifiers from the registry and numbers of our own are put in.
     """

@@ -43,7 +43,6 @@ class Front:
             await self._onward(scope, receive, send)
             return
         request: HTTPScope | WebSocketScope = scope
-        gateway: Gateway | None = self._routes.state.get("gateway")
         request.setdefault("state", {})
         try:
             own = await self._own_host(request)
@@ -53,6 +52,7 @@ class Front:
         if own is not None:
             _move(request, own)
         found = _BELOW.fullmatch(_raw_path(request))
+        gateway: Gateway | None = None if found is None else self._routes.state.get("gateway")
         if found is None or gateway is None:
             await self._onward(scope, receive, send)
             return

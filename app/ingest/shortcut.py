@@ -39,6 +39,5 @@ class Shortcut:
         except Exception as error:
             if started:
                 raise  # the answer has begun: all that is left is to break it off
-            request: Request[object, object, object] = Request(scope)
-            answer = problem_response(error, scope).to_asgi_response(None, request)
+            answer = problem_response(error, scope).to_asgi_response(None, Request(scope))
             await answer(scope, receive, send)

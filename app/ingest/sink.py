@@ -16,6 +16,8 @@ from app.ingest.chat import fold_chat
 from app.ingest.doorbell import Doorbell
 from app.ingest.event import STORED_COLUMNS, Arrival, Event
 from app.ingest.flush import (
+    COUNT_COLUMNS,
+    ID_COLUMNS,
     QUARANTINE_COLUMNS,
     REPEAT_COLUMNS,
     Flush,
@@ -30,7 +32,7 @@ from app.ingest.flush import (
 )
 from app.ingest.outcomes import IngestAnswer
 from app.ingest.statements import statement
-from app.ingest.web import fold_web
+from app.ingest.web import SESSION_COLUMNS, fold_web
 from tenants.databases import Databases, TenantConnection
 from tenants.errors import StoreUnavailable
 from tenants.placement import Placement, Purpose
@@ -42,7 +44,6 @@ LAST_PAUSE_S = 0.5
 # Nearly all ids are new, and `COPY` claims them for less than an insert that looks first (0008). A repeat undoes the
 # transaction, though, so where one was seen, that many flushes look first.
 WARY_FLUSHES = 100
-ID_COLUMNS = ("id", "digest", "flush", "received_day")
 
 log = structlog.get_logger()
 
@@ -179,10 +180,7 @@ async def _write(db: TenantConnection, flush: Flush, *, wary: bool) -> Settled:
     claims = flush.claims()
     known = await _claim(db, flush, claims, wary=wary) if claims else {}
     settled = settle(flush, claims, known)
-    visits: list[Any] = []
-    if settled.stored:
-        await db.copy("events", STORED_COLUMNS, [(*event.record, flush.id) for event in settled.stored])
-        visits = await _fold(db, settled.stored)
+    await _fold_chat(db, settled.stored)
     repeats, refused = list_repeats(flush, settled), list_refused(flush)
     if repeats:
         await db.copy("event_repeats", REPEAT_COLUMNS, repeats)
@@ -190,8 +188,11 @@ async def _write(db: TenantConnection, flush: Flush, *, wary: bool) -> Settled:
         await db.copy("quarantine", QUARANTINE_COLUMNS, refused)
     counts = count_outcomes(flush, settled)
     if counts:  # what was replayed in vain, for the same reason as before, changes none
-        told = flush.id, *_columns(counts), len(settled.stored), visits
-        await db.execute(statement(db.placement, "count_outcomes"), *told)
+        sessions = _columns(fold_web(settled.stored), SESSION_COLUMNS)
+        told = *sessions, flush.id, len(settled.stored), *_columns(counts, COUNT_COLUMNS)
+        await db.execute(statement(db.placement, "tell_flush"), *told)
+    if settled.stored:
+        await db.copy("events", STORED_COLUMNS, [(*event.record, flush.id) for event in settled.stored])
     return settled
 
 
@@ -221,11 +222,8 @@ async def _recall(db: TenantConnection, flush: Flush) -> Settled:
     return settle(flush, claims, await _claimed_by_others(db, flush, claims))
 
 
-async def _fold(db: TenantConnection, stored: list[Event]) -> list[Any]:
-    """Fold events into sessions and the chatbot's tables; return in which quarters of an hour web sessions changed."""
-    web, changed = fold_web(stored), []
-    if web:
-        changed = await db.fetchval(statement(db.placement, "fold_sessions"), *_columns(web))
+async def _fold_chat(db: TenantConnection, stored: list[Event]) -> None:
+    """Fold chat events into the chatbot's tables."""
     chat = fold_chat(stored)
     # Sessions first: their row locks order whatever else two flushes do to the same session.
     for name, rows in (
@@ -235,13 +233,13 @@ async def _fold(db: TenantConnection, stored: list[Event]) -> list[Any]:
         ("fold_agent_events", chat.agents),
     ):
         if rows:
-            await db.execute(statement(db.placement, name), *_columns(rows))
+            await db.execute(statement(db.placement, name), *_columns(rows, rows[0]))
     if chat.agents:
         sessions = sorted({row[1] for row in chat.agents})
         await db.execute(statement(db.placement, "clear_connections"), sessions)
         await db.execute(statement(db.placement, "rebuild_connections"), sessions)
-    return changed
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns(rows: Sequence[tuple[Any, ...]], names: Sequence[Any]) -> list[list[Any]]:
+    """Turn rows into columns, of which there are as many as names even if there are no rows."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]

@@ -9,6 +9,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from asyncpg.pgproto.pgproto import UUID
+from tests.support.sending import Sender
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.ingest.event import Arrival
@@ -22,7 +23,6 @@ from tenants.placement import Placement, Purpose
 from tests.support.grove import Grove, open_grove
 from tests.support.load import make_events
 from tests.support.pooler import Pooler, pooler_before
-from tests.support.sending import Sender
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.fault(11)

@@ -1,4 +1,5 @@
--- Answers with the quarters of an hour in whose days sessions changed: where one starts now, and where it started before.
+-- Folds a flush's web events into sessions, notes that the rollups do not hold it yet, and counts its outcomes.
+-- `visits` are the quarters of an hour in whose days sessions changed: where one starts now, and where it started before.
 WITH folded AS (
     INSERT INTO {{schema}}.sessions AS known (
         session_id, visitor_id, user_id, started_at, ended_at, events, page_views, entry_event, entry_page,
@@ -40,6 +41,16 @@ WITH folded AS (
         events = known.events + excluded.events,
         page_views = known.page_views + excluded.page_views
     RETURNING started_at, started_before
+),
+visits AS (
+    SELECT array_agg(DISTINCT date_bin('15 minutes', changed.at, 'epoch')) AS quarters
+    FROM folded CROSS JOIN LATERAL (VALUES (folded.started_at), (folded.started_before)) AS changed (at)
+),
+noted AS (
+    INSERT INTO {{schema}}.rollup_pending (flush, events, visits)
+    SELECT $20, $21::bigint, coalesce(visits.quarters, '{}') FROM visits WHERE $21::bigint > 0
 )
-SELECT array_agg(DISTINCT date_bin('15 minutes', changed.at, 'epoch'))
-FROM folded CROSS JOIN LATERAL (VALUES (folded.started_at), (folded.started_before)) AS changed (at)
+INSERT INTO {{schema}}.outcome_counts (flush, hour, key_id, outcome, reason, n)
+SELECT $20, counted.hour, counted.key_id, counted.outcome, counted.reason, counted.n
+FROM unnest($22::timestamptz[], $23::uuid[], $24::text[], $25::text[], $26::bigint[])
+    AS counted (hour, key_id, outcome, reason, n)
