@@ -17,7 +17,7 @@ from tests.support.proxy import Proxy, proxy_to
 pytestmark = pytest.mark.fault(12)
 
 EVENTS = "/api/v1/events"
-RATE, BURST = 200, 200
+RATE, BURST = 50, 50
 Setting = tuple[list[Grove], EmbeddedValkey, Proxy]
 
 
@@ -27,7 +27,7 @@ async def setting(durable_postgres: EmbeddedPostgres) -> AsyncIterator[Setting]:
     with throwaway_valkey() as engine:
         async with (
             proxy_to(engine.url) as line,
-            open_grove(durable_postgres.url, redis_url=line.url) as grove,
+            open_grove(durable_postgres.url, redis_url=line.url, web_processes=2) as grove,
             grove.twin() as other,
         ):
             yield [grove, other], engine, line
