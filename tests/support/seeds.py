@@ -19,6 +19,7 @@ from app.ingest.group_commit import GroupCommit
 from app.ingest.outcomes import Rejected
 from app.ingest.sink import PostgresSink
 from app.ingest.statements import statement as ingest_statement
+from app.ingest.web import fold_web
 from app.rollups import round as rollup_round
 from app.rollups.statements import statement as rollup_statement
 from tenants.errors import RateLimited, StoreUnavailable
@@ -173,7 +174,7 @@ def count_for_another_key(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
 
 def fold_twice(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
     """Add a flush to its sessions twice."""
-    original = sink.fold_web
+    original = fold_web
 
     def fold(stored: Iterable[Event]) -> Any:
         return [(*row[:5], 2 * row[5], 2 * row[6], *row[7:]) for row in original(stored)]
