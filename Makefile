@@ -16,9 +16,9 @@ help: ## Show this list
 demo: $(VENV)/.installed ## Run Grove with three clients and a month of events (ONCE=1: check it and leave)
 	@$(BIN)/python -m app demo $(if $(ONCE),--once)
 
-test: $(VENV)/.installed ## Run the tests with the coverage gate (ARGS=... goes to pytest)
+test: $(VENV)/.installed ## Run the tests by two processes with the coverage gate (ARGS=... goes to pytest instead)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage run -m pytest $(or $(ARGS),--numprocesses=2 --dist=loadfile)
 	@$(BIN)/coverage combine --quiet
 	$(if $(ARGS),,@$(BIN)/coverage report)
 
@@ -28,7 +28,7 @@ check: $(VENV)/.installed ## Check style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed ## Measure ingest, or WHAT=gateway or grafana (ARGS=... goes to it), against limits of the machine
+bench: $(VENV)/.installed ## Measure ingest, or WHAT=gateway, grafana or soak (ARGS=... goes to it), against limits of the machine
 	@$(BIN)/python -m bench$(addprefix .,$(WHAT)) $(ARGS)
 
 faults: $(VENV)/.installed ## Do N=200 random faults to a server under load, of SEED=..., and judge what it stored

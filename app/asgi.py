@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,6 +38,7 @@ from app.console.dashboards import routes as dashboards
 from app.console.errors import answer_lost, recognise_lost_staff
 from app.gateway.front import Front
 from app.ingest.routes import EVENTS_PATH
+from app.ingest.shortcut import Shortcut
 from app.observability import Metrics, Observability, configure_logging
 from app.problems import handle_exception
 from app.resources import Resources, open_resources
@@ -67,8 +68,12 @@ def create_app(settings: Settings, **options: Any) -> ASGIApp:
     Shape: the options are those of `open_resources`.
     """
     metrics = Metrics(settings.metrics_dir)
-    routes = create_litestar(settings, metrics, **options)
-    return Observability(Front(routes, settings), metrics)
+    return surround(create_litestar(settings, metrics, **options), settings, metrics, {EVENTS_PATH: collect})
+
+
+def surround(routes: Litestar, settings: Settings, metrics: Metrics, ways: Mapping[str, ASGIApp]) -> ASGIApp:
+    """Put around the routes what stands before them; `ways` are paths that need no router."""
+    return Observability(Front(routes, settings, Shortcut(routes, ways)), metrics)
 
 
 def create_litestar(settings: Settings, metrics: Metrics, **options: Any) -> Litestar:
@@ -82,7 +87,7 @@ def create_litestar(settings: Settings, metrics: Metrics, **options: Any) -> Lit
             yield
 
     return Litestar(
-        route_handlers=[collect, *(handler for module in MODULES for handler in module.handlers)],
+        route_handlers=[asgi(EVENTS_PATH, copy_scope=False)(collect), *(handler for module in MODULES for handler in module.handlers)],
         lifespan=[lifespan],
         dependencies={name: Provide(_from_state(name), sync_to_thread=False) for name in Resources.__struct_fields__}
         | {
@@ -104,7 +109,6 @@ def create_litestar(settings: Settings, metrics: Metrics, **options: Any) -> Lit
     )
 
 
-@asgi(EVENTS_PATH, copy_scope=False)
 async def collect(scope: Scope, receive: Receive, send: Send) -> None:
     """Hand collection over to the process's `Collection`."""
     await cast("Collection", scope["litestar_app"].state.collection)(cast("HTTPScope", scope), receive, send)

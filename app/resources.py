@@ -24,6 +24,7 @@ from app.gateway.gateway import Gateway
 from app.gateway.hosts import Hosts
 from app.gateway.upstream import ANSWER_TIMEOUT_S, Upstream
 from app.ingest.doorbell import Doorbell
+from app.ingest.flush_ids import claim_flush_ids
 from app.ingest.group_commit import GroupCommit
 from app.ingest.routes import Collection
 from app.ingest.sink import PostgresSink
@@ -113,7 +114,8 @@ async def open_resources(
         jobs = JobQueue(serving_url)
         stack.push_async_callback(jobs.close)
         doorbell = Doorbell(control, clock)
-        commit = GroupCommit(PostgresSink(databases, doorbell), max_queued_events=settings.ingest_queue_events)
+        sink, ids = PostgresSink(databases, doorbell), await claim_flush_ids(control)
+        commit = GroupCommit(sink, ids, max_queued_events=settings.ingest_queue_events)
         hosts = Hosts(settings, control, feed)
         feed.listen(_forgetter(keyring, sessions, registry, databases, commit))
         gateway = None

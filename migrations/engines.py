@@ -10,7 +10,7 @@ CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 60
 
 
-def administrator_engine(url: str) -> AsyncEngine:
+def administrator_engine(url: str, *, command_timeout_s: float = COMMAND_TIMEOUT_S) -> AsyncEngine:
     """Make an engine on a database URL; dispose of it after use."""
     return create_async_engine(
         "postgresql+asyncpg://",
@@ -19,7 +19,7 @@ def administrator_engine(url: str) -> AsyncEngine:
         connect_args={
             "dsn": url,  # whole: the driver knows what its parameters, such as sslmode, mean
             "timeout": CONNECT_TIMEOUT_S,
-            "command_timeout": COMMAND_TIMEOUT_S,
+            "command_timeout": command_timeout_s,
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "server_settings": {"application_name": "grove"},

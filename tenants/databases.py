@@ -6,12 +6,13 @@ else. Called by ingest and query; ingest, query and attached sources have pools 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Protocol
 
 import asyncpg
 
 from tenants.errors import QueryTimedOut, StoreUnavailable
+from tenants.fair_share import FairShare
 from tenants.held_up import HELD_UP, HeldUp
 from tenants.ids import quote
 from tenants.placement import Placement, PlacementKind, Purpose
@@ -25,6 +26,10 @@ GRACE_S = 3.0
 # How long whoever uses a pool that nobody needs any more may go on.
 RETIRE_S = 30.0
 CLOSE_S = 1.0
+
+# A server's process keeps what it learnt of each client's tables (0.3 MB where it writes) and planned of its functions
+# (2 MB and more where it reads) for as long as its connection lasts, so none serves more different clients than that.
+MOST_CLIENTS = {Purpose.READ: 40, Purpose.SOURCE: 20, Purpose.WRITE: 250}
 
 # What a server says when it is away, stopping, starting or full; anything else is a fault of the statement.
 UNAVAILABLE = (
@@ -64,6 +69,9 @@ Observer = Callable[[Placement, Purpose, str, Sequence[Any]], None]
 # Per purpose: how long a statement may run and how long it may wait for a lock, in milliseconds.
 _TIMEOUTS_MS = {Purpose.READ: (10_000, 2_000), Purpose.SOURCE: (10_000, 2_000), Purpose.WRITE: (10_000, 1_000)}
 
+# What part of a database's connections one of its clients may hold at once. Questions keep a processor busy.
+_MOST_OF_ONE = {Purpose.READ: 4, Purpose.WRITE: 2}
+
 # Element types of the arrays that statements of ours may take or return; text[] the driver knows.
 _ARRAYS = (
     *("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "bytea", "uuid"),
@@ -73,6 +81,10 @@ _ARRAYS = (
 
 class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that needs no reset between uses: everything a unit of work sets is `SET LOCAL`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.schemas: set[str] = set()
 
     def get_reset_query(self) -> str:
         """Ask for nothing, which saves a round trip per unit of work."""
@@ -162,6 +174,7 @@ class Databases:
         self._limits = limits
         self._observe = observe
         self._pools: dict[tuple[str, Purpose], asyncpg.Pool] = {}
+        self._shares: dict[tuple[str, Purpose], FairShare] = {}
         self._held_up = HeldUp(limits.ingest_connections)
         self._poolers = Poolers(timeout_s=CONNECT_TIMEOUT_S)
         self._closed = False
@@ -179,7 +192,8 @@ class Databases:
 
         Shape: with `snapshot` all its statements see the same state of the database, and there may be any number
         of them; without it all of them together may take as long as one, and GRACE_S.
-        Errors: StoreUnavailable if the database is away or hangs; QueryTimedOut if a statement was cut off.
+        Errors: StoreUnavailable if the database is away or hangs; QueryTimedOut if a statement was cut off; QueueFull
+        if too much of this client waits.
         """
         limit_s = None if snapshot else (statement_timeout_ms or _TIMEOUTS_MS[purpose][0]) / 1000 + GRACE_S
         try:
@@ -193,6 +207,7 @@ class Databases:
                     await raw.execute(begin, timeout=CONNECT_TIMEOUT_S)
                     yield TenantConnection(raw, placement, purpose, self._observe)
                     await raw.execute("COMMIT")
+                    raw.schemas.add(placement.schema)
                 except BaseException as error:
                     late = deadline.expired() or isinstance(error, TimeoutError)
                     if purpose is Purpose.WRITE and (late or isinstance(error, HELD_UP)):
@@ -201,15 +216,35 @@ class Databases:
                     raise
                 if purpose is Purpose.WRITE:
                     self._held_up.note(placement, held_up=False)
+                if len(raw.schemas) >= MOST_CLIENTS[purpose]:
+                    raw.terminate()
         except asyncpg.QueryCanceledError as error:
             raise QueryTimedOut from error
         except (*UNAVAILABLE, *FORGOTTEN) as error:
             raise StoreUnavailable from error
 
-    def _turn(self, placement: Placement, purpose: Purpose) -> AbstractAsyncContextManager[None]:
-        if purpose is not Purpose.WRITE:
-            return nullcontext()
-        return self._held_up.turn(placement, timeout_s=ACQUIRE_TIMEOUT_S)
+    @asynccontextmanager
+    async def _turn(self, placement: Placement, purpose: Purpose) -> AsyncIterator[None]:
+        """Wait for the client's turn on the connections that it shares with others."""
+        write = purpose is Purpose.WRITE
+        async with self._held_up.turn(placement, timeout_s=ACQUIRE_TIMEOUT_S) if write else nullcontext():
+            if purpose is Purpose.SOURCE:
+                yield
+                return
+            share = self._shares.get((placement.serve_url, purpose))
+            if share is None:
+                share = self._shares[placement.serve_url, purpose] = self._make_share(placement, purpose)
+            async with share.turn(placement.tenant_id, placement.share, timeout_s=ACQUIRE_TIMEOUT_S):
+                yield
+
+    def _make_share(self, placement: Placement, purpose: Purpose) -> FairShare:
+        connections = self._connections(purpose)
+        if placement.kind is PlacementKind.DATABASE:  # nobody else is there
+            return FairShare(connections, most=connections)
+        return FairShare(connections, most=max(1, connections // _MOST_OF_ONE[purpose]))
+
+    def _connections(self, purpose: Purpose) -> int:
+        return self._limits.ingest_connections if purpose is Purpose.WRITE else self._limits.query_connections
 
     async def _pool(self, placement: Placement, purpose: Purpose) -> asyncpg.Pool:
         url = placement.source_url if purpose is Purpose.SOURCE else placement.serve_url
@@ -226,14 +261,13 @@ class Databases:
         return pool
 
     async def _make(self, url: str, purpose: Purpose) -> asyncpg.Pool:
-        write = purpose is Purpose.WRITE
         return await asyncpg.create_pool(
             url,
             connection_class=_PooledConnection,
             init=None if purpose is Purpose.SOURCE else _learn_arrays,
             statement_cache_size=0 if await self._poolers.stand_before(url) else STATEMENTS_KEPT,
             min_size=0,
-            max_size=self._limits.ingest_connections if write else self._limits.query_connections,
+            max_size=self._connections(purpose),
             max_inactive_connection_lifetime=IDLE_CLOSE_S,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=_TIMEOUTS_MS[purpose][0] / 1000 + 5,

@@ -5,6 +5,8 @@ under way the next one gathers; an idle lane dispatches at once, a busy one soon
 """
 
 import asyncio
+import math
+import time
 from typing import Protocol
 
 import structlog
@@ -21,7 +23,7 @@ MAX_FLUSH_EVENTS = 5_000
 # are likely to send again. From so many events on, another one more makes no difference.
 LINGER_S = 0.002
 ENOUGH_EVENTS = 500
-RETRY_AFTER_S = 1
+MOST_RETRY_AFTER_S = 60
 
 log = structlog.get_logger()
 
@@ -54,6 +56,12 @@ class _Lane:
         self._flush: asyncio.Task[None] | None = None
         self._timer: asyncio.Handle | None = None
         self._expected = 0
+        self._pace_s = 0.0
+
+    @property
+    def retry_after_s(self) -> int:
+        """Tell when all that is queued now will be written, at the pace of the last flush."""
+        return min(MOST_RETRY_AFTER_S, max(1, math.ceil(self.queued_events * self._pace_s)))
 
     @property
     def idle(self) -> bool:
@@ -104,6 +112,7 @@ class _Lane:
 
     async def _write(self, taken: list[_Waiting]) -> None:
         flush = Flush(id=self._ids.next(), submissions=[waiting.submission for waiting in taken])
+        began, events = time.monotonic(), sum(waiting.submission.size for waiting in taken)
         try:
             answers = await self._sink.store(self.placement, flush)
         except BaseException as error:
@@ -123,6 +132,7 @@ class _Lane:
                 if not waiting.answer.done():
                     waiting.answer.set_result(answer)
         finally:
+            self._pace_s = (time.monotonic() - began) / max(1, events)
             self.queued_events -= sum(waiting.submission.size for waiting in taken)
             self._expected = len(taken) + len(self._waiting)
             self._flush = None
@@ -138,9 +148,9 @@ class _Lane:
 class GroupCommit:
     """The lanes of all clients."""
 
-    def __init__(self, sink: Sink, *, max_queued_events: int) -> None:
+    def __init__(self, sink: Sink, ids: FlushIds, *, max_queued_events: int) -> None:
         self._sink = sink
-        self._ids = FlushIds()
+        self._ids = ids
         self._max_queued_events = max_queued_events
         self._lanes: dict[TenantId, _Lane] = {}
 
@@ -153,7 +163,7 @@ class GroupCommit:
         if lane is None or (lane.idle and lane.placement is not placement):
             lane = self._lanes[placement.tenant_id] = _Lane(placement, self._sink, self._ids)
         if lane.queued_events and lane.queued_events + submission.size > self._max_queued_events:
-            raise QueueFull(RETRY_AFTER_S)
+            raise QueueFull(lane.retry_after_s)
         # A caller that goes away takes only itself out of the flush.
         return await lane.put(submission)
 

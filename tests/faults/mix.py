@@ -123,7 +123,7 @@ def name(drawn: Drawn) -> str:
 def tell_sums(world: World) -> None:
     """Print what the clients went through."""
     statuses = Counter(outcome.status for target in world.targets for outcome in target.load.outcomes)
-    acked = sum(len(target.history.acked) for target in world.targets)
+    acked = sum(len(target.history.promised) for target in world.targets)
     told = ", ".join(f"{n} of {status or 'no answer'}" for status, n in sorted(statuses.items()))
     click.echo(f"{acked} events acknowledged; requests: {told}")
 

@@ -5,7 +5,6 @@ import resource
 from pathlib import Path
 from uuid import uuid4
 
-import msgspec
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
@@ -30,16 +29,15 @@ class Newcomer:
 
     async def come(self) -> int:
         """Return the status, or 0 if the connection was refused or closed."""
-        ids = [uuid4()]
-        self.history.send(ids)
+        attempt = self.history.begin(self._client.key, make_events([uuid4()]))
         try:
             self._connection = await Connection.open(self._client.port)
-            answer = await self._connection.post(msgspec.json.encode(make_events(ids)), self._client.key)
+            answer = await self._connection.post(attempt.body, self._client.key)
         except (OSError, ConnectionEnded):
-            return 0
-        if answer.status == 202:
-            self.history.acknowledge(ids)
-        return answer.status
+            attempt.end(0)
+        else:
+            attempt.end(answer.status, answer.body)
+        return attempt.status
 
     async def leave(self) -> None:
         """Hang up."""

@@ -13,6 +13,7 @@ import pytest
 from app.embedded.postgres import EmbeddedPostgres
 from tenants.ids import quote
 from tests.support.grove import own_database
+from tests.support.history import History
 from tests.support.load import Answer, Connection, Load, make_events
 from tests.support.proxy import proxy_to
 from tests.support.servers import Client, Program, run_program
@@ -70,7 +71,8 @@ async def test_clients_whose_writes_wait_slow_nobody_else_and_their_queues_are_b
         async with free.load(connections=NEIGHBOURS) as before:
             await before.await_acked(400)
         async with lock(), delay():
-            knocking = asyncio.gather(knock(one), knock(other))
+            knocked = History(), History()
+            knocking = asyncio.gather(knock(one, knocked[0]), knock(other, knocked[1]))
             async with free.load(connections=NEIGHBOURS) as during:
                 await during.await_acked(400)
                 assert not knocking.done(), "the faults were meant to outlast the measurement"
@@ -79,6 +81,8 @@ async def test_clients_whose_writes_wait_slow_nobody_else_and_their_queues_are_b
             await after.await_acked(20)
             await after_that.await_acked(20)
         assert await free.judge(before.history | during.history) == []
+        assert await one.judge(knocked[0] | after.history) == []
+        assert await other.judge(knocked[1] | after_that.history) == []
 
     for answers in answered:
         assert {answer.status for answer in answers} == {429, 503}
@@ -89,14 +93,16 @@ async def test_clients_whose_writes_wait_slow_nobody_else_and_their_queues_are_b
     assert typical(during) < 10 * typical(before) + 0.1
 
 
-async def knock(client: Client) -> list[Answer]:
+async def knock(client: Client, history: History) -> list[Answer]:
     """Send from many connections at once."""
 
     async def post() -> Answer:
         connection = await Connection.open(client.port)
-        body = msgspec.json.encode(make_events([uuid4() for _ in range(EVENTS_EACH)]))
+        attempt = history.begin(client.key, make_events([uuid4() for _ in range(EVENTS_EACH)]))
         try:
-            return await connection.post(body, client.key)
+            answer = await connection.post(attempt.body, client.key)
+            attempt.end(answer.status, answer.body)
+            return answer
         finally:
             await connection.close()
 

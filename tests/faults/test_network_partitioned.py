@@ -17,8 +17,8 @@ import pytest
 from app.embedded.postgres import EmbeddedPostgres
 from tests.support.certificates import make_certificate
 from tests.support.grove import Grove, open_grove, own_database
+from tests.support.party import Party
 from tests.support.proxy import Proxy, proxy_to
-from tests.support.sending import Sender
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.fault(31)
@@ -49,7 +49,7 @@ class Names:
 class Way:
     """A client with a database of its own, and the way there."""
 
-    def __init__(self, sender: Sender, line: Proxy, database_url: str) -> None:
+    def __init__(self, sender: Party, line: Proxy, database_url: str) -> None:
         self.sender = sender
         self.line = line
         self.database_url = database_url
@@ -62,7 +62,7 @@ async def way_of(grove: Grove, name: str, *, query: str = "", line_tls: Any = No
         line.tls = line_tls
         named = line.url.replace("127.0.0.1", f"{name}.grove.test") + query
         client = await grove.make_client(name, placement={"kind": "database", "url": named})
-        yield Way(Sender(grove, client), line, url)
+        yield Way(Party(grove, client), line, url)
 
 
 async def test_a_way_that_fails_without_a_word_is_given_up_in_time_and_leaves_nothing_behind(
@@ -77,10 +77,10 @@ async def test_a_way_that_fails_without_a_word_is_given_up_in_time_and_leaves_no
         async with grove.worker():
             silent, nameless = [await stack.enter_async_context(way_of(grove, name)) for name in ("silent", "nameless")]
             expired = await stack.enter_async_context(way_of(grove, "expired", query=tls, line_tls=good.server))
-            other = Sender(grove, await grove.make_client("other"))
+            other = Party(grove, await grove.make_client("other"))
         ways = [silent, nameless, expired]
         for sender in (*(way.sender for way in ways), other):
-            assert (await sender.send()).status_code == 202
+            assert (await sender.send_new()).status_code == 202
         files, threads = open_files(), threading.active_count()
 
         silent.line.hold()
@@ -89,11 +89,11 @@ async def test_a_way_that_fails_without_a_word_is_given_up_in_time_and_leaves_no
         for way in (nameless, expired):
             await way.line.sever()
         started = time.monotonic()
-        refused = asyncio.gather(*(way.sender.send() for way in ways for _ in range(SENDERS)))
+        refused = asyncio.gather(*(way.sender.send_new() for way in ways for _ in range(SENDERS)))
         waits = []
         while not refused.done():
             sent_at = time.monotonic()
-            assert (await other.send()).status_code == 202
+            assert (await other.send_new()).status_code == 202
             waits.append(time.monotonic() - sent_at)
             await asyncio.sleep(0.05)
         took_s = time.monotonic() - started
@@ -107,7 +107,7 @@ async def test_a_way_that_fails_without_a_word_is_given_up_in_time_and_leaves_no
         names.answered.set()
         expired.line.tls = good.server
         for way in ways:
-            assert (await way.sender.send()).status_code == 202
+            assert (await way.sender.send_new()).status_code == 202
             assert await way.sender.judge(way.database_url) == []
         assert await other.judge() == []
 
@@ -129,25 +129,27 @@ async def test_a_server_whose_own_database_falls_silent_answers_in_time_and_come
         url = line.url.replace("127.0.0.1", "localhost")
         async with open_grove(f"{url}?sslmode=verify-full&sslrootcert={folder / 'trusted.pem'}") as grove:
             async with grove.worker():
-                sender = Sender(grove, await grove.make_client("maple"))
-            assert (await sender.send()).status_code == 202
+                sender = Party(grove, await grove.make_client("maple"))
+            assert (await sender.send_new()).status_code == 202
             line.hold()
             started = time.monotonic()
-            answers = await asyncio.gather(*(sender.send() for _ in range(SENDERS)), *(sender.ask() for _ in range(3)))
+            answers = await asyncio.gather(
+                *(sender.send_new() for _ in range(SENDERS)), *(sender.ask_totals() for _ in range(3))
+            )
             assert {answer.status_code for answer in answers} == {503}
             assert time.monotonic() - started < DEADLINE_S
             # By now nothing that was remembered is believed: the key itself must be looked up.
             started = time.monotonic()
-            assert (await sender.send()).status_code == 503
+            assert (await sender.send_new()).status_code == 503
             assert time.monotonic() - started < DEADLINE_S
             line.let_go()
             await until(lambda: is_taken(sender), within_s=10)
             assert await sender.judge() == []
 
 
-async def is_taken(sender: Sender) -> bool:
+async def is_taken(sender: Party) -> bool:
     """Send, and tell whether it was acknowledged."""
-    return (await sender.send()).status_code == 202
+    return (await sender.send_new()).status_code == 202
 
 
 def open_files() -> int:

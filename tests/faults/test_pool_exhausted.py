@@ -10,7 +10,7 @@ from app.embedded.postgres import EmbeddedPostgres
 from tenants.ids import quote
 from tests.support.grove import open_grove
 from tests.support.history import fetch_in
-from tests.support.sending import Sender
+from tests.support.party import Party
 
 pytestmark = pytest.mark.fault(9)
 
@@ -26,18 +26,18 @@ async def test_a_thousand_questions_that_hang_hold_up_no_event_of_another_client
         durable_postgres.url, query_connections=QUERY_CONNECTIONS, ingest_connections=INGEST_CONNECTIONS
     ) as grove:
         async with grove.worker():
-            noisy, quiet = [Sender(grove, await grove.make_client(name)) for name in ("maple", "birch")]
-        assert (await noisy.send()).status_code == (await quiet.send()).status_code == 202
+            noisy, quiet = [Party(grove, await grove.make_client(name)) for name in ("maple", "birch")]
+        assert (await noisy.send_new()).status_code == (await quiet.send_new()).status_code == 202
         holder = await asyncpg.connect(grove.settings.main_url)
         schema = quote((await grove.placement_of("maple")).schema)
         await holder.execute(f"BEGIN; LOCK TABLE {schema}.events IN ACCESS EXCLUSIVE MODE")
 
         started = time.monotonic()
-        asking = asyncio.gather(*(noisy.ask() for _ in range(QUESTIONS)))
+        asking = asyncio.gather(*(noisy.ask_totals() for _ in range(QUESTIONS)))
         waits = []
         while not asking.done():
             sent_at = time.monotonic()
-            assert (await quiet.send()).status_code == 202
+            assert (await quiet.send_new()).status_code == 202
             waits.append(time.monotonic() - sent_at)
             await asyncio.sleep(0.02)
         refused = await asking
@@ -50,7 +50,7 @@ async def test_a_thousand_questions_that_hang_hold_up_no_event_of_another_client
         assert took_s < DEADLINE_S
         assert sorted(waits)[len(waits) * 99 // 100] < 1
         for sender in (noisy, quiet):
-            assert (await sender.ask()).json()["events"] == len(sender.history.acked)
+            assert (await sender.ask_totals()).json()["events"] == len(sender.history.promised)
             assert await sender.judge() == []
         assert 0 < await backends(grove.settings.main_url) <= QUERY_CONNECTIONS + INGEST_CONNECTIONS
 

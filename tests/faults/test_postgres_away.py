@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import asyncpg
-import msgspec
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
@@ -42,11 +41,9 @@ class Crowd:
         return list(await asyncio.gather(*map(self._post, self._connections[:most])))
 
     async def _post(self, connection: Connection) -> Answer:
-        ids = [uuid4(), uuid4()]
-        self.history.send(ids)
-        answer = await connection.post(msgspec.json.encode(make_events(ids)), self._client.key)
-        if answer.status == 202:
-            self.history.acknowledge(ids)
+        attempt = self.history.begin(self._client.key, make_events([uuid4(), uuid4()]))
+        answer = await connection.post(attempt.body, self._client.key)
+        attempt.end(answer.status, answer.body)
         return answer
 
 

@@ -92,6 +92,25 @@ async def test_the_rate_is_kept_when_redis_comes_back(setting: Setting) -> None:
             await send(groves[0], client)
 
 
+async def test_what_of_a_quota_was_used_without_redis_is_known_when_it_is_back(setting: Setting) -> None:
+    groves, _, line = setting
+    client = await make(groves[0], monthlyQuota=1000)
+    answers = [await send(grove, client, 5) for grove in groves]
+    await line.stop()
+    for _ in range(3):  # each time Redis is asked once more, in vain
+        answers += [await send(grove, client, 50) for grove in groves]
+        await asyncio.sleep(1.1)
+    assert {answer.status_code for answer in answers} == {202}
+    await line.start()
+    async with asyncio.timeout(10):
+        while b"grove_rate_limits_local 0.0" not in (await groves[0].http.get("/metrics")).content:
+            answers.append(await send(groves[0], client))
+    last = await send(groves[0], client)
+    taken = sum(answer.json()["accepted"] for answer in [*answers, last] if answer.status_code == 202)
+    left = int(last.headers["ratelimit"].split(";")[1].removeprefix("r="))
+    assert left == 1000 - taken
+
+
 async def test_a_quota_is_kept_without_redis(setting: Setting) -> None:
     groves, engine, _ = setting
     client = await make(groves[0], monthlyQuota=100)

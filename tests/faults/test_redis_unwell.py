@@ -13,8 +13,8 @@ from app.embedded.ports import free_port
 from app.embedded.postgres import EmbeddedPostgres
 from tests.support.engines import throwaway_valkey
 from tests.support.grove import Grove, open_grove
+from tests.support.party import Party
 from tests.support.proxy import Proxy, proxy_to
-from tests.support.sending import Sender
 
 pytestmark = pytest.mark.fault(13)
 
@@ -60,7 +60,7 @@ async def test_a_redis_that_is_unwell_costs_a_request_a_tenth_of_a_second_once_i
 ) -> None:
     grove, line, redis = setting
     async with grove.worker():
-        sender = Sender(grove, await grove.make_client("maple", rateLimit=RATE, rateBurst=RATE))
+        sender = Party(grove, await grove.make_client("maple", rateLimit=RATE, rateBurst=RATE))
     assert (await timed(sender))[0] == 202
     await fault(line, redis)
     await asyncio.sleep(2 * LEASE_S)  # what is leased needs no Redis
@@ -82,8 +82,8 @@ async def test_a_redis_that_is_unwell_costs_a_request_a_tenth_of_a_second_once_i
     assert await sender.judge() == []
 
 
-async def timed(sender: Sender) -> tuple[int, float]:
+async def timed(sender: Party) -> tuple[int, float]:
     """Send events; return the status and how long it took."""
     started = time.monotonic()
-    answer = await sender.send()
+    answer = await sender.send_new()
     return answer.status_code, time.monotonic() - started

@@ -9,7 +9,6 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -166,8 +165,8 @@ async def roll_up_beside(world: World, target: Target, _dose: float) -> None:
 
 async def repeat_events(_world: World, target: Target, dose: float) -> None:
     """Send events again that were acknowledged."""
-    ids = sorted(target.history.acked)[: 1 + int(20 * dose)]
-    answer = await target.send(make_events(ids), ids)
+    ids = sorted(target.history.promised)[: 1 + int(20 * dose)]
+    answer = await target.send(make_events(ids))
     if answer["duplicates"] != len(ids):
         target.complain(f"{len(ids)} events were repeated, and {answer['duplicates']} recognised")
 
@@ -175,7 +174,7 @@ async def repeat_events(_world: World, target: Target, dose: float) -> None:
 async def send_twice_at_once(_world: World, target: Target, dose: float) -> None:
     """Send new events by two connections at the same time."""
     ids = [uuid4() for _ in range(1 + int(20 * dose))]
-    answers = await asyncio.gather(*(target.send(make_events(ids), ids) for _ in range(2)))
+    answers = await asyncio.gather(*(target.send(make_events(ids)) for _ in range(2)))
     if sum(answer["accepted"] for answer in answers) > len(ids):
         target.complain(f"{len(ids)} events were sent twice, and accepted more than once")
 
@@ -183,8 +182,8 @@ async def send_twice_at_once(_world: World, target: Target, dose: float) -> None
 async def send_poison(_world: World, target: Target, dose: float) -> None:
     """Send events that nobody can store among others."""
     ids = [uuid4() for _ in range(1 + int(20 * dose))]
-    poison: list[Any] = [{"name": 7}, "page_view", {"name": "a", "properties": {"x": "\0"}}, {"session_id": "s"}]
-    answer = await target.send([*make_events(ids), *poison], ids)
+    poison = [b'{"name":7}', b'"page_view"', b'{"name":"a","properties":{"x":"\\u0000"}}', b'{"session_id":"s"}']
+    answer = await target.send([*make_events(ids), *poison])
     if len(answer["rejected"]) != len(poison):
         target.complain(f"of {len(poison)} poisonous events {len(answer['rejected'])} were refused")
 
@@ -192,8 +191,7 @@ async def send_poison(_world: World, target: Target, dose: float) -> None:
 async def send_late(_world: World, target: Target, dose: float) -> None:
     """Send events that happened up to thirty days ago."""
     ids = [uuid4() for _ in range(1 + int(20 * dose))]
-    at = {"occurred_at": (utc_now() - timedelta(days=30 * dose)).isoformat()}
-    await target.send([event | at for event in make_events(ids)], ids)
+    await target.send(make_events(ids, occurred_at=utc_now() - timedelta(days=30 * dose)))
 
 
 FAULTS: tuple[Fault, ...] = (

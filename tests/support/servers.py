@@ -19,7 +19,8 @@ from app.embedded.ports import free_port
 from app.settings import to_environ
 from app.supervisor import Supervisor
 from tests.support.grove import grove_settings
-from tests.support.history import Finding, History, fetch_in, judge
+from tests.support.history import Finding, History, fetch_in
+from tests.support.judge import judge
 from tests.support.load import Load
 
 PATIENCE_S = 30.0
@@ -28,13 +29,14 @@ PATIENCE_S = 30.0
 class Client(msgspec.Struct, frozen=True):
     """A client of a running server: the header of its server key, and where its tables are.
 
-    Shape: `database_url` is an administrator's.
+    Shape: the URLs are an administrator's; `registry_url` is that of the server's own database.
     """
 
     id: str
     key: dict[str, str]
     schema: str
     port: int
+    registry_url: str
     database_url: str
 
     def load(self, *, connections: int = 8, events_per_request: int = 5) -> Load:
@@ -47,7 +49,7 @@ class Client(msgspec.Struct, frozen=True):
 
     async def judge(self, history: History) -> list[Finding]:
         """Compare what is stored to a history."""
-        return await judge(self.database_url, self.schema, history)
+        return await judge(self.database_url, self.schema, history, self.registry_url)
 
 
 class Server:
@@ -174,7 +176,7 @@ async def make_client(port: int, platform_key: str, database_url: str, **wanted:
     (row,) = await fetch_in(
         database_url, "", "SELECT schema_name FROM grove.placements WHERE client_id = $1", client_id
     )
-    return Client(client_id, key, row["schema_name"], port, database_url)
+    return Client(client_id, key, row["schema_name"], port, database_url, database_url)
 
 
 async def find_backend(database_url: str, state: str) -> int:
