@@ -4,12 +4,14 @@ Loaded by the web process that the bench starts; no other part of Grove knows of
 """
 
 import os
+from collections.abc import Mapping
 
-from litestar import asgi, post
+from litestar import post
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.asgi import create_litestar
-from app.observability import Metrics, Observability, configure_logging
+from app.asgi import collect, create_litestar, settle_memory, surround
+from app.ingest.routes import EVENTS_PATH
+from app.observability import Metrics, configure_logging
 from app.settings import load
 
 ASGI_PATH = "/bench/asgi"
@@ -17,9 +19,8 @@ HANDLER_PATH = "/bench/handler"
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"2")]
 
 
-@asgi(ASGI_PATH, copy_scope=False)
 async def answer_bare(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - ASGI's three
-    """Answer 202, mounted and measured as the collection endpoint is, without reading the body."""
+    """Answer 202, reached and measured as the collection endpoint is, without reading the body."""
     scope["state"]["route"], scope["state"]["quiet"] = ASGI_PATH, True
     await send({"type": "http.response.start", "status": 202, "headers": _HEADERS})
     await send({"type": "http.response.body", "body": b"{}", "more_body": False})
@@ -31,12 +32,13 @@ async def answer_by_handler() -> dict[str, str]:
     return {}
 
 
-def create() -> ASGIApp:
-    """Build the application of the bench's web process."""
+def create(ways: Mapping[str, ASGIApp] | None = None) -> ASGIApp:
+    """Build the application of the bench's web process, with whatever ways are given besides."""
     settings = load(os.environ)  # noqa: TID251 - the web server gives its workers nothing but an environment
     configure_logging(settings.log_level, settings.log_format)
     metrics = Metrics(settings.metrics_dir)
-    application = create_litestar(settings, metrics)
-    application.register(answer_bare)
-    application.register(answer_by_handler)
-    return Observability(application, metrics)
+    routes = create_litestar(settings, metrics)
+    routes.register(answer_by_handler)
+    app = surround(routes, settings, metrics, {EVENTS_PATH: collect, ASGI_PATH: answer_bare} | dict(ways or {}))
+    settle_memory()
+    return app

@@ -68,7 +68,7 @@ class Stand:
         self.pgbench = (supervisor.settings.postgres_bin or wheel_programs()) / "pgbench"
         self.load = load
         self._supervisor = supervisor
-        self._web = find_child(_own_pid(), "granian")
+        self.web = find_child(_own_pid(), "granian")
         self.key = self._make_client("taker")
         self._make_client("copier")
         self._make_client("inserter")
@@ -76,7 +76,7 @@ class Stand:
     def cpu(self) -> tuple[float, float]:
         """Return the CPU seconds that the web process and Postgres have used so far."""
         postgres = self._supervisor.engines.postgres
-        return cpu_seconds(self._web), cpu_seconds(postgres.pid) if postgres is not None else 0.0
+        return cpu_seconds(self.web), cpu_seconds(postgres.pid) if postgres is not None else 0.0
 
     async def schemas(self) -> dict[str, str]:
         """Map each client to its schema."""
@@ -129,10 +129,10 @@ class Stand:
 
 
 @contextmanager
-def open_stand(folder: Path) -> Iterator[Stand]:
-    """Start everything in a folder and stop it in the end."""
+def open_stand(folder: Path, *, web_target: str = "bench.bare:create") -> Iterator[Stand]:
+    """Start everything in a folder and stop it in the end; `web_target` makes the web process's application."""
     settings = Settings(data_dir=folder, port=0, log_level="warning")
-    with LoadProcess() as load, Supervisor(settings, quiet=True, web_target="bench.bare:create") as supervisor:
+    with LoadProcess() as load, Supervisor(settings, quiet=True, web_target=web_target) as supervisor:
         yield Stand(supervisor, load)
 
 

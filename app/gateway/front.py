@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from litestar import Litestar
 from litestar.enums import ScopeType
-from litestar.types import HTTPScope, Receive, Scope, Send, WebSocketScope
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send, WebSocketScope
 
 from app.auth.cookies import HOST_MODE
 from app.gateway.failures import answer_failure, refuse_socket
@@ -30,19 +30,19 @@ _LEAVING = {b"/login": "/login", b"/logout": "/logout"}
 
 
 class Front:
-    """ASGI middleware between what measures requests and the routes."""
+    """ASGI middleware between what measures requests and the routes; `onward` is the way to these."""
 
-    def __init__(self, routes: Litestar, settings: Settings) -> None:
+    def __init__(self, routes: Litestar, settings: Settings, onward: ASGIApp | None = None) -> None:
         self._routes = routes
+        self._onward = onward or routes
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a request on its way."""
         if scope["type"] not in _REQUESTS:
-            await self._routes(scope, receive, send)
+            await self._onward(scope, receive, send)
             return
         request: HTTPScope | WebSocketScope = scope
-        gateway: Gateway | None = self._routes.state.get("gateway")
         request.setdefault("state", {})
         try:
             own = await self._own_host(request)
@@ -52,8 +52,9 @@ class Front:
         if own is not None:
             _move(request, own)
         found = _BELOW.fullmatch(_raw_path(request))
+        gateway: Gateway | None = None if found is None else self._routes.state.get("gateway")
         if found is None or gateway is None:
-            await self._routes(scope, receive, send)
+            await self._onward(scope, receive, send)
             return
         client_id = found[1].decode()
         home = "" if own is not None else f"/{client_id}"

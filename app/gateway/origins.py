@@ -4,6 +4,7 @@ Called by `app.gateway`. Whatever changes something, and every websocket, must c
 """
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from litestar.enums import ScopeType
@@ -19,9 +20,12 @@ _HOST = re.compile(r"[a-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9a-f:.]{2,45}\](?::[
 def host_of(scope: HTTPScope | WebSocketScope) -> str | None:
     """Return the host that was asked for, in lower case; None where there is none or it is no host."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) != 1:
-        return None
-    host = hosts[0].decode("latin-1").lower()
+    return _read_host(hosts[0]) if len(hosts) == 1 else None
+
+
+@lru_cache(maxsize=1024)
+def _read_host(sent: bytes) -> str | None:
+    host = sent.decode("latin-1").lower()
     return host if _HOST.fullmatch(host) else None
 
 

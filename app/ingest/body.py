@@ -25,8 +25,8 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int = MAX_BO
 
     Errors: BodyTooLarge, BodyTooSlow, UnsupportedBody (an encoding other than gzip), InputRefused (broken gzip).
     """
-    declared = header(scope, b"content-length")
-    if declared is not None and declared.isdigit() and int(declared) > limit_bytes:
+    declared = _declared_size(scope)
+    if declared is not None and declared > limit_bytes:
         await _discard(receive)
         raise BodyTooLarge(limit_bytes)
     encoding = (header(scope, b"content-encoding") or b"identity").strip().lower()
@@ -34,13 +34,19 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int = MAX_BO
         raise UnsupportedBody("Content-Encoding may be gzip, or absent.")
     try:
         async with asyncio.timeout(MAX_BODY_S):
-            body = await _receive_all(receive, limit_bytes)
+            body = await _receive_all(receive, limit_bytes, declared)
     except TimeoutError as error:
         raise BodyTooSlow(MAX_BODY_S) from error
     return _inflate(body, limit_bytes) if encoding == b"gzip" else body
 
 
-async def _receive_all(receive: Receive, limit_bytes: int) -> bytes:
+def _declared_size(scope: Scope) -> int | None:
+    declared = header(scope, b"content-length")
+    return int(declared) if declared is not None and declared.isdigit() else None
+
+
+async def _receive_all(receive: Receive, limit_bytes: int, declared: int | None) -> bytes:
+    """Receive until the end; what was declared being there is the end, and saves a turn to be told so."""
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -54,7 +60,7 @@ async def _receive_all(receive: Receive, limit_bytes: int) -> bytes:
                 await _discard(receive)
                 raise BodyTooLarge(limit_bytes)
             chunks.append(chunk)
-            if not message.get("more_body", False):
+            if size == declared or not message.get("more_body", False):
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

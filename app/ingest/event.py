@@ -8,14 +8,16 @@ from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.wire import AgentProperties, LeadProperties, MessageProperties, WireEvent
 
-EVENT_COLUMNS = (
-    "event_id", "name", "category", "occurred_at", "received_at", "session_id", "visitor_id", "user_id",
-    "page_url", "page_path", "page_title", "referrer", "utm_source", "utm_medium", "utm_campaign",
-    "device", "browser", "os", "country", "amount", "currency", "schema_name", "schema_version",
-    "properties", "key_id",
-)  # fmt: skip
+EVENT_TYPES = {
+    "event_id": "uuid", "name": "text", "category": "text", "occurred_at": "timestamptz", "received_at": "timestamptz",
+    "session_id": "text", "visitor_id": "text", "user_id": "text", "page_url": "text", "page_path": "text",
+    "page_title": "text", "referrer": "text", "utm_source": "text", "utm_medium": "text", "utm_campaign": "text",
+    "device": "text", "browser": "text", "os": "text", "country": "text", "amount": "numeric", "currency": "text",
+    "schema_name": "text", "schema_version": "int4", "properties": "jsonb", "key_id": "uuid",
+}  # fmt: skip
+EVENT_COLUMNS = tuple(EVENT_TYPES)
 # As they are written: with the flush, by which the rollups find what they do not hold yet.
-STORED_COLUMNS = (*EVENT_COLUMNS, "flush")
+STORED_COLUMNS = EVENT_TYPES | {"flush": "int8"}
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):

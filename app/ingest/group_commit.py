@@ -1,10 +1,12 @@
 """Let concurrent requests of one client share flushes, and keep clients out of each other's way.
 
-Called by the collection routes. Each client has a lane: a bounded queue and one flush at a time. While a flush is
-under way the next one gathers; an idle lane dispatches at once, a busy one soon.
+Called by the collection routes. Each client has a lane: a bounded queue and two flushes at a time, so that one gathers
+while the database is at work on the other. An idle lane dispatches at once, a busy one soon.
 """
 
 import asyncio
+import math
+import time
 from typing import Protocol
 
 import structlog
@@ -17,11 +19,13 @@ from tenants.ids import TenantId
 from tenants.placement import Placement
 
 MAX_FLUSH_EVENTS = 5_000
-# A flush costs as much as fifteen requests, so a busy lane waits a moment for those whom it has just answered: they
-# are likely to send again. From so many events on, another one more makes no difference.
+MAX_FLIGHTS = 2
+# A flush costs as much as ten requests, so a busy lane waits a moment for those whom it has just answered: they are
+# likely to send again. Half of all who lately sent at once make a flush; from so many events on, another one more makes
+# no difference.
 LINGER_S = 0.002
 ENOUGH_EVENTS = 500
-RETRY_AFTER_S = 1
+MOST_RETRY_AFTER_S = 60
 
 log = structlog.get_logger()
 
@@ -34,15 +38,16 @@ class Sink(Protocol):
 
 
 class _Waiting:
-    __slots__ = ("answer", "submission")
+    __slots__ = ("answer", "size", "submission")
 
-    def __init__(self, submission: Submission, answer: asyncio.Future[IngestAnswer]) -> None:
+    def __init__(self, submission: Submission, size: int, answer: asyncio.Future[IngestAnswer]) -> None:
         self.submission = submission
+        self.size = size
         self.answer = answer
 
 
 class _Lane:
-    """One client's queue, emptied by one flush after the other."""
+    """One client's queue, emptied by flushes."""
 
     def __init__(self, placement: Placement, sink: Sink, ids: FlushIds) -> None:
         self.placement = placement
@@ -51,31 +56,37 @@ class _Lane:
         self._ids = ids
         self._waiting: list[_Waiting] = []
         self._waiting_events = 0
-        self._flush: asyncio.Task[None] | None = None
+        self._flights: dict[asyncio.Task[None], int] = {}
         self._timer: asyncio.Handle | None = None
-        self._expected = 0
+        self._at_once = 0
+        self._pace_s = 0.0
+
+    @property
+    def retry_after_s(self) -> int:
+        """Tell when all that is queued now will be written, at the pace of the last flush."""
+        return min(MOST_RETRY_AFTER_S, max(1, math.ceil(self.queued_events * self._pace_s)))
 
     @property
     def idle(self) -> bool:
-        return not self._waiting and self._flush is None
+        return not self._waiting and not self._flights
 
-    def put(self, submission: Submission) -> asyncio.Future[IngestAnswer]:
+    def put(self, submission: Submission, size: int) -> asyncio.Future[IngestAnswer]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[IngestAnswer] = loop.create_future()
-        self._waiting.append(_Waiting(submission, answer))
-        self._waiting_events += submission.size
-        self.queued_events += submission.size
-        if self._flush is None:
+        self._waiting.append(_Waiting(submission, size, answer))
+        self._waiting_events += size
+        self.queued_events += size
+        if len(self._flights) < MAX_FLIGHTS:
             self._schedule(loop)
         return answer
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Dispatch soon if all are here that can be expected, else after a moment."""
-        if len(self._waiting) >= self._expected or self._waiting_events >= ENOUGH_EVENTS:
+        """Dispatch soon if enough are here, else after a moment, or when what is under way has ended."""
+        if 2 * len(self._waiting) >= self._at_once or self._waiting_events >= ENOUGH_EVENTS:
             self._cancel_timer()
             # Soon rather than now, so that requests read in the same turn of the loop share the flush.
             self._timer = loop.call_soon(self._dispatch)
-        elif self._timer is None:
+        elif self._timer is None and not self._flights:
             self._timer = loop.call_later(LINGER_S, self._dispatch)
 
     def _cancel_timer(self) -> None:
@@ -85,13 +96,14 @@ class _Lane:
 
     def _dispatch(self) -> None:
         self._cancel_timer()
-        if self._waiting and self._flush is None:
-            self._flush = asyncio.create_task(self._write(self._take()))
+        if self._waiting and len(self._flights) < MAX_FLIGHTS:
+            taken = self._take()
+            self._flights[asyncio.create_task(self._write(taken))] = len(taken)
 
     def _take(self) -> list[_Waiting]:
         taken, events = self._waiting, 0
         for count, waiting in enumerate(self._waiting):
-            events += waiting.submission.size
+            events += waiting.size
             if count and events > MAX_FLUSH_EVENTS:
                 taken = self._waiting[:count]
                 break
@@ -100,10 +112,11 @@ class _Lane:
 
     def _drop(self, taken: list[_Waiting]) -> None:
         self._waiting = self._waiting[len(taken) :]
-        self._waiting_events -= sum(waiting.submission.size for waiting in taken)
+        self._waiting_events -= sum(waiting.size for waiting in taken)
 
     async def _write(self, taken: list[_Waiting]) -> None:
         flush = Flush(id=self._ids.next(), submissions=[waiting.submission for waiting in taken])
+        began, events = time.monotonic(), sum(waiting.size for waiting in taken)
         try:
             answers = await self._sink.store(self.placement, flush)
         except BaseException as error:
@@ -123,24 +136,30 @@ class _Lane:
                 if not waiting.answer.done():
                     waiting.answer.set_result(answer)
         finally:
-            self.queued_events -= sum(waiting.submission.size for waiting in taken)
-            self._expected = len(taken) + len(self._waiting)
-            self._flush = None
-            if self._waiting:
-                self._schedule(asyncio.get_running_loop())
+            self._pace_s = (time.monotonic() - began) / max(1, events)
+            self._land(taken)
+
+    def _land(self, taken: list[_Waiting]) -> None:
+        self.queued_events -= sum(waiting.size for waiting in taken)
+        self._at_once = sum(self._flights.values()) + len(self._waiting)
+        flight = asyncio.current_task()
+        if flight is not None:
+            del self._flights[flight]
+        if self._waiting:
+            self._schedule(asyncio.get_running_loop())
 
     async def drain(self) -> None:
         while not self.idle:
             self._dispatch()
-            await asyncio.wait([self._flush]) if self._flush is not None else await asyncio.sleep(0)
+            await (asyncio.wait(self._flights) if self._flights else asyncio.sleep(0))
 
 
 class GroupCommit:
     """The lanes of all clients."""
 
-    def __init__(self, sink: Sink, *, max_queued_events: int) -> None:
+    def __init__(self, sink: Sink, ids: FlushIds, *, max_queued_events: int) -> None:
         self._sink = sink
-        self._ids = FlushIds()
+        self._ids = ids
         self._max_queued_events = max_queued_events
         self._lanes: dict[TenantId, _Lane] = {}
 
@@ -152,10 +171,11 @@ class GroupCommit:
         lane = self._lanes.get(placement.tenant_id)
         if lane is None or (lane.idle and lane.placement is not placement):
             lane = self._lanes[placement.tenant_id] = _Lane(placement, self._sink, self._ids)
-        if lane.queued_events and lane.queued_events + submission.size > self._max_queued_events:
-            raise QueueFull(RETRY_AFTER_S)
+        size = submission.size
+        if lane.queued_events and lane.queued_events + size > self._max_queued_events:
+            raise QueueFull(lane.retry_after_s)
         # A caller that goes away takes only itself out of the flush.
-        return await lane.put(submission)
+        return await lane.put(submission, size)
 
     @property
     def queued_events(self) -> int:

@@ -16,6 +16,8 @@ from app.ingest.chat import fold_chat
 from app.ingest.doorbell import Doorbell
 from app.ingest.event import STORED_COLUMNS, Arrival, Event
 from app.ingest.flush import (
+    COUNT_COLUMNS,
+    ID_COLUMNS,
     QUARANTINE_COLUMNS,
     REPEAT_COLUMNS,
     Flush,
@@ -30,7 +32,7 @@ from app.ingest.flush import (
 )
 from app.ingest.outcomes import IngestAnswer
 from app.ingest.statements import statement
-from app.ingest.web import fold_web
+from app.ingest.web import SESSION_COLUMNS, fold_web
 from tenants.databases import Databases, TenantConnection
 from tenants.errors import StoreUnavailable
 from tenants.placement import Placement, Purpose
@@ -42,13 +44,14 @@ LAST_PAUSE_S = 0.5
 # Nearly all ids are new, and `COPY` claims them for less than an insert that looks first (0008). A repeat undoes the
 # transaction, though, so where one was seen, that many flushes look first.
 WARY_FLUSHES = 100
-ID_COLUMNS = ("id", "digest", "flush", "received_day")
 
 log = structlog.get_logger()
 
 
 # What the driver or the database say of content that they cannot take; the driver's own errors are ValueErrors.
 UNSTORABLE = (asyncpg.DataError, asyncpg.CheckViolationError, ValueError, OverflowError)
+# What it says when a client was moved or removed since its flush began: the schema, or the role, is there no more.
+LEFT = (asyncpg.InvalidSchemaNameError, asyncpg.UndefinedTableError, asyncpg.InvalidParameterValueError)
 
 
 class Repeated(Exception):
@@ -82,10 +85,10 @@ class PostgresSink:
         return answered
 
     async def _persist(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
-        give_up_at, pause, again = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, False
+        give_up_at, pause, again, lost = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, False, False
         while True:
             try:
-                return await self._attempt(placement, flush, again=again)
+                return await self._attempt(placement, flush, wary=again, lost=lost)
             except Repeated:
                 self._wary[placement.schema] = WARY_FLUSHES
                 continue
@@ -94,20 +97,24 @@ class PostgresSink:
                 if not found:
                     raise  # each can be stored, all together cannot: that is a fault of ours, not of an event
                 refuse_stored(flush, found)
+            except LEFT as error:
+                log.warning("place_left", client_id=placement.tenant_id, error=type(error).__name__)
+                raise StoreUnavailable from error  # whoever sends again is led to the new place, or refused for good
             except (StoreUnavailable, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError) as error:
-                # A unique violation can only be this flush's own counts: an earlier attempt committed after all.
+                # What the database refused was not committed; only where its answer is missing it may have been.
+                lost = lost or isinstance(error, StoreUnavailable)
                 if time.monotonic() > give_up_at:
                     raise StoreUnavailable from error
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_PAUSE_S)
             again = True
 
-    async def _attempt(self, placement: Placement, flush: Flush, *, again: bool) -> list[IngestAnswer]:
+    async def _attempt(self, placement: Placement, flush: Flush, *, wary: bool, lost: bool) -> list[IngestAnswer]:
         async with self._databases.unit(placement, Purpose.WRITE) as db:
-            if again and await db.fetchval(statement(placement, "recall_flush"), flush.id):
+            if lost and await db.fetchval(statement(placement, "recall_flush"), flush.id):
                 settled = await _recall(db, flush)
             else:
-                settled = await write_flush(db, flush, wary=again or placement.schema in self._wary)
+                settled = await write_flush(db, flush, wary=wary or placement.schema in self._wary)
         self._note_repeats(placement.schema, found=bool(settled.duplicates))
         return answers(flush, settled)
 
@@ -173,10 +180,7 @@ async def _write(db: TenantConnection, flush: Flush, *, wary: bool) -> Settled:
     claims = flush.claims()
     known = await _claim(db, flush, claims, wary=wary) if claims else {}
     settled = settle(flush, claims, known)
-    visits: list[Any] = []
-    if settled.stored:
-        await db.copy("events", STORED_COLUMNS, [(*event.record, flush.id) for event in settled.stored])
-        visits = await _fold(db, settled.stored)
+    await _fold_chat(db, settled.stored)
     repeats, refused = list_repeats(flush, settled), list_refused(flush)
     if repeats:
         await db.copy("event_repeats", REPEAT_COLUMNS, repeats)
@@ -184,8 +188,11 @@ async def _write(db: TenantConnection, flush: Flush, *, wary: bool) -> Settled:
         await db.copy("quarantine", QUARANTINE_COLUMNS, refused)
     counts = count_outcomes(flush, settled)
     if counts:  # what was replayed in vain, for the same reason as before, changes none
-        told = flush.id, *_columns(counts), len(settled.stored), visits
-        await db.execute(statement(db.placement, "count_outcomes"), *told)
+        sessions = _columns(fold_web(settled.stored), SESSION_COLUMNS)
+        told = *sessions, flush.id, len(settled.stored), *_columns(counts, COUNT_COLUMNS)
+        await db.execute(statement(db.placement, "tell_flush"), *told)
+    if settled.stored:
+        await db.copy("events", STORED_COLUMNS, [(*event.record, flush.id) for event in settled.stored])
     return settled
 
 
@@ -215,11 +222,8 @@ async def _recall(db: TenantConnection, flush: Flush) -> Settled:
     return settle(flush, claims, await _claimed_by_others(db, flush, claims))
 
 
-async def _fold(db: TenantConnection, stored: list[Event]) -> list[Any]:
-    """Fold events into sessions and the chatbot's tables; return in which quarters of an hour web sessions changed."""
-    web, changed = fold_web(stored), []
-    if web:
-        changed = await db.fetchval(statement(db.placement, "fold_sessions"), *_columns(web))
+async def _fold_chat(db: TenantConnection, stored: list[Event]) -> None:
+    """Fold chat events into the chatbot's tables."""
     chat = fold_chat(stored)
     # Sessions first: their row locks order whatever else two flushes do to the same session.
     for name, rows in (
@@ -229,13 +233,13 @@ async def _fold(db: TenantConnection, stored: list[Event]) -> list[Any]:
         ("fold_agent_events", chat.agents),
     ):
         if rows:
-            await db.execute(statement(db.placement, name), *_columns(rows))
+            await db.execute(statement(db.placement, name), *_columns(rows, rows[0]))
     if chat.agents:
         sessions = sorted({row[1] for row in chat.agents})
         await db.execute(statement(db.placement, "clear_connections"), sessions)
         await db.execute(statement(db.placement, "rebuild_connections"), sessions)
-    return changed
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns(rows: Sequence[tuple[Any, ...]], names: Sequence[Any]) -> list[list[Any]]:
+    """Turn rows into columns, of which there are as many as names even if there are no rows."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]

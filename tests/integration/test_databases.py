@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
@@ -12,9 +13,10 @@ import tenants.databases
 from app.embedded.postgres import EmbeddedPostgres
 from tenants.databases import CONNECT_TIMEOUT_S, GRACE_S, Databases, TenantConnection
 from tenants.errors import StoreUnavailable
+from tenants.ids import quote
 from tenants.placement import Placement, PlacementKind, Purpose
 from tests.support.desks import Limits
-from tests.support.grove import open_grove
+from tests.support.grove import execute, open_grove
 from tests.support.placements import own_placement, remove_placement
 from tests.support.proxy import proxy_to
 from tests.support.waiting import until
@@ -168,29 +170,37 @@ async def is_empty(postgres: EmbeddedPostgres, placement: Placement) -> bool:
         await connection.close()
 
 
-async def test_a_connection_that_has_served_many_clients_makes_room_for_a_fresh_one(
-    postgres: EmbeddedPostgres, placement: Placement, monkeypatch: pytest.MonkeyPatch
+class OneConnection(msgspec.Struct, frozen=True):
+    """One for events and one for questions."""
+
+    ingest_connections: int = 1
+    query_connections: int = 1
+
+
+async def test_a_connection_is_replaced_when_it_has_served_enough_clients(
+    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(tenants.databases.MOST_CLIENTS, Purpose.WRITE, 3)
-    others = [msgspec.structs.replace(placement, schema=f"{placement.schema}_{number}") for number in range(3)]
-    pools = Databases(Limits())
+    monkeypatch.setattr(tenants.databases, "MOST_CLIENTS", dict.fromkeys(Purpose, 1))
+    first, other = [await own_placement(postgres.url, client_id=name) for name in ("first", "other")]
+    login = urlsplit(first.serve_url).username or ""
+    await execute(postgres.url, f"GRANT {quote(other.writer_role)}, {quote(other.reader_role)} TO {quote(login)}")
+    second = msgspec.structs.replace(other, serve_url=first.serve_url)
+    pools = Databases(OneConnection())
     try:
-        served_by = [await _process_of(pools, each) for each in (placement, placement, others[0], placement, others[1])]
-        assert len(set(served_by)) == 1, "few clients keep their connection, however often they come"
-        assert await _process_of(pools, others[2]) != served_by[0]
-        await until(lambda: _is_gone(postgres, served_by[0]), within_s=10)
+        for purpose in (Purpose.WRITE, Purpose.READ):
+            backends = []
+            for placement in (first, first, second, first):
+                async with pools.unit(placement, purpose) as unit:
+                    backends.append(await unit.fetchval("SELECT pg_backend_pid()"))
+            assert backends[0] == backends[1]
+            assert len(set(backends)) == 3
+
+        async def is_gone() -> bool:
+            async with pools.unit(first, Purpose.READ) as unit:
+                return not await unit.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", backends[0])
+
+        await until(is_gone, within_s=5)
     finally:
         await pools.close()
-
-
-async def _process_of(pools: Databases, placement: Placement) -> int:
-    async with pools.unit(placement, Purpose.WRITE) as db:
-        return int(await db.fetchval("SELECT pg_backend_pid()"))
-
-
-async def _is_gone(postgres: EmbeddedPostgres, process: int) -> bool:
-    connection = await asyncpg.connect(postgres.url)
-    try:
-        return not await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", process)
-    finally:
-        await connection.close()
+        await remove_placement(postgres.url, other)
+        await remove_placement(postgres.url, first)

@@ -118,16 +118,16 @@ async def fill(databases: Databases, placement: Placement) -> None:
         sessions = [
             (f"s{number}", at, None, at + timedelta(hours=number), None, None, None, at, at) for number in range(3)
         ]
-        await unit.copy(SESSIONS, [column.name for column in TABLES[SESSIONS]], sessions)
+        await unit.copy(SESSIONS, {column.name: column.kind.sql for column in TABLES[SESSIONS]}, sessions)
         leads = [(ids[n], "s1", text, text, None, text, at) for n, text in enumerate(hard)]
-        await unit.copy(LEADS, [column.name for column in TABLES[LEADS]], leads)
+        await unit.copy(LEADS, {column.name: column.kind.sql for column in TABLES[LEADS]}, leads)
         messages = [
             (ids[n], "s1", "user", text, None, 0.1 + n, n % 2 == 0, 2**62, None, Decimal("0.000123"), 1e-9, at)
             for n, text in enumerate(hard)
         ]
-        await unit.copy(CHAT_LOG, [column.name for column in TABLES[CHAT_LOG]], messages)
+        await unit.copy(CHAT_LOG, {column.name: column.kind.sql for column in TABLES[CHAT_LOG]}, messages)
         agents = [(ids[0], "s1", "Amira", at, None, None), (ids[1], "s2", None, None, at, 4.5)]
-        await unit.copy(AGENTS, [column.name for column in TABLES[AGENTS]], agents)
+        await unit.copy(AGENTS, {column.name: column.kind.sql for column in TABLES[AGENTS]}, agents)
 
 
 @pytest.mark.parametrize("layout", [Layout(format=form, gzip=gz) for form in ("ndjson", "csv") for gz in (False, True)])
@@ -170,7 +170,7 @@ async def test_imported_sessions_merge_with_what_is_known(
     )
     async with databases.unit(placement, Purpose.WRITE) as unit:
         known = ("s1", NOW, NOW - timedelta(days=365), NOW, None, None, None, NOW, NOW)
-        await unit.copy(SESSIONS, [column.name for column in TABLES[SESSIONS]], [known])
+        await unit.copy(SESSIONS, {column.name: column.kind.sql for column in TABLES[SESSIONS]}, [known])
 
     tallies = await bring_in(databases, placement, Order(origin=str(tmp_path)), tmp_path)
 
