@@ -649,7 +649,8 @@ BEGIN ATOMIC
 
 -- The sessions that started in a range, and how many of them did what on the way to an order in it.
 CREATE FUNCTION {{schema}}.shop_visits(since timestamptz, until timestamptz)
-RETURNS TABLE (visits bigint, looked bigint, added bigint, checked_out bigint, paid bigint, looked_and_added bigint)
+RETURNS TABLE (visits bigint, looked bigint, added bigint, checked_out bigint, paid bigint, looked_and_added bigint,
+    orders bigint)
 LANGUAGE sql STABLE STRICT ROWS 1
 BEGIN ATOMIC
     WITH ranges AS MATERIALIZED (SELECT r.* FROM {{schema}}.visit_ranges(since, until, true) AS r),
@@ -675,6 +676,14 @@ BEGIN ATOMIC
         ) AS met
     ),
     loose AS MATERIALIZED (SELECT l.id, l.session_id, l.session FROM {{schema}}.loose_orders(since, until) AS l),
+    bought AS MATERIALIZED (
+        SELECT coalesce(p.buyer, p.session) AS session
+        FROM {{schema}}.rollup_purchases AS p
+        WHERE p.occurred_at >= since AND p.occurred_at < until AND p.counts
+            AND p.id NOT IN (SELECT l.id FROM loose AS l)
+        UNION ALL
+        SELECT l.session FROM loose AS l
+    ),
     members AS (
         SELECT 'visit' AS name, b.chunk, b.bits
         FROM ranges AS r
@@ -701,12 +710,7 @@ BEGIN ATOMIC
             UNION ALL
             SELECT 'visit', started.number FROM started
             UNION ALL
-            SELECT 'order', loose.session FROM loose
-            UNION ALL
-            SELECT 'order', coalesce(p.buyer, p.session)
-            FROM {{schema}}.rollup_purchases AS p
-            WHERE p.occurred_at >= since AND p.occurred_at < until AND p.counts
-                AND p.id NOT IN (SELECT l.id FROM loose AS l)
+            SELECT 'order', bought.session FROM bought
         ) AS found
         WHERE found.number IS NOT NULL
         GROUP BY 1, 2
@@ -735,5 +739,5 @@ BEGIN ATOMIC
     )
     SELECT coalesce(sum(c.visits), 0)::bigint, coalesce(sum(c.looked), 0)::bigint, coalesce(sum(c.added), 0)::bigint,
         coalesce(sum(c.checked_out), 0)::bigint, coalesce(sum(c.paid), 0)::bigint,
-        coalesce(sum(c.looked_and_added), 0)::bigint
+        coalesce(sum(c.looked_and_added), 0)::bigint, (SELECT count(*) FROM bought)
     FROM counted AS c; END;
