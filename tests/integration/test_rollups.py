@@ -264,7 +264,7 @@ async def test_an_order_told_on_both_sides_of_a_range_counts_as_the_range_tells_
     client = await new_client(grove)
 
     def told(order: str, ago: timedelta, amount: int | None, visit: int) -> dict[str, Any]:
-        more = {} if amount is None else {"amount": amount, "currency": "EUR"}
+        more: dict[str, Any] = {} if amount is None else {"amount": amount, "currency": "EUR"}
         properties = {"order_id": order, "payment_method": "card" if amount else "invoice"}
         return event("purchase", ago, visit=visit, properties=properties, **more)
 
