@@ -67,7 +67,7 @@ _ARRAYS = (
 )
 
 
-class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]
+class PooledConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that needs no reset between uses: everything a unit of work sets is `SET LOCAL`."""
 
     def get_reset_query(self) -> str:
@@ -240,7 +240,7 @@ class Databases:
         write = purpose is Purpose.WRITE
         return await asyncpg.create_pool(
             url,
-            connection_class=_PooledConnection,
+            connection_class=PooledConnection,
             init=None if purpose is Purpose.SOURCE else _learn_arrays,
             min_size=0,
             max_size=self._limits.ingest_connections if write else self._limits.query_connections,
