@@ -8,7 +8,7 @@ LOCK := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.1
 	--no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench tools clean lock
+.PHONY: help demo test check bench faults tools clean lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,9 +16,9 @@ help: ## Show this list
 demo: $(VENV)/.installed ## Run Grove with three clients and a month of events (ONCE=1: check it and leave)
 	@$(BIN)/python -m app demo $(if $(ONCE),--once)
 
-test: $(VENV)/.installed ## Run the tests with the coverage gate (ARGS=... goes to pytest)
+test: $(VENV)/.installed ## Run the tests by two processes with the coverage gate (ARGS=... goes to pytest instead)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage run -m pytest $(or $(ARGS),--numprocesses=2 --dist=loadfile)
 	@$(BIN)/coverage combine --quiet
 	$(if $(ARGS),,@$(BIN)/coverage report)
 
@@ -28,8 +28,11 @@ check: $(VENV)/.installed ## Check style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed ## Measure ingest, or WHAT=gateway or grafana (ARGS=... goes to it), against limits of the machine
+bench: $(VENV)/.installed ## Measure ingest, or WHAT=gateway, grafana, many, fair or soak (ARGS=... goes to it), against limits of the machine
 	@$(BIN)/python -m bench$(addprefix .,$(WHAT)) $(ARGS)
+
+faults: $(VENV)/.installed ## Do N=200 random faults to a server under load, of SEED=..., and judge what it stored
+	@N=$(N) SEED=$(SEED) $(BIN)/python -m tests.faults.mix
 
 tools: ## Install the Debian packages that some tests use, where that is possible
 	@./.ci/tools

@@ -24,6 +24,7 @@ from app.gateway.gateway import Gateway
 from app.gateway.hosts import Hosts
 from app.gateway.upstream import ANSWER_TIMEOUT_S, Upstream
 from app.ingest.doorbell import Doorbell
+from app.ingest.flush_ids import claim_flush_ids
 from app.ingest.group_commit import GroupCommit
 from app.ingest.routes import Collection
 from app.ingest.sink import PostgresSink
@@ -96,7 +97,7 @@ async def open_resources(
     async with AsyncExitStack() as stack:
         vault = Vault(settings.key_material)
         serving_url = await _serving_url(settings, vault)
-        control = ControlPlane(serving_url)
+        control = ControlPlane(settings.through_pooler(serving_url))
         stack.push_async_callback(control.close)
         redis = _redis(settings.redis_url)
         if redis is not None:
@@ -106,13 +107,15 @@ async def open_resources(
         sessions = SessionStore(control, feed, clock)
         passwords = Passwords()
         stack.callback(passwords.close)
-        registry = Registry(control, vault=vault, main_url=settings.main_url, feed=feed)
+        main_url = settings.through_pooler(settings.main_url)
+        registry = Registry(control, vault=vault, main_url=main_url, feed=feed)
         databases = Databases(settings, observe=observe)
         stack.push_async_callback(databases.close)
         jobs = JobQueue(serving_url)
         stack.push_async_callback(jobs.close)
         doorbell = Doorbell(control, clock)
-        commit = GroupCommit(PostgresSink(databases, doorbell), max_queued_events=settings.ingest_queue_events)
+        sink, ids = PostgresSink(databases, doorbell), await claim_flush_ids(control)
+        commit = GroupCommit(sink, ids, max_queued_events=settings.ingest_queue_events)
         hosts = Hosts(settings, control, feed)
         feed.listen(_forgetter(keyring, sessions, registry, databases, commit))
         gateway = None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: str | None = None
     database_url: str | None = None
     redis_url: str | None = None
+    pooler: str | None = None
     grafana_url: str | None = None
     grafana_home: Path | None = None
     grafana_admin_password: str | None = None
@@ -80,6 +81,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             message = "DATABASE_URL is not set, and only `grove serve` and `grove demo` start a database of their own."
             raise SettingsError(message)
         return self.database_url
+
+    def through_pooler(self, url: str) -> str:
+        """Point a URL of the server of `DATABASE_URL` at the pooler before it, if there is one."""
+        if self.pooler is None:
+            return url
+        parts = urlsplit(url)
+        return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{self.pooler}"))
 
     @property
     def key_material(self) -> str:
@@ -244,6 +252,9 @@ def _check(settings: Settings) -> None:
         message = "GROVE_SMTP_URL and GROVE_MAIL_FROM are needed together."
         raise SettingsError(message)
     if settings.embedded:
+        if settings.pooler is not None:
+            message = "GROVE_POOLER stands before the Postgres of DATABASE_URL, which is not set."
+            raise SettingsError(message)
         return
     for name in ("secret_key", "public_url"):
         if getattr(settings, name) is None:
@@ -274,6 +285,7 @@ _CHECKS: dict[str, Callable[[str, str], str]] = {
     "grafana_header": _header,
     "grafana_allow_version": _version,
     "grafana_database_host": _host_and_port,
+    "pooler": _host_and_port,
     "public_url": lambda key, text: _address(key, text, {"http", "https"}),
     "smtp_url": lambda key, text: _address(key, text, {"smtp", "smtps"}),
     "mail_from": _mail_address,

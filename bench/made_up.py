@@ -46,7 +46,7 @@ FROM (
 _SESSIONS = """
 INSERT INTO {schema}.sessions (
     session_id, visitor_id, started_at, ended_at, events, page_views, entry_event, exit_event, referrer, utm_source,
-    device, browser, os, country, first_start
+    device, browser, os, country, started_before
 )
 SELECT e.session_id, min(e.visitor_id), min(e.occurred_at), max(e.occurred_at), count(*),
     count(*) FILTER (WHERE e.name = 'page_view'), (array_agg(e.event_id))[1], (array_agg(e.event_id))[1],

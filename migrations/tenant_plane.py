@@ -40,12 +40,13 @@ class TenantSchema(msgspec.Struct, frozen=True, kw_only=True):
         return sql
 
     def run_file(self, op: Operations, name: str) -> None:
-        """Run a file of statements that lies beside the revision."""
-        connection = op.get_bind()
+        """Run a file of statements that lies beside the revision, all in one round trip.
+
+        Errors: asyncpg.PostgresError.
+        """
         sql = self.render((_FOLDER / "versions" / name).read_text(encoding="utf-8"))
-        for statement in sql.split(";\n"):
-            if statement.strip():
-                connection.exec_driver_sql(statement)
+        adapted: Any = op.get_bind().connection.dbapi_connection
+        adapted.run_async(lambda driver: driver.execute(sql))
 
 
 def schema_names(placement: Placement) -> TenantSchema:

@@ -12,12 +12,14 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from migrations.partitions import INTERVALS
 from provisioning.audit import Actor
 from provisioning.grafana.orders import follow_change
 from provisioning.lifecycle import change_client
 from provisioning.onboarding import Examined, Onboarding, check_domain_free
 from provisioning.reattaching import examine_url, take_url
 from provisioning.requests import ClientChange, NewClient
+from provisioning.retention import follow_retention
 from provisioning.validation import check_client_change, check_new_client
 from tenants.clock import Clock
 from tenants.control import ControlPlane
@@ -112,12 +114,19 @@ async def check_clients(
 
 
 async def apply_client(
-    session: AsyncSession, onboarding: Onboarding, wanted: Wanted, actor: Actor, *, clock: Clock, vault: Vault
+    session: AsyncSession,
+    onboarding: Onboarding,
+    wanted: Wanted,
+    actor: Actor,
+    *,
+    clock: Clock,
+    vault: Vault,
+    grace_days: int,
 ) -> Applied:
     """Make one client so: create it if missing, else change what the file gives and leave alone what it leaves out.
 
-    Shape: call it after `check_clients`, which looks into given databases. The client's Grafana follows by an operation
-    of its own.
+    Shape: call it after `check_clients`, which looks into given databases. The client's Grafana and its partitions
+    follow by operations of their own.
     Errors: as `Onboarding.request`; InputRefused (`/placement/…`) where an existing client would have to move;
     WrongState while it is being deleted.
     """
@@ -127,11 +136,12 @@ async def apply_client(
         operation_id = await onboarding.request(session, Examined(wanted.new), actor)
         return Applied(client_id=client_id, did="created", operation_id=operation_id)
     await _check_stays(session, client, wanted.new)
-    changed = await change_client(session, client_id, wanted.change, actor, now=clock())
+    changed = await change_client(session, client_id, wanted.change, actor, now=clock(), grace_days=grace_days)
     url = wanted.new.placement.url
     if url is not None and await take_url(session, client_id, url, actor, vault=vault):
         changed = [*changed, "placement.url"]
     await follow_change(session, client, changed, actor)
+    follow_retention(session, client, changed, actor)
     return Applied(client_id=client_id, did="changed" if changed else "unchanged", changed=changed)
 
 
@@ -172,6 +182,8 @@ def _moves(row: PlacementRow, wanted: NewClient) -> list[tuple[str, str]]:
         faults.append(("/placement/kind", f"{wanted.id} is of kind {row.kind}; a client is moved, not changed."))
     if place.server is not None and place.server != row.server:
         faults.append(("/placement/server", f"{wanted.id} is on server {row.server}; a client is moved, not changed."))
-    if place.partition_interval not in {None, row.partition_interval}:
+    # One that was given may have become shorter since, where many events come.
+    given = place.partition_interval
+    if given is not None and INTERVALS.index(given) > INTERVALS.index(row.partition_interval):
         faults.append(("/placement/partitionInterval", f"The interval of {wanted.id} is {row.partition_interval}."))
     return faults

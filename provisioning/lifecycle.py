@@ -23,6 +23,7 @@ from provisioning.operations import (
 )
 from provisioning.plans import CHECK, CREATE, PLANS, REMOVE
 from provisioning.requests import ClientChange
+from provisioning.retention import grant_grace
 from provisioning.staff import replace_staff
 from provisioning.validation import check_client_change
 from tenants.errors import NotFound, WrongState
@@ -33,10 +34,11 @@ DELETE = "client.delete"
 
 
 async def change_client(
-    session: AsyncSession, client_id: str, change: ClientChange, actor: Actor, *, now: datetime
+    session: AsyncSession, client_id: str, change: ClientChange, actor: Actor, *, now: datetime, grace_days: int
 ) -> list[str]:
     """Change what is given and return the names of what then differs.
 
+    Shape: what a shorter retention takes away stays for the grace.
     Errors: NotFound; InputRefused with a pointer per fault; AlreadyTaken (`/domain`); WrongState while it is being
     deleted.
     """
@@ -48,11 +50,14 @@ async def change_client(
         "name": change.name, "timezone": change.timezone, "domain": change.domain,
         "branding": UNSET if change.branding is UNSET else change.branding.stored(client.branding),
         "dashboards": change.dashboards, "rate_limit": change.rate_limit, "rate_burst": change.rate_burst,
-        "monthly_quota": change.monthly_quota,
+        "monthly_quota": change.monthly_quota, "retention_days": change.retention_days,
+        "share": change.share,
     }  # fmt: skip
     changed = [name for name, value in wanted.items() if value is not UNSET and getattr(client, name) != value]
     if "domain" in changed and change.domain is not UNSET:
         await check_domain_free(session, change.domain, client_id)
+    if change.retention_days is not UNSET:
+        grant_grace(client, change.retention_days, now=now, grace_days=grace_days)
     for name in changed:
         setattr(client, name, wanted[name])
     if change.staff is not UNSET and await replace_staff(session, client_id, change.staff, actor, now=now):

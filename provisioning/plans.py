@@ -12,6 +12,7 @@ from provisioning.grafana.steps import GRAFANA
 from provisioning.isolation import ISOLATION_CHECK
 from provisioning.placing import PLACE
 from provisioning.removal import REMOVAL
+from provisioning.retention import PARTITIONS, RETAIN
 from provisioning.sources import SOURCE
 from provisioning.spaces import DATABASE, SCHEMA, WALLS
 from provisioning.work import Step
@@ -40,4 +41,5 @@ PLANS = {
     REMOVE: Plan(REMOVAL, endless=True),
     CHECK: Plan(ISOLATION_CHECK),
     RECONCILE: Plan(RECONCILIATION),
+    RETAIN: Plan((PARTITIONS,)),
 }

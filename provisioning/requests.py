@@ -23,6 +23,14 @@ DOMAIN = Annotated[
 RATE = Annotated[int, Meta(description="Events per second in the long run; null: any number.", examples=[200])]
 BURST = Annotated[int, Meta(description="Events at once; null: ten seconds' worth of `rateLimit`.", examples=[2000])]
 QUOTA = Annotated[int, Meta(description="Events per calendar month (UTC); null: any number.", examples=[1_000_000])]
+SHARE = Annotated[
+    int,
+    Meta(description="Weight among the clients that wait for the same database's connections, 1 to 100.", examples=[1]),
+]
+RETENTION = Annotated[
+    int,
+    Meta(description="For how many days events are kept, and how old they may be when they come in.", examples=[730]),
+]
 
 
 class Branding(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -64,7 +72,12 @@ class NewPlacement(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     tables: Annotated[dict[str, str], Meta(description="External: our table name → theirs.")] = {}
     columns: Annotated[dict[str, dict[str, str]], Meta(description="External: our table → our column → theirs.")] = {}
     partition_interval: Annotated[
-        str | None, Meta(description="`year` (default) or `month`: how `events` is partitioned.", examples=["year"])
+        str | None,
+        Meta(
+            description="`year` (default), `month` or `week`: how `events` is partitioned. Where many events come it "
+            "becomes shorter by itself, from the next partition on.",
+            examples=["year"],
+        ),
     ] = None
 
 
@@ -106,6 +119,8 @@ class NewClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
     rate_limit: RATE | None = None
     rate_burst: BURST | None = None
     monthly_quota: QUOTA | None = None
+    retention_days: RETENTION | None = None
+    share: SHARE = 1
 
 
 class ClientChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -122,3 +137,5 @@ class ClientChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     rate_limit: RATE | UnsetType | None = UNSET
     rate_burst: BURST | UnsetType | None = UNSET
     monthly_quota: QUOTA | UnsetType | None = UNSET
+    retention_days: RETENTION | UnsetType = UNSET
+    share: SHARE | UnsetType = UNSET

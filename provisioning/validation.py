@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import UNSET
 
+from migrations.partitions import INTERVALS
 from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff, StaffChange
 from provisioning.templates import shipped_templates
 from tenants.allowances import BURST_S, MAX_QUOTA, MAX_RATE
@@ -21,7 +22,8 @@ Fault = tuple[str, str]
 
 ROLES = ("viewer", "editor")
 STATUSES = ("active", "disabled")
-INTERVALS = ("year", "month")
+MAX_RETENTION_DAYS = 3650
+MAX_SHARE = 100
 CHAT_TABLES = {
     "UserEvents": (
         "sessionId", "pageLoaded", "widgetOpened", "requestedHuman", "pressedAccept", "pressedCallback",
@@ -62,6 +64,7 @@ def check_new_client(new: NewClient, *, reserved: frozenset[str]) -> None:
         *_staff_faults(new.staff), *_dashboard_faults(new.dashboards), *_organisation_faults(new.grafana_org_id),
         *allowance_faults({"rateLimit": new.rate_limit, "rateBurst": new.rate_burst,
                            "monthlyQuota": new.monthly_quota}),
+        *_retention_faults(new.retention_days), *_share_faults(new.share),
     ]  # fmt: skip
     _refuse(faults, "The client cannot be made like this.")
 
@@ -84,6 +87,10 @@ def check_client_change(change: ClientChange) -> None:
         faults += _staff_faults(change.staff)
     if change.dashboards is not UNSET:
         faults += _dashboard_faults(change.dashboards)
+    if change.retention_days is not UNSET:
+        faults += _retention_faults(change.retention_days)
+    if change.share is not UNSET:
+        faults += _share_faults(change.share)
     given = {"rateLimit": change.rate_limit, "rateBurst": change.rate_burst, "monthlyQuota": change.monthly_quota}
     faults += allowance_faults({name: value for name, value in given.items() if value is not UNSET})
     _refuse(faults, "The client cannot be changed like this.")
@@ -296,3 +303,13 @@ def _dashboard_faults(dashboards: list[str]) -> Iterator[Fault]:
 def _organisation_faults(number: int | None) -> Iterator[Fault]:
     if number is not None and not 0 < number < 2**31:
         yield "/grafanaOrgId", "This is no number of a Grafana organisation."
+
+
+def _retention_faults(days: int | None) -> Iterator[Fault]:
+    if days is not None and not 1 <= days <= MAX_RETENTION_DAYS:
+        yield "/retentionDays", f"Give a number of days from 1 to {MAX_RETENTION_DAYS}."
+
+
+def _share_faults(share: int) -> Iterator[Fault]:
+    if not 1 <= share <= MAX_SHARE:
+        yield "/share", f"Give a number from 1 to {MAX_SHARE}."

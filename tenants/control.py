@@ -6,7 +6,6 @@ Opened by the composition roots with the serving login or, for migrations and sa
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -27,17 +26,19 @@ class ControlPlane:
     def __init__(self, url: str, *, size: int = 5) -> None:
         self.url = url
         self.engine: AsyncEngine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+            "postgresql+asyncpg://",
             pool_size=size,
             max_overflow=0,
             pool_timeout=CONNECT_TIMEOUT_S,
             pool_pre_ping=True,
             hide_parameters=True,  # they are people's data, and an error's text ends in the log
             connect_args={
+                "dsn": url,  # whole: the driver knows what its parameters, such as sslmode, mean
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": COMMAND_TIMEOUT_S,
                 "statement_cache_size": 0,
                 "prepared_statement_cache_size": 0,
+                "prepared_statement_name_func": str,  # none: behind a pooler, names would be those of others, too
                 "server_settings": {"application_name": "grove"},
             },
         )

@@ -6,24 +6,31 @@ else. Called by ingest and query; ingest, query and attached sources have pools 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 import asyncpg
 
+from tenants.connections import Connections
 from tenants.errors import QueryTimedOut, StoreUnavailable
+from tenants.fair_share import FairShare
 from tenants.held_up import HELD_UP, HeldUp
 from tenants.ids import quote
 from tenants.placement import Placement, PlacementKind, Purpose
+from tenants.poolers import Poolers
 
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 5.0
-IDLE_CLOSE_S = 60.0
 # How much longer than its longest statement a unit of work may take, with all that it waits for.
 GRACE_S = 3.0
 # How long whoever uses a pool that nobody needs any more may go on.
 RETIRE_S = 30.0
 CLOSE_S = 1.0
+
+# A server's process keeps what it learnt of each client's tables (0.3 MB where it writes) and planned of its functions
+# (2 MB and more where it reads) for as long as its connection lasts, so none serves more different clients than that.
+MOST_CLIENTS = {Purpose.READ: 40, Purpose.SOURCE: 20, Purpose.WRITE: 500}
 
 # What a server says when it is away, stopping, starting or full; anything else is a fault of the statement.
 UNAVAILABLE = (
@@ -41,6 +48,9 @@ UNAVAILABLE = (
     OSError,
     TimeoutError,
 )
+# What it says when statements that we prepared are no longer there: somebody else has had the connection.
+FORGOTTEN = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+STATEMENTS_KEPT = 100
 
 
 class Limits(Protocol):
@@ -60,6 +70,9 @@ Observer = Callable[[Placement, Purpose, str, Sequence[Any]], None]
 # Per purpose: how long a statement may run and how long it may wait for a lock, in milliseconds.
 _TIMEOUTS_MS = {Purpose.READ: (10_000, 2_000), Purpose.SOURCE: (10_000, 2_000), Purpose.WRITE: (10_000, 1_000)}
 
+# What part of a database's connections one of its clients may hold at once. Questions keep a processor busy.
+_MOST_OF_ONE = {Purpose.READ: 4, Purpose.WRITE: 2}
+
 # Element types of the arrays that statements of ours may take or return; text[] the driver knows.
 _ARRAYS = (
     *("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "bytea", "uuid"),
@@ -68,19 +81,22 @@ _ARRAYS = (
 
 
 class PooledConnection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection that needs no reset between uses: everything a unit of work sets is `SET LOCAL`."""
+    """A connection that can open a unit of work and copy into it at once."""
 
-    def get_reset_query(self) -> str:
-        """Ask for nothing, which saves a round trip per unit of work."""
-        return ""
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._shapes: dict[tuple[str, ...], Any] = {}
 
-    async def copy_rows(self, said: str, types: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
+    async def copy_rows(self, said: str, types: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> None:
         """Run statements, the last of which is a binary `COPY` from here, in one round trip.
 
         Shape: rows have these types. The driver's own way looks at the table instead, under whatever role is set, and
         remembers one shape for each client's table.
         """
-        shape = await self._get_statement(f"SELECT {', '.join(f'NULL::{name}' for name in types)}", None)
+        shape = self._shapes.get(types)
+        if shape is None:
+            asked = f"SELECT {', '.join(f'NULL::{name}' for name in types)}"
+            shape = self._shapes[types] = await self._get_statement(asked, None, use_cache=False)
         await self._protocol.copy_in(said, None, None, rows, shape, None)
 
 
@@ -89,7 +105,8 @@ async def _learn_arrays(connection: Any) -> None:
 
     It reads the catalogs for each type it meets first, which a client's role may not.
     """
-    await connection.fetchrow(f"SELECT {', '.join(f'NULL::{name}[]' for name in _ARRAYS)}")
+    async with connection.transaction():  # behind a pooler, of one server's connection
+        await connection.fetchrow(f"SELECT {', '.join(f'NULL::{name}[]' for name in _ARRAYS)}")
 
 
 class TenantConnection:
@@ -142,7 +159,7 @@ class TenantConnection:
         said = f"COPY {target} ({', '.join(map(quote, columns))}) FROM STDIN"
         self._note(said, ())
         begin, self._begin = "" if self._begin is None else f"{self._begin}; ", None
-        await self._raw.copy_rows(f"{begin}{said} (FORMAT binary)", columns.values(), rows)
+        await self._raw.copy_rows(f"{begin}{said} (FORMAT binary)", tuple(columns.values()), rows)
 
     async def cursor(
         self, sql: str, *args: Any, prefetch: int = 1000, timeout_s: float | None = None
@@ -177,8 +194,11 @@ class Databases:
     def __init__(self, limits: Limits, *, observe: Observer | None = None) -> None:
         self._limits = limits
         self._observe = observe
-        self._pools: dict[tuple[str, Purpose], asyncpg.Pool] = {}
+        self._pools: dict[tuple[str, Purpose], Connections] = {}
+        self._shares: dict[tuple[str, Purpose], FairShare] = {}
         self._held_up = HeldUp(limits.ingest_connections)
+        self._poolers = Poolers(timeout_s=CONNECT_TIMEOUT_S)
+        self._closed = False
 
     @asynccontextmanager
     async def unit(
@@ -193,14 +213,15 @@ class Databases:
 
         Shape: with `snapshot` all its statements see the same state of the database, and there may be any number
         of them; without it all of them together may take as long as one, and GRACE_S.
-        Errors: StoreUnavailable if the database is away or hangs; QueryTimedOut if a statement was cut off.
+        Errors: StoreUnavailable if the database is away or hangs; QueryTimedOut if a statement was cut off; QueueFull
+        if too much of this client waits.
         """
         limit_s = None if snapshot else (statement_timeout_ms or _TIMEOUTS_MS[purpose][0]) / 1000 + GRACE_S
         try:
             async with (
                 asyncio.timeout(limit_s) as deadline,
                 self._turn(placement, purpose),
-                (await self._pool(placement, purpose)).acquire(timeout=ACQUIRE_TIMEOUT_S) as raw,
+                self._pool(placement, purpose).use(placement.schema) as raw,
             ):
                 begin = begin_statement(placement, purpose, statement_timeout_ms, snapshot=snapshot)
                 unit = TenantConnection(raw, placement, purpose, begin, self._observe)
@@ -211,44 +232,46 @@ class Databases:
                     late = deadline.expired() or isinstance(error, TimeoutError)
                     if purpose is Purpose.WRITE and (late or isinstance(error, HELD_UP)):
                         self._held_up.note(placement, held_up=True)
-                    await _roll_back(raw, at_once=late)
+                    await _roll_back(raw, at_once=late or isinstance(error, FORGOTTEN))
                     raise
                 if purpose is Purpose.WRITE:
                     self._held_up.note(placement, held_up=False)
         except asyncpg.QueryCanceledError as error:
             raise QueryTimedOut from error
-        except UNAVAILABLE as error:
+        except (*UNAVAILABLE, *FORGOTTEN) as error:
             raise StoreUnavailable from error
 
-    def _turn(self, placement: Placement, purpose: Purpose) -> AbstractAsyncContextManager[None]:
-        if purpose is not Purpose.WRITE:
-            return nullcontext()
-        return self._held_up.turn(placement, timeout_s=ACQUIRE_TIMEOUT_S)
+    @asynccontextmanager
+    async def _turn(self, placement: Placement, purpose: Purpose) -> AsyncIterator[None]:
+        """Wait for the client's turn on the connections that it shares with others."""
+        write = purpose is Purpose.WRITE
+        async with self._held_up.turn(placement, timeout_s=ACQUIRE_TIMEOUT_S) if write else nullcontext():
+            key = _url_of(placement, purpose), purpose
+            share = self._shares.get(key)
+            if share is None:
+                share = self._shares[key] = self._make_share(placement, purpose)
+            async with share.turn(placement.tenant_id, placement.share, timeout_s=ACQUIRE_TIMEOUT_S):
+                yield
 
-    async def _pool(self, placement: Placement, purpose: Purpose) -> asyncpg.Pool:
-        url = placement.source_url if purpose is Purpose.SOURCE else placement.serve_url
-        if url is None:
-            message = "only an attached client has a source"
-            raise ValueError(message)
+    def _make_share(self, placement: Placement, purpose: Purpose) -> FairShare:
+        connections = self._most(purpose)
+        if purpose is Purpose.SOURCE or placement.kind is PlacementKind.DATABASE:  # nobody else is there
+            return FairShare(connections, most=connections)
+        return FairShare(connections, most=max(1, connections // _MOST_OF_ONE[purpose]))
+
+    def _most(self, purpose: Purpose) -> int:
+        return self._limits.ingest_connections if purpose is Purpose.WRITE else self._limits.query_connections
+
+    def _pool(self, placement: Placement, purpose: Purpose) -> Connections:
+        url = _url_of(placement, purpose)
         pool = self._pools.get((url, purpose))
         if pool is None:
-            # It connects to nothing yet; of two that are made at once, one is kept.
-            pool = self._pools.setdefault((url, purpose), await self._make(url, purpose))
+            if self._closed:
+                raise StoreUnavailable
+            connect = partial(_connect, url, purpose, self._poolers)
+            pool = Connections(connect, most=self._most(purpose), most_clients=MOST_CLIENTS[purpose])
+            self._pools[url, purpose] = pool
         return pool
-
-    async def _make(self, url: str, purpose: Purpose) -> asyncpg.Pool:
-        write = purpose is Purpose.WRITE
-        return await asyncpg.create_pool(
-            url,
-            connection_class=PooledConnection,
-            init=None if purpose is Purpose.SOURCE else _learn_arrays,
-            min_size=0,
-            max_size=self._limits.ingest_connections if write else self._limits.query_connections,
-            max_inactive_connection_lifetime=IDLE_CLOSE_S,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=_TIMEOUTS_MS[purpose][0] / 1000 + 5,
-            server_settings={"application_name": "grove", "timezone": "UTC"},
-        )
 
     async def forget(self, placement: Placement, *, now: Placement | None = None) -> None:
         """Close the pools that only this client used and, in its place of `now`, no longer uses.
@@ -261,11 +284,41 @@ class Databases:
         await self._close([key for key in self._pools if key[0] in urls], limit_s=RETIRE_S)
 
     async def close(self) -> None:
-        """Close every pool; what still runs after CLOSE_S is cut off."""
+        """Close every pool, and make none any more; what still runs after CLOSE_S is cut off."""
+        self._closed = True
         await self._close(list(self._pools), limit_s=CLOSE_S)
 
     async def _close(self, keys: Iterable[tuple[str, Purpose]], *, limit_s: float) -> None:
-        await asyncio.gather(*(_close_pool(self._pools.pop(key), limit_s) for key in keys))
+        keys = list(keys)
+        for key in keys:
+            self._shares.pop(key, None)
+        await asyncio.gather(*(self._pools.pop(key).close(limit_s) for key in keys))
+
+
+def _url_of(placement: Placement, purpose: Purpose) -> str:
+    url = placement.source_url if purpose is Purpose.SOURCE else placement.serve_url
+    if url is None:
+        message = "only an attached client has a source"
+        raise ValueError(message)
+    return url
+
+
+async def _connect(url: str, purpose: Purpose, poolers: Poolers) -> asyncpg.Connection:
+    connection = await asyncpg.connect(
+        url,
+        connection_class=PooledConnection,
+        statement_cache_size=0 if await poolers.stand_before(url) else STATEMENTS_KEPT,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=_TIMEOUTS_MS[purpose][0] / 1000 + 5,
+        server_settings={"application_name": "grove", "timezone": "UTC"},
+    )
+    if purpose is not Purpose.SOURCE:
+        try:
+            await _learn_arrays(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+    return connection
 
 
 def begin_statement(
@@ -292,17 +345,8 @@ def own_urls(placement: Placement) -> set[str]:
     return {url for url in urls if url is not None}
 
 
-async def _close_pool(pool: asyncpg.Pool, limit_s: float) -> None:
-    """Close a pool when nobody uses it any more, at the latest after a while."""
-    try:
-        async with asyncio.timeout(limit_s):
-            await pool.close()
-    except UNAVAILABLE:  # past the limit, or a connection that did not end well: what is left is cut off
-        pool.terminate()
-
-
 async def _roll_back(raw: Any, *, at_once: bool) -> None:
-    """Roll back; a connection that cannot even do that, or not in time, is closed, and the pool replaces it."""
+    """Roll back; a connection that cannot even do that, or not in time, is closed, and is replaced."""
     if at_once:
         raw.terminate()
         return

@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, Sequence, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, TIMESTAMP, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -37,6 +37,9 @@ class Base(DeclarativeBase):
 
 _NOW = text("now()")
 
+# Who makes ids of flushes takes a number; it has to fit into 23 bits.
+FLUSH_MAKERS = Sequence("flush_makers", minvalue=0, maxvalue=2**23 - 1, cycle=True, metadata=Base.metadata)
+
 
 class Server(Base):
     """A Postgres server that holds clients. `main` is `DATABASE_URL` itself and stores no URL.
@@ -59,7 +62,8 @@ class Client(Base):
     `grafana_org_given` tells that the
     organisation was there before, and outlives the client. `domain_proven` is the domain that was shown to be the
     client's, last at `domain_seen_at`; it is served while it is still its `domain`. `template_version` is set while the
-    client has another version of the dashboards than the one that is offered to all.
+    client has another version of the dashboards than the one that is offered to all. Before `prune_after` nothing is
+    removed for being older than `retention_days`.
     """
 
     __tablename__ = "clients"
@@ -77,9 +81,11 @@ class Client(Base):
     grafana_org_given: Mapped[bool] = mapped_column(server_default=text("false"))
     template_version: Mapped[int | None]
     retention_days: Mapped[int]
+    prune_after: Mapped[datetime | None]
     rate_limit: Mapped[int | None]
     rate_burst: Mapped[int | None]
     monthly_quota: Mapped[int | None]
+    share: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     suspended_at: Mapped[datetime | None]

@@ -46,7 +46,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
 
     Shape: `serve_url` is a login that by itself can read no client; `source_url` is the read-only login of an
     attached database (external only). Role names are opaque; where a server does not let Grove make roles all
-    of them equal the login's name, and the isolation check says so.
+    of them equal the login's name, and the isolation check says so. `share` weighs the client among those that wait for
+    the same connections.
     """
 
     tenant_id: TenantId
@@ -61,6 +62,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     login_role: str
     source_url: str | None = None
     source: SourceMap | None = None
+    share: int = 1
 
     def role_for(self, purpose: Purpose) -> str:
         """Name the role under which a unit of work of this purpose runs."""

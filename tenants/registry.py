@@ -133,10 +133,10 @@ class Registry:
             logo=logo,
             retention_days=client.retention_days,
             allowance=allowance_of(client),
-            placement=self.placement(row, server),
+            placement=self.placement(row, server, share=client.share),
         )
 
-    def placement(self, row: PlacementRow, server: Server) -> Placement:
+    def placement(self, row: PlacementRow, server: Server, *, share: int = 1) -> Placement:
         """Turn a stored placement into what the pools need."""
         source_url = None if row.source_url_sealed is None else self._vault.open(row.source_url_sealed)
         return Placement(
@@ -152,4 +152,5 @@ class Registry:
             login_role=row.login_role,
             source_url=source_url,
             source=None if row.source_map is None else msgspec.convert(row.source_map, SourceMap),
+            share=share,
         )

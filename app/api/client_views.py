@@ -38,7 +38,7 @@ class ShownPlacement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     kind: Annotated[str, Meta(description="schema, database or external", examples=["schema"])]
     server: Annotated[str, Meta(examples=["main"])]
-    partition_interval: Annotated[str, Meta(description="year or month", examples=["year"])]
+    partition_interval: Annotated[str, Meta(description="year, month or week", examples=["year"])]
     revision: Annotated[str | None, Meta(description="Revision of the client's schema.", examples=["0001"])]
     unhardened: Annotated[list[str], Meta(description="What could not be hardened where it lives.")]
 
@@ -66,10 +66,14 @@ class ShownClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     staff: list[dict[str, Any]]
     dashboards: list[str]
     grafana_org_id: int | None
-    retention_days: int
+    retention_days: Annotated[int, Meta(description="For how many days events are kept.", examples=[730])]
+    prune_after: Annotated[
+        datetime | None, Meta(description="Since the retention was last lowered: nothing is removed before this.")
+    ]
     rate_limit: Annotated[int | None, Meta(description="Events per second in the long run.")]
     rate_burst: Annotated[int | None, Meta(description="Events at once.")]
     monthly_quota: Annotated[int | None, Meta(description="Events per calendar month (UTC).")]
+    share: Annotated[int, Meta(description="Weight among those that wait for the same connections.", examples=[1])]
     created_at: datetime
     updated_at: datetime
     suspended_at: datetime | None
@@ -109,7 +113,7 @@ class Presenter:
         clock: NamedDependency[Clock],
     ) -> None:
         self.control = control
-        self._settings = settings
+        self.settings = settings
         self._vault = vault
         self._clock = clock
 
@@ -120,7 +124,7 @@ class Presenter:
         query = _CLIENTS.order_by(Client.id).limit(limit)
         if after is not None:
             query = query.where(Client.id > after)
-        return [show_client(self._settings, *row) for row in await session.execute(query)]
+        return [show_client(self.settings, *row) for row in await session.execute(query)]
 
     async def get(self, session: AsyncSession, client_id: str) -> ShownClient:
         """Read one client.
@@ -130,7 +134,7 @@ class Presenter:
         row = (await session.execute(_CLIENTS.where(Client.id == client_id))).one_or_none()
         if row is None:
             raise NotFound("No such client.")
-        return show_client(self._settings, *row)
+        return show_client(self.settings, *row)
 
     async def onboarded(self, view: OperationView, creator: Actor | None) -> OnboardedClient:
         """Show the client that an operation has made, with its keys if its creator has not seen them yet.
@@ -164,9 +168,11 @@ def show_client(
         dashboards=client.dashboards,
         grafana_org_id=client.grafana_org_id,
         retention_days=client.retention_days,
+        prune_after=client.prune_after,
         rate_limit=client.rate_limit,
         rate_burst=client.rate_burst,
         monthly_quota=client.monthly_quota,
+        share=client.share,
         created_at=client.created_at,
         updated_at=client.updated_at,
         suspended_at=client.suspended_at,

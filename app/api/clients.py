@@ -24,6 +24,7 @@ from provisioning.lifecycle import change_client
 from provisioning.onboarding import Onboarding
 from provisioning.operations import OperationView
 from provisioning.requests import ClientChange, NewClient
+from provisioning.retention import follow_retention
 from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.errors import Forbidden
@@ -139,7 +140,9 @@ async def read_client(
     tags=["Clients"],
     summary="Change a client",
     description="What is left out stays, also within `branding`; null takes away. A client's own admin key may change "
-    "`branding` and `staff`. Where a client's data lives is not changed here.",
+    "`branding` and `staff`. Where a client's data lives is not changed here. A shorter `retentionDays` holds at once "
+    "for what comes in; what it takes away is removed for good, but not before `pruneAfter`, and stays if the "
+    "retention is raised again until then.",
 )
 async def update_client(
     data: JSONBody[ClientChange],
@@ -153,10 +156,13 @@ async def update_client(
     """Change what is given and answer with the client as it is then; its Grafana follows."""
     require_own_fields(manager, data)
     async with present.control.session() as session:
-        changed = await change_client(session, managed.id, data, actor, now=clock())
+        changed = await change_client(
+            session, managed.id, data, actor, now=clock(), grace_days=present.settings.delete_grace_days
+        )
         reconciliation = await follow_change(session, managed, changed, actor)
+        retention = follow_retention(session, managed, changed, actor)
         shown = await present.get(session, managed.id)
-    await dispatcher.ring(reconciliation)
+    await dispatcher.ring(reconciliation, retention)
     return shown
 
 

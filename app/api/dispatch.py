@@ -88,11 +88,12 @@ class Dispatcher(msgspec.Struct, frozen=True):
             raise failure_of(view)
         return view
 
-    async def ring(self, operation_id: UUID | None) -> None:
+    async def ring(self, *operation_ids: UUID | None) -> None:
         """Tell every process of a change, and the workers of what follows from it; nobody waits for that."""
         await self.feed.announce()
-        if operation_id is not None:
-            await self.jobs.defer_operation(operation_id)
+        for operation_id in operation_ids:
+            if operation_id is not None:
+                await self.jobs.defer_operation(operation_id)
 
     def headers(self, view: OperationView) -> dict[str, str]:
         """Write the headers that go with an operation."""

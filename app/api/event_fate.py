@@ -21,7 +21,8 @@ from tenants.placement import Purpose, TenantContext
     summary="Tell what became of an event",
     description="By the `event_id` that its sender gave it, or by the UUID that was made of that. Tells when it was "
     "stored, whether it came again and with another body, and why it was refused. Ids are known for as long as repeats "
-    "of them are recognised. The key needs the scope `read`; an id that holds a slash is sent percent-encoded.",
+    "of them are recognised; events that were sent without one are not found. The key needs the scope `read`; an id "
+    "that holds a slash is sent percent-encoded.",
 )
 async def read_fate(
     request: Request[Any, Any, Any],

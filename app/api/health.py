@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
+from app.auth.limiter import Limiter
 from app.observability import Metrics
 from app.settings import Settings
 from tenants.control import ControlPlane
@@ -90,7 +91,7 @@ async def _check_grafana(url: str) -> None:
         (await client.get(f"{url.rstrip('/')}/api/health")).raise_for_status()
 
 
-async def _examine(settings: Settings, control: ControlPlane, redis: Redis | None) -> Health:
+async def _examine(settings: Settings, control: ControlPlane, redis: Redis | None, limiter: Limiter) -> Health:
     absent = Dependency(status="not configured")
     grafana = settings.grafana_url
     database, cache, dashboards = await asyncio.gather(
@@ -99,7 +100,8 @@ async def _examine(settings: Settings, control: ControlPlane, redis: Redis | Non
         _measure(lambda: _check_grafana(grafana)) if grafana is not None else _ready(absent),
     )
     found = {"database": database, "redis": cache, "grafana": dashboards}
-    limits: Literal["shared", "local"] = "shared" if cache.status == "up" else "local"
+    # A Redis that is up may still refuse to write.
+    limits: Literal["shared", "local"] = "local" if limiter.local or cache.status == "down" else "shared"
     if database.status == "down":
         return Health(status="down", dependencies=found, rate_limits=limits)
     worst = any(dependency.status == "down" for dependency in found.values())
@@ -112,20 +114,26 @@ async def _ready(dependency: Dependency) -> Dependency:
 
 @get("/health", tags=["Operation"], summary="Health of Grove and its dependencies")
 async def health(
-    settings: NamedDependency[Settings], control: NamedDependency[ControlPlane], redis: NamedDependency[Redis | None]
+    settings: NamedDependency[Settings],
+    control: NamedDependency[ControlPlane],
+    redis: NamedDependency[Redis | None],
+    limiter: NamedDependency[Limiter],
 ) -> Response[Health]:
     """Name each dependency with its latency; 503 without the database, 200 and `degraded` without the others."""
-    found = await _examine(settings, control, redis)
+    found = await _examine(settings, control, redis, limiter)
     return Response(found, status_code=503 if found.status == "down" else 200)
 
 
 # Many a monitor asks for the head alone; what it is told is described with the whole answer.
 @head("/health", include_in_schema=False)
 async def health_head(
-    settings: NamedDependency[Settings], control: NamedDependency[ControlPlane], redis: NamedDependency[Redis | None]
+    settings: NamedDependency[Settings],
+    control: NamedDependency[ControlPlane],
+    redis: NamedDependency[Redis | None],
+    limiter: NamedDependency[Limiter],
 ) -> Response[None]:
     """Answer with the status alone."""
-    found = await _examine(settings, control, redis)
+    found = await _examine(settings, control, redis, limiter)
     return Response(None, status_code=503 if found.status == "down" else 200)
 
 

@@ -14,6 +14,8 @@ from msgspec import Meta
 
 from app.api.pages import PageMeta, decode_cursor, encode_cursor
 from app.api.times import check_time
+from app.ingest.doorbell import tell_workers
+from app.ingest.flush_ids import claim_flush_ids
 from app.ingest.quarantine import (
     PURGED_AT_ONCE,
     Quarantined,
@@ -144,11 +146,17 @@ class QuarantineDesk:
         return answer[0]
 
     async def replay(self, client: TenantContext, order: ReplayOrder) -> ReplayAnswer:
-        """Replay those given, or a page of those selected."""
-        next_cursor, row_ids = None, order.ids
+        """Replay those given, or a page of those selected.
+
+        Errors: InputRefused if both are.
+        """
+        next_cursor, row_ids, selection = None, order.ids, order.selection()
+        if row_ids is not None and selection != Selection():
+            detail = "Name the events by `ids`, or select them; not both."
+            raise InputRefused(detail, field="/ids", code="named_and_selected")
         if row_ids is None:
             before = decode_cursor(order.cursor, UUID)
-            rows = await self.list(client, order.selection(), before=before, limit=order.limit + 1)
+            rows = await self.list(client, selection, before=before, limit=order.limit + 1)
             row_ids = [row.id for row in rows[: order.limit]]
             next_cursor = encode_cursor(row_ids[-1]) if len(rows) > order.limit else None
         data = await self._replay(client, row_ids) if row_ids else []
@@ -175,19 +183,28 @@ class QuarantineDesk:
             detail = "Say which events to purge, or `all: true`."
             raise InputRefused(detail, field="/all", code="nothing_selected")
         purged, batch = 0, PURGED_AT_ONCE
-        while batch == PURGED_AT_ONCE:
-            async with self._databases.unit(client.placement, Purpose.WRITE) as db:
-                batch = await purge_quarantine(db, selection, row_ids=order.ids)
-            purged += batch
-        await self._record(client, "quarantine.purge", purged=purged)
+        try:
+            while batch == PURGED_AT_ONCE:
+                async with self._databases.unit(client.placement, Purpose.WRITE) as db:
+                    batch = await purge_quarantine(db, selection, row_ids=order.ids)
+                purged += batch
+        finally:  # what was deleted before something went wrong is written down, too
+            await self._record(client, "quarantine.purge", purged=purged)
         return Purged(purged)
 
     async def _replay(self, client: TenantContext, row_ids: Sequence[UUID]) -> Sequence[Replayed]:
-        done = await Replay(self._databases, client, now=self._clock()).run(row_ids)
-        if any(each.outcome != GONE for each in done):
-            await self._record(client, "quarantine.replay", replayed=sum(each.outcome != GONE for each in done))
+        row_ids = list(dict.fromkeys(row_ids))
+        ids = await claim_flush_ids(self._control)
+        done = await Replay(self._databases, client, ids, now=self._clock()).run(row_ids)
+        replayed = sum(each.outcome != GONE for each in done)
+        if replayed:
+            stored = sum(each.outcome == STORED for each in done)
+            await self._record(client, "quarantine.replay", stored, replayed=replayed)
         return done
 
-    async def _record(self, client: TenantContext, action: str, **detail: object) -> None:
+    async def _record(self, client: TenantContext, action: str, stored: int = 0, **detail: object) -> None:
+        """Write an audit entry, and tell the workers if events were stored."""
         async with self._control.session() as session:
             record(session, self._actor, action, client.tenant_id, **detail)
+            if stored:
+                await tell_workers(session, {client.tenant_id: stored}, now=self._clock())

@@ -26,7 +26,7 @@ _PAGE = {"page": "/pricing", "views": 410, "visitors": 302}
 _TOTALS = {"events": 5200, "page_views": 3100, "visitors": 790, "sessions": 910}
 _FUNNEL = WebFunnelAnswer.of(("product_view", "add_to_cart", "purchase"), (640, 150, 41))
 
-Step = Annotated[str, Meta(min_length=1, max_length=128)]
+Step = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 
 
 class FunnelQuestion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

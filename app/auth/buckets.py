@@ -73,7 +73,10 @@ class Bucket:
         self._local: float | None = None
         self._local_at = 0.0
         self._debt = 0
-        self._most_debt = math.inf
+        self._most_debt = 0
+        # Of a quota: whether anything was taken without the shared store, and what was used by the client's books.
+        self.alone = False
+        self._used = 0
 
     def usable(self, now: float, month: str) -> int:
         """Count the tokens that may be spent now."""
@@ -88,21 +91,26 @@ class Bucket:
     def offer(self, month: str) -> int:
         """Let go of what is held, to be given back to all; negative for what was let through without asking.
 
-        Of a rate, what was let through long ago would have been refilled since.
+        What was let through long ago would have been refilled since; what of a quota, is in the client's books.
         """
         held = 0 if self.rule.is_quota and self.month != month else self.held
-        given, self.held, self._debt = held - int(min(self._debt, self._most_debt)), 0, 0
+        given, self.held, self._debt = held - min(self._debt, self._most_debt), 0, 0
         return given
 
     def most(self, now: float, processes: int) -> float:
-        """Tell how full the bucket can be for all: after a time without asking, as full as our share of it."""
+        """Tell how full the bucket can be for all: after a time without asking, as full as our share of it.
+
+        Of a quota, what the client's books leave of it.
+        """
+        if self.rule.is_quota:
+            return max(0, self.rule.capacity - self._used)
         if self._local is None:
             return self.rule.capacity
         return max(0.0, min(self.rule.capacity, self._local * processes + (now - self._local_at) * self.rule.per_s))
 
-    def owe(self, events: int) -> None:
-        """Remember what was let through without asking."""
-        self._debt += events
+    def use(self, used: int) -> None:
+        """Take in how much of a quota was used by the client's books, which the shared store may not know of."""
+        self._used = used
 
     def wanted(self, events: int) -> int:
         """Say how many tokens to ask for, so that the next requests need not ask."""
@@ -116,6 +124,7 @@ class Bucket:
         """Take in what the shared store said."""
         self.held, self._held_at, self.month = granted, now, month
         self._left, self._left_at, self._local = left, now, None
+        self.alone, self._used = False, 0
 
     def missing_s(self, events: int, now: float) -> float:
         """Tell for how long so many events cannot be had by anybody, as far as is known here; 0 if they may be."""
@@ -148,4 +157,4 @@ class Bucket:
     def take_locally(self, events: int) -> None:
         """Take from the share what `wait_locally` found there."""
         self._local = (self._local or 0.0) - events
-        self.owe(events)
+        self._debt += events

@@ -65,7 +65,10 @@ class _Known(msgspec.Struct):
 
 
 class Limiter:
-    """Admits events. One per process; `web_processes` is how many there are at least."""
+    """Admits events. One per process; `web_processes` is how many there are at least.
+
+    `local` tells whether limits are kept by this process alone at the moment: since Redis failed, until it works again.
+    """
 
     def __init__(
         self, redis: Redis | None, databases: Databases, clock: Clock, metrics: Metrics, *, web_processes: int = 1
@@ -83,11 +86,7 @@ class Limiter:
         self._locks: dict[str, asyncio.Lock] = {}
         self._shares: dict[tuple[str, str], _Share] = {}
         self._closed_until = float("-inf")
-
-    @property
-    def local(self) -> bool:
-        """Whether limits are kept by this process alone at the moment."""
-        return self._redis is None or time.monotonic() < self._closed_until
+        self.local = redis is None
 
     async def admit(self, client: TenantContext, principal: Principal, events: int) -> Headers:
         """Take so many events off what may be sent; return the headers that tell what is left.
@@ -145,7 +144,7 @@ class Limiter:
         return True
 
     async def _refill(self, client: TenantContext, buckets: list[Bucket], events: int) -> None:
-        if not self.local:
+        if self._redis is not None and time.monotonic() >= self._closed_until:
             for bucket in buckets:
                 # What is known to be used up is refused here, so that a flood of requests is none of Redis.
                 self._require(bucket, bucket.missing_s(events, time.monotonic()))
@@ -155,20 +154,26 @@ class Limiter:
                 self._closed_until = time.monotonic() + OPEN_S
                 log.warning("redis_unreachable", doing="keep rate limits", error=type(error).__name__)
             else:
-                self._metrics.limits_local.set(0)
                 return
-        self._metrics.limits_local.set(1)
+        self._note(local=True)
         await self._spend_locally(client, buckets, events)
+
+    def _note(self, *, local: bool) -> None:
+        self.local = local
+        self._metrics.limits_local.set(local)
 
     async def _ask(self, client: TenantContext, buckets: list[Bucket], events: int) -> None:
         month = _month(self._clock())
+        for bucket in buckets:
+            if bucket.alone:
+                bucket.use(await self._used(client, bucket.rule))
         given = [bucket.offer(month) for bucket in buckets]
-        answer = await self._run(client, buckets, events, given)
+        now, answer = await self._run(client, buckets, events, given)
         while int(answer[0]) < 0:
             await self._seed(client, buckets[int(answer[2]) - 1])
-            answer = await self._run(client, buckets, events, given)
-        self._processes = max(self._least_processes, int(answer[1]))
-        now, taken = time.monotonic(), int(answer[0]) == 1
+            now, answer = await self._run(client, buckets, events, given)
+        self._note(local=False)
+        self._processes, taken = max(self._least_processes, int(answer[1])), int(answer[0]) == 1
         levels = [float(left) for left in answer[3::2]]
         for bucket, granted, left in zip(buckets, answer[2::2], levels, strict=True):
             bucket.note(int(granted) - events if taken else 0, left, now, month)
@@ -177,15 +182,22 @@ class Limiter:
                 per_s = bucket.rule.per_s
                 self._require(bucket, 0.0 if left >= events else (events - left) / per_s if per_s else math.inf)
 
-    async def _run(self, client: TenantContext, buckets: list[Bucket], events: int, given: list[int]) -> Sequence[Any]:
-        started = time.monotonic()
+    async def _run(
+        self, client: TenantContext, buckets: list[Bucket], events: int, given: list[int]
+    ) -> tuple[float, Sequence[Any]]:
+        """Ask Redis; return since when what it answers with may be spent, and the answer.
+
+        That is when it was asked: the time of a lease does not wait for its answer to arrive.
+        """
+        asked_at = time.monotonic()
         try:
-            return await self._call(client, buckets, events, given)
+            return asked_at, await self._call(client, buckets, events, given)
         except TimeoutError:
-            if time.monotonic() - started < 2 * REDIS_TIMEOUT_S:
+            if time.monotonic() - asked_at < 2 * REDIS_TIMEOUT_S:
                 raise
-            # It was this process that had no time for the answer. What was given back may have arrived.
-            return await self._call(client, buckets, events, [min(0, back) for back in given])
+        # It was this process that had no time for the answer. What was given back may have arrived.
+        asked_at = time.monotonic()
+        return asked_at, await self._call(client, buckets, events, [min(0, back) for back in given])
 
     async def _call(self, client: TenantContext, buckets: list[Bucket], events: int, given: list[int]) -> Sequence[Any]:
         month = _month(self._clock())
@@ -228,7 +240,7 @@ class Limiter:
         for bucket in buckets:
             if bucket.rule.is_quota:
                 shares[bucket.rule.name].left -= events
-                bucket.owe(events)
+                bucket.alone = True
             else:
                 bucket.take_locally(events)
 

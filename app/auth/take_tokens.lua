@@ -38,7 +38,7 @@ for index = 2, #KEYS do
         if not used then
             return {-1, answer[2], index - 1}
         end
-        bucket.level = bucket.capacity - tonumber(used) + bucket.given
+        bucket.level = math.min(bucket.capacity - tonumber(used) + bucket.given, tonumber(ARGV[at + 7]))
     end
     buckets[index] = bucket
     if bucket.level < bucket.need then
@@ -60,6 +60,7 @@ for index = 2, #KEYS do
     end
     redis.call('EXPIRE', KEYS[index], bucket.kept_s)
     answer[#answer + 1] = granted
-    answer[#answer + 1] = string.format('%.3f', bucket.level)
+    -- Rounded down: nearly enough is not enough.
+    answer[#answer + 1] = string.format('%.3f', math.floor(bucket.level * 1000) / 1000)
 end
 return answer

@@ -91,10 +91,12 @@ def _complete(resources: WorkerResources, wanted: Wanted) -> Wanted:
 
 async def _apply_one(resources: WorkerResources, onboarding: Onboarding, wanted: Wanted) -> bool:
     """Apply one client of a file and print what was done; tell whether that went well."""
-    client_id = wanted.new.id
+    client_id, grace = wanted.new.id, resources.settings.delete_grace_days
     try:
         async with resources.control.session() as session:
-            applied = await apply_client(session, onboarding, wanted, CLI, clock=resources.clock, vault=resources.vault)
+            applied = await apply_client(
+                session, onboarding, wanted, CLI, clock=resources.clock, vault=resources.vault, grace_days=grace
+            )
         await resources.feed.announce()
         click.echo(f"{client_id}: {_say(applied)}")
         if applied.operation_id is None:

@@ -1,12 +1,16 @@
 """Tell the workers for which clients events were stored, so that they need not ask every client.
 
-Noted by the sink, told by a task of `app.resources`. What is lost with a process is found by a worker's sweep.
+Noted by the sink, told by a task of `app.resources`; replays tell at once. What is lost with a process is found by a
+worker's sweep.
 """
 
 import asyncio
+from collections.abc import Mapping
+from datetime import datetime
 
 import structlog
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants.clock import Clock
 from tenants.control import ControlPlane
@@ -16,6 +20,14 @@ from tenants.models import RollupMark
 TELL_EVERY_S = 2.0
 
 log = structlog.get_logger()
+
+
+async def tell_workers(session: AsyncSession, stored: Mapping[TenantId, int], *, now: datetime) -> None:
+    """Mark clients by how many of their events were stored."""
+    rows = [{"client_id": tenant_id, "events": stored[tenant_id], "since": now} for tenant_id in sorted(stored)]
+    query = insert(RollupMark).values(rows)
+    summed = {"events": RollupMark.events + query.excluded.events}
+    await session.execute(query.on_conflict_do_update(index_elements=["client_id"], set_=summed))
 
 
 class Doorbell:
@@ -42,14 +54,9 @@ class Doorbell:
         told, self._events = self._events, {}
         if not told:
             return
-        rows = [
-            {"client_id": tenant_id, "events": told[tenant_id], "since": self._clock()} for tenant_id in sorted(told)
-        ]
-        query = insert(RollupMark).values(rows)
-        summed = {"events": RollupMark.events + query.excluded.events}
         try:
             async with self._control.session() as session:
-                await session.execute(query.on_conflict_do_update(index_elements=["client_id"], set_=summed))
+                await tell_workers(session, told, now=self._clock())
         except Exception as error:  # noqa: BLE001 - kept for the next time, and a worker's sweep would find it, too
             log.warning("rollups_not_told", clients=len(told), error=type(error).__name__)
             for tenant_id, events in told.items():

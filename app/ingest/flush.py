@@ -29,14 +29,14 @@ ID_COLUMNS = {"id": "uuid", "digest": "int8", "flush": "int8", "received_day": "
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """An event for quarantine: what is answered, and the event whole, as bytes.
 
-    Shape: `event_uuid` is the id that it would have been stored under, if a repeat of it would have the same; `row` is
-    the row that it had before, if it was replayed in vain.
+    Shape: `event_uuid` is the id that it would have been stored under, if a repeat of it would have the same;
+    `is_there` says that it was replayed in vain, and has its row already.
     """
 
     answer: Rejected
     body: bytes
     event_uuid: UUID | None = None
-    row: UUID | None = None
+    is_there: bool = False
 
 
 class Submission(msgspec.Struct, kw_only=True):
@@ -185,12 +185,11 @@ def list_refused(flush: Flush) -> list[tuple[Any, ...]]:
     """List what goes to quarantine, as rows (QUARANTINE_COLUMNS)."""
     rows = []
     for submission in flush.submissions:
+        arrival = submission.arrival
         for refused in submission.refused:
-            row, answer, arrival = (
-                refused.row or uuid7(submission.arrival.received_at),
-                refused.answer,
-                submission.arrival,
-            )
+            if refused.is_there:
+                continue
+            row, answer = uuid7(arrival.received_at), refused.answer
             rows.append(
                 (row, flush.id, arrival.received_at, arrival.key_id, answer.event_id, answer.code.value, answer.pointer,
                  answer.detail, refused.body, refused.event_uuid or row)

@@ -5,6 +5,8 @@ while the database is at work on the other. An idle lane dispatches at once, a b
 """
 
 import asyncio
+import math
+import time
 from typing import Protocol
 
 import structlog
@@ -23,7 +25,7 @@ MAX_FLIGHTS = 2
 # no difference.
 LINGER_S = 0.002
 ENOUGH_EVENTS = 500
-RETRY_AFTER_S = 1
+MOST_RETRY_AFTER_S = 60
 
 log = structlog.get_logger()
 
@@ -57,6 +59,12 @@ class Lane:
         self._flights: dict[asyncio.Task[None], int] = {}
         self._timer: asyncio.Handle | None = None
         self._at_once = 0
+        self._pace_s = 0.0
+
+    @property
+    def retry_after_s(self) -> int:
+        """Tell when all that is queued now will be written, at the pace of the last flush."""
+        return min(MOST_RETRY_AFTER_S, max(1, math.ceil(self.queued_events * self._pace_s)))
 
     @property
     def idle(self) -> bool:
@@ -111,6 +119,7 @@ class Lane:
 
     async def _write(self, taken: list[_Waiting]) -> None:
         flush = Flush(id=self._ids.next(), submissions=[waiting.submission for waiting in taken])
+        began, events = time.monotonic(), sum(waiting.size for waiting in taken)
         try:
             answers = await self._sink.store(self.placement, flush)
         except BaseException as error:
@@ -126,6 +135,7 @@ class Lane:
                 if not waiting.answer.done():
                     waiting.answer.set_result(answer)
         finally:
+            self._pace_s = (time.monotonic() - began) / max(1, events)
             self.queued_events -= sum(waiting.size for waiting in taken)
             self._at_once = sum(self._flights.values()) + len(self._waiting)
             flight = asyncio.current_task()
@@ -152,9 +162,9 @@ def _refuse(taken: list[_Waiting], error: BaseException) -> None:
 class GroupCommit:
     """The lanes of all clients."""
 
-    def __init__(self, sink: Sink, *, max_queued_events: int) -> None:
+    def __init__(self, sink: Sink, ids: FlushIds, *, max_queued_events: int) -> None:
         self._sink = sink
-        self._ids = FlushIds()
+        self._ids = ids
         self._max_queued_events = max_queued_events
         self._lanes: dict[TenantId, Lane] = {}
 
@@ -168,7 +178,7 @@ class GroupCommit:
             lane = self._lanes[placement.tenant_id] = Lane(placement, self._sink, self._ids)
         size = submission.size
         if lane.queued_events and lane.queued_events + size > self._max_queued_events:
-            raise QueueFull(RETRY_AFTER_S)
+            raise QueueFull(lane.retry_after_s)
         # A caller that goes away takes only itself out of the flush.
         return await lane.put(submission, size)
 

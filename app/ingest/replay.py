@@ -1,8 +1,8 @@
 """Take events out of quarantine through the same steps as new ones, exactly once each.
 
-Called by the routes and the command line. One transaction locks the rows, stores what can be stored by now, puts the
-rest back with its new reason, and moves the counts of the hour in which each was received. So a replay that is run
-twice, or beside another, or is killed anywhere, leaves one event.
+Called by the routes and the command line. One transaction locks the rows, stores what can be stored by now, gives the
+rest its new reason, and moves the counts of the hour in which each was received. So a replay that is run twice, or
+beside another, or is killed anywhere, leaves one event; and an edit or a purge that comes meanwhile finds the row.
 """
 
 import asyncio
@@ -31,7 +31,6 @@ from tenants.placement import PlacementKind, Purpose, TenantContext
 REPLAYED_AT_ONCE = 200
 ATTEMPTS = 5
 PAUSE_S = 0.1
-_ids = FlushIds()
 STORED, DUPLICATE, QUARANTINED, GONE = "stored", "duplicate", "quarantined", "gone"
 
 
@@ -65,9 +64,10 @@ class _Taken(msgspec.Struct, frozen=True):
 class Replay:
     """One replay: remembers over its attempts what they tried to store."""
 
-    def __init__(self, databases: Databases, client: TenantContext, *, now: datetime) -> None:
+    def __init__(self, databases: Databases, client: TenantContext, ids: FlushIds, *, now: datetime) -> None:
         self._databases = databases
         self._client = client
+        self._ids = ids
         self._now = now
         self._flushes: set[int] = set()
         self._tried: dict[UUID, RowId] = {}
@@ -120,12 +120,12 @@ class Replay:
             return Submission(arrival=arrival, events=[read_event(row["body"], 0, arrival)], refused=[])
         except Refusal as refusal:
             refused = refuse(row["body"], 0, refusal, arrival)
-            refused = msgspec.structs.replace(refused, row=row["id"])
+            refused = msgspec.structs.replace(refused, is_there=True)
             return Submission(arrival=arrival, events=[], refused=[refused])
 
     async def _write(self, db: TenantConnection, taken: list[_Taken]) -> dict[UUID, Replayed]:
         flush = Flush(
-            id=_ids.next(),
+            id=self._ids.next(),
             submissions=[each.submission for each in taken],
             released=[
                 Released(received_at=each.row["received_at"], key_id=each.row["key_id"], code=each.row["code"])
@@ -135,12 +135,13 @@ class Replay:
         )
         self._flushes.add(flush.id)
         self._tried |= {each.row["id"]: each.event.id for each in taken if each.event is not None}
-        await db.execute(statement(db.placement, "release_quarantined"), [each.row["id"] for each in taken])
         settled = await write_flush(db, flush)
-        for each in taken:
-            if each.event is None:
-                marks = self._now, each.row["edited_at"]
-                await db.execute(statement(db.placement, "mark_replayed"), each.row["id"], *marks)
+        leaving = [each.row["id"] for each in taken if each.event is not None]
+        if leaving:
+            await db.execute(statement(db.placement, "release_quarantined"), leaving)
+        if len(leaving) < len(taken):
+            reasons = [list(column) for column in zip(*_reasons(taken), strict=True)]
+            await db.execute(statement(db.placement, "keep_quarantined"), *reasons, self._now)
         return {each.row["id"]: _tell(each, settled) for each in taken}
 
     async def _recall(self, db: TenantConnection, missing: list[UUID]) -> dict[UUID, Replayed]:
@@ -173,6 +174,12 @@ class Replay:
 
 class _TakenBack(Exception):
     pass
+
+
+def _reasons(taken: list[_Taken]) -> list[tuple[RowId, str, str, str]]:
+    """List why which rows stay."""
+    stay = [(each.row["id"], each.submission.refused[0].answer) for each in taken if each.event is None]
+    return [(row_id, answer.code.value, answer.pointer, answer.detail) for row_id, answer in stay]
 
 
 def _tell(taken: _Taken, settled: Settled) -> Replayed:

@@ -50,6 +50,8 @@ log = structlog.get_logger()
 
 # What the driver or the database say of content that they cannot take; the driver's own errors are ValueErrors.
 UNSTORABLE = (asyncpg.DataError, asyncpg.CheckViolationError, ValueError, OverflowError)
+# What it says when a client was moved or removed since its flush began: the schema, or the role, is there no more.
+LEFT = (asyncpg.InvalidSchemaNameError, asyncpg.UndefinedTableError, asyncpg.InvalidParameterValueError)
 
 
 class Repeated(Exception):
@@ -83,10 +85,10 @@ class PostgresSink:
         return answered
 
     async def _persist(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
-        give_up_at, pause, again = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, False
+        give_up_at, pause, again, lost = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, False, False
         while True:
             try:
-                return await self._attempt(placement, flush, again=again)
+                return await self._attempt(placement, flush, wary=again, lost=lost)
             except Repeated:
                 self._wary[placement.schema] = WARY_FLUSHES
                 continue
@@ -95,20 +97,24 @@ class PostgresSink:
                 if not found:
                     raise  # each can be stored, all together cannot: that is a fault of ours, not of an event
                 refuse_stored(flush, found)
+            except LEFT as error:
+                log.warning("place_left", client_id=placement.tenant_id, error=type(error).__name__)
+                raise StoreUnavailable from error  # whoever sends again is led to the new place, or refused for good
             except (StoreUnavailable, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError) as error:
-                # A unique violation can only be this flush's own counts: an earlier attempt committed after all.
+                # What the database refused was not committed; only where its answer is missing it may have been.
+                lost = lost or isinstance(error, StoreUnavailable)
                 if time.monotonic() > give_up_at:
                     raise StoreUnavailable from error
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_PAUSE_S)
             again = True
 
-    async def _attempt(self, placement: Placement, flush: Flush, *, again: bool) -> list[IngestAnswer]:
+    async def _attempt(self, placement: Placement, flush: Flush, *, wary: bool, lost: bool) -> list[IngestAnswer]:
         async with self._databases.unit(placement, Purpose.WRITE) as db:
-            if again and await db.fetchval(statement(placement, "recall_flush"), flush.id):
+            if lost and await db.fetchval(statement(placement, "recall_flush"), flush.id):
                 settled = await _recall(db, flush)
             else:
-                settled = await write_flush(db, flush, wary=again or placement.schema in self._wary)
+                settled = await write_flush(db, flush, wary=wary or placement.schema in self._wary)
         self._note_repeats(placement.schema, found=bool(settled.duplicates))
         return answers(flush, settled)
 

@@ -7,8 +7,7 @@ Called by the routes with the client that a key proved; plans with `app.query.pl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from functools import cache
-from importlib import resources
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -25,6 +24,7 @@ from tenants.errors import QueryTimedOut, SourceUnfit, StoreUnavailable
 from tenants.placement import Placement, Purpose, TenantContext
 from tenants.relations import OWN_SHAPE, source_of
 from tenants.sources import SESSIONS, SourceShape, read_shape
+from tenants.statements import read_statement
 
 SHAPE_TTL_S = 60.0
 MAX_SOURCES = 100
@@ -32,6 +32,7 @@ MAX_SOURCES = 100
 log = structlog.get_logger()
 
 Plan = Callable[[SourceShape], Statement]
+_question = partial(read_statement, "app.query")
 
 _UNREADABLE = "The chatbot tables cannot be read."
 
@@ -153,11 +154,6 @@ class Analyst:
             shape = await read_shape(connection.fetch, source)
             self._shapes[key] = (time.monotonic() + SHAPE_TTL_S if shape.fit else 0.0, shape)
         return shape
-
-
-@cache
-def _question(name: str) -> str:
-    return (resources.files("app.query") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _bounds(period: Period) -> dict[str, Any]:

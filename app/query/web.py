@@ -6,8 +6,7 @@ client whose chatbot tables are in an attached database.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
-from importlib import resources
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -16,8 +15,10 @@ import asyncpg
 from app.query.plan import bind_values
 from tenants.databases import Databases
 from tenants.placement import Purpose, TenantContext
+from tenants.statements import read_statement
 
 ACTIVE = timedelta(minutes=5)
+_question = partial(read_statement, "app.query")
 LETTERS = "abcdefghij"
 
 _NEXT = """{letter} AS MATERIALIZED (
@@ -42,7 +43,7 @@ class WebAnalyst:
 
     async def daily(self, client: TenantContext, from_at: datetime, to_at: datetime) -> list[asyncpg.Record]:
         """Count events, page views and visitors per day, days without any included."""
-        return await self._ask(client, "web_daily", from_at, to_at)
+        return await self._ask(client, "web_daily", from_at, to_at, zone=client.timezone)
 
     async def pages(
         self, client: TenantContext, from_at: datetime, to_at: datetime, *, most: int
@@ -85,8 +86,3 @@ def write_funnel(steps: int) -> str:
     parts = [_question("web_funnel")]
     parts += [_NEXT.format(letter=letter, before=before) for before, letter in pairwise(letters)]
     return ",\n".join(parts) + "\nSELECT " + ", ".join(_COUNT.format(letter=letter) for letter in letters)
-
-
-@cache
-def _question(name: str) -> str:
-    return (resources.files("app.query") / "sql" / f"{name}.sql").read_text(encoding="utf-8")

@@ -1,18 +1,7 @@
-"""The SQL of the rollups, from files beside this module, written for a client's schema."""
+"""The SQL of the rollups, written for a client."""
 
-from functools import cache
-from pathlib import Path
+from functools import partial
 
-from tenants.placement import Placement
+from tenants.statements import write_statement
 
-_SQL = Path(__file__).parent / "sql"
-
-
-@cache
-def _template(name: str) -> str:
-    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def statement(placement: Placement, name: str) -> str:
-    """Write a statement for a client."""
-    return placement.render(_template(name))
+statement = partial(write_statement, "app.rollups")

@@ -37,6 +37,7 @@ async def describe_client(session: AsyncSession, client_id: str) -> dict[str, An
         "rateLimit": client.rate_limit,
         "rateBurst": client.rate_burst,
         "monthlyQuota": client.monthly_quota,
+        "share": client.share,
         "createdAt": client.created_at,
         "placement": {
             "kind": placement.kind,

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.workers.resources import WorkerResources
 from app.workers.rounds import visit_clients
+from tenants.databases import TenantConnection
 from tenants.models import OutcomeHour
 from tenants.placement import Purpose, TenantContext
 
@@ -25,12 +26,11 @@ SELECT hour, outcome, sum(n)::bigint AS n
 FROM {{schema}}.outcome_counts
 WHERE hour >= $1 OR hour = ANY ($2::timestamptz[])
 GROUP BY hour, outcome
+ORDER BY hour, outcome
 """
 
-# Hours that are over and yet changed: events that were received in them left quarantine.
-_CHANGED = "SELECT DISTINCT hour FROM {{schema}}.outcome_counts WHERE flush <> 0 AND hour < $1"
-
-# One statement: a row is either still its flush's or already in the sum, whoever reads and whatever crashes.
+# One statement: a row is either still its flush's or already in the sum, whoever reads and whatever crashes. Among its
+# hours are older ones that changed because events that were received in them left quarantine.
 _COMPACT = """
 WITH moved AS (
     DELETE FROM {{schema}}.outcome_counts WHERE flush <> 0 AND hour < $1
@@ -39,6 +39,7 @@ WITH moved AS (
 INSERT INTO {{schema}}.outcome_counts AS kept (flush, hour, key_id, outcome, reason, n)
 SELECT 0, hour, key_id, outcome, reason, sum(n) FROM moved GROUP BY hour, key_id, outcome, reason
 ON CONFLICT (flush, hour, key_id, outcome, reason) DO UPDATE SET n = kept.n + excluded.n
+RETURNING kept.hour
 """
 
 
@@ -48,11 +49,11 @@ async def compact_outcomes(resources: WorkerResources) -> int:
 
     async def visit(client: TenantContext) -> int:
         async with resources.databases.unit(client.placement, Purpose.WRITE) as unit:
-            changed = [row["hour"] for row in await unit.fetch(client.placement.render(_CHANGED), before)]
-            tag = await unit.execute(client.placement.render(_COMPACT), before)
-        if changed:
-            await _tell(resources, client, since=resources.clock(), hours=changed)
-        return int(tag.rpartition(" ")[2])
+            rows = await unit.fetch(client.placement.render(_COMPACT), before)
+            if rows:  # told before this commits: cut off in between, they are compacted and told again
+                hours = sorted({row["hour"] for row in rows})
+                await _tell(resources, unit, since=resources.clock(), hours=hours)
+        return len(rows)
 
     return await visit_clients(resources, "compact_outcomes", visit)
 
@@ -66,7 +67,8 @@ async def tell_outcomes(resources: WorkerResources) -> int:
     now = resources.clock()
 
     async def visit(client: TenantContext) -> int:
-        return await _tell(resources, client, since=now - TOLD)
+        async with resources.databases.unit(client.placement, Purpose.READ) as unit:
+            return await _tell(resources, unit, since=now - TOLD)
 
     async with resources.control.session() as session:
         await session.execute(delete(OutcomeHour).where(OutcomeHour.hour < now - KEPT))
@@ -74,12 +76,11 @@ async def tell_outcomes(resources: WorkerResources) -> int:
 
 
 async def _tell(
-    resources: WorkerResources, client: TenantContext, *, since: datetime, hours: Sequence[datetime] = ()
+    resources: WorkerResources, unit: TenantConnection, *, since: datetime, hours: Sequence[datetime] = ()
 ) -> int:
-    async with resources.databases.unit(client.placement, Purpose.READ) as unit:
-        rows = await unit.fetch(client.placement.render(_TOLD), since, [*hours])
+    rows = await unit.fetch(unit.placement.render(_TOLD), since, [*hours])
     if rows:
-        query = insert(OutcomeHour).values([{"client_id": client.tenant_id, **row} for row in rows])
+        query = insert(OutcomeHour).values([{"client_id": unit.placement.tenant_id, **row} for row in rows])
         keys = ["client_id", "hour", "outcome"]
         async with resources.control.session() as session:
             await session.execute(query.on_conflict_do_update(index_elements=keys, set_={"n": query.excluded.n}))

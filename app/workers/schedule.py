@@ -21,6 +21,7 @@ from app.workers.quarantine import purge_old_quarantine
 from app.workers.queue import OPERATIONS_QUEUE, RUN_OPERATION, JobQueue
 from app.workers.removals import finish_removals
 from app.workers.resources import WorkerResources
+from app.workers.retention import apply_retention
 from app.workers.rollups import mark_clients
 from app.workers.stalled import drop_stalled_jobs
 from app.workers.sweep import queue_waiting, sweep_operations
@@ -45,6 +46,7 @@ def regular_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> list[t
         ("50 * * * *", "erase_unshown_keys", partial(erase_unshown_keys, resources)),
         ("15 * * * *", "mark_clients", partial(mark_clients, resources)),
         ("20 2 * * *", "extend_partitions", partial(extend_partitions, resources)),
+        ("30 2 * * *", "apply_retention", partial(apply_retention, resources)),
         ("50 2 * * *", "purge_event_ids", partial(purge_event_ids, resources)),
         ("55 2 * * *", "purge_old_quarantine", partial(purge_old_quarantine, resources)),
         ("20 3 * * *", "reconcile_grafana", partial(reconcile_grafana, resources, jobs)),

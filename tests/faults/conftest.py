@@ -1,6 +1,9 @@
-"""Servers that fault tests may hurt: real processes on fully durable engines."""
+"""Servers that fault tests may hurt: real processes on fully durable engines. No test of a fault runs without end."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from functools import wraps
+from inspect import iscoroutinefunction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +14,28 @@ from app.settings import Settings
 from app.supervisor import Supervisor
 from tests.support.engines import throwaway_postgres
 from tests.support.servers import Client, Server
+
+# Several times what the slowest takes on two cores: whoever hangs is found, whoever is slow is not cut off.
+LIMIT_S = 120.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test of this folder a limit."""
+    for item in items:
+        here = item.path.parent == Path(__file__).parent
+        if here and isinstance(item, pytest.Function) and iscoroutinefunction(item.obj):
+            item.obj = limited(item.obj)
+
+
+def limited(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """End a test that does not end."""
+
+    @wraps(test)
+    async def run(*args: object, **given: object) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            await test(*args, **given)
+
+    return run
 
 
 @pytest.fixture(scope="session")

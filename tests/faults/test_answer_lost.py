@@ -8,9 +8,11 @@ from uuid import uuid4
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
-from tests.support.cutting import Cut, CuttingProxy, run_proxy
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.history import fetch_in
+from tests.support.proxy import Cut, Proxy, proxy_to
+
+pytestmark = pytest.mark.fault(4)
 
 _COUNT = "SELECT count(*) FROM {schema}."
 KNOWN = {"event_id": "sent before", "name": "page_view", "session_id": "s"}
@@ -19,7 +21,7 @@ KNOWN = {"event_id": "sent before", "name": "page_view", "session_id": "s"}
 class Setting:
     """A Grove whose database is behind a proxy, and a client of it that has one event already."""
 
-    def __init__(self, grove: Grove, proxy: CuttingProxy, client: MadeClient) -> None:
+    def __init__(self, grove: Grove, proxy: Proxy, client: MadeClient) -> None:
         self.proxy = proxy
         self._grove = grove
         self._client = client
@@ -47,7 +49,7 @@ class Setting:
 @pytest.fixture
 async def setting(durable_postgres: EmbeddedPostgres) -> AsyncIterator[Setting]:
     """The setting."""
-    async with run_proxy(durable_postgres.url) as (proxy, url), open_grove(url) as grove:
+    async with proxy_to(durable_postgres.url) as proxy, open_grove(proxy.url) as grove:
         async with grove.worker():
             client = await grove.make_client("maple")
         setting = Setting(grove, proxy, client)

@@ -116,6 +116,7 @@ async def reconcile_all(grove: Grove) -> tuple[int, list[dict[str, Any]]]:
     return process.returncode or 0, json.loads(said)
 
 
+@pytest.mark.fault(29)
 async def test_an_emptied_grafana_is_built_again_by_one_command(
     postgres: EmbeddedPostgres, grafana: Restartable
 ) -> None:

@@ -99,6 +99,7 @@ async def expected(grove: Provisioner, double: GrafanaDouble) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.fault(27)
 async def test_a_client_takes_events_while_grafana_is_down_and_gets_its_grafana_later(
     grove: Provisioner, double: GrafanaDouble, expected: dict[str, Any]
 ) -> None:
@@ -115,12 +116,13 @@ async def test_a_client_takes_events_while_grafana_is_down_and_gets_its_grafana_
     assert whole(double, client_id) == expected
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(("how", "when"), FAULTS)
 @pytest.mark.parametrize(("method", "path"), REQUESTS + QUESTIONS, ids=[path for _, path in REQUESTS + QUESTIONS])
 async def test_a_request_that_fails_before_or_after_its_work_leaves_one_of_everything(
     grove: Provisioner, double: GrafanaDouble, expected: dict[str, Any], method: str, path: str, how: str, when: str
 ) -> None:
-    client_id = new_id()
+    client_id, before = new_id(), await grove.catalogs()
     double.fail(method, path, how=how, after=when == "after", times=often_enough(method))
     calls = len(double.calls)
 
@@ -136,6 +138,7 @@ async def test_a_request_that_fails_before_or_after_its_work_leaves_one_of_every
     assert len(made) <= 2
     await grove.remove(client_id)
     assert traces(double, client_id) == ([], [])
+    assert await grove.catalogs() == before, "a role, schema or key is left"
 
 
 async def test_a_first_onboarding_asks_grafana_for_nothing_that_it_knows(
@@ -151,6 +154,7 @@ async def test_a_first_onboarding_asks_grafana_for_nothing_that_it_knows(
     await grove.remove(client_id)
 
 
+@pytest.mark.fault(28)
 async def test_a_crash_before_and_after_every_grafana_step_converges(
     grove: Provisioner, double: GrafanaDouble, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +175,7 @@ async def test_a_crash_before_and_after_every_grafana_step_converges(
     assert traces(double, client_id) == ([], [])
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("name", GRAFANA_STEPS)
 async def test_a_failure_for_good_at_any_grafana_step_leaves_no_trace(
     grove: Provisioner, double: GrafanaDouble, monkeypatch: pytest.MonkeyPatch, name: str
@@ -187,6 +192,7 @@ async def test_a_failure_for_good_at_any_grafana_step_leaves_no_trace(
     assert await grove.fetch("SELECT FROM grove.clients WHERE id = $1", client_id) == []
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(("method", "path"), REMOVING)
 async def test_an_undo_that_is_interrupted_goes_on_and_takes_people_before_their_organisation(
     grove: Provisioner, double: GrafanaDouble, monkeypatch: pytest.MonkeyPatch, method: str, path: str
@@ -303,6 +309,7 @@ async def die(*_: object) -> None:
     raise Crash
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("step", GRAFANA_STEPS[1:])
 async def test_a_grafana_that_loses_its_database_amid_an_onboarding_gets_everything_again(
     grove: Provisioner, double: GrafanaDouble, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch, step: str
@@ -319,6 +326,7 @@ async def test_a_grafana_that_loses_its_database_amid_an_onboarding_gets_everyth
     assert whole(double, client_id) == expected
 
 
+@pytest.mark.fault(29)
 async def test_after_a_lost_database_nobody_enters_an_organisation_that_has_another_clients_old_number(
     grove: Provisioner, double: GrafanaDouble, expected: dict[str, Any]
 ) -> None:

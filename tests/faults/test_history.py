@@ -1,10 +1,8 @@
 """The judge of the fault tests is judged: it finds each kind of wrong that is done to a store on purpose."""
 
-from uuid import uuid4
-
 import pytest
 
-from tests.support.history import History
+from tests.support.history import Finding, History
 from tests.support.servers import Client
 
 WRONGS = {
@@ -12,8 +10,12 @@ WRONGS = {
     "doubled": "INSERT INTO {schema}.events SELECT * FROM {schema}.events LIMIT 1",
     "foreign": "UPDATE {schema}.events SET event_id = gen_random_uuid() "
     "WHERE event_id = (SELECT min(event_id::text)::uuid FROM {schema}.events)",
-    "unequal": "UPDATE {schema}.sessions SET events = events + 1",
+    "altered": "UPDATE {schema}.events SET name = 'another'",
+    "unequal": "UPDATE {schema}.outcome_counts SET n = n + 1 WHERE flush = (SELECT min(flush) FROM {schema}.events)",
+    "sessions": "UPDATE {schema}.sessions SET events = events + 1",
+    "rollups": "UPDATE {schema}.rollup_pending SET events = events + 1",
 }
+WELL = b'{"event_id":"one","name":"page_view"}'
 
 
 @pytest.mark.parametrize("wrong", WRONGS)
@@ -25,8 +27,18 @@ async def test_a_store_that_was_tampered_with_is_found_out(client: Client, wrong
     assert wrong in {finding.what for finding in await client.judge(load.history)}
 
 
-def test_what_was_not_acknowledged_may_be_stored_or_not() -> None:
-    history = History()
-    stored, absent = uuid4(), uuid4()
-    history.send([stored, absent])
-    assert history.compare([stored]) == []
+async def test_what_nobody_answered_may_be_stored_wholly_or_not_at_all(client: Client) -> None:
+    absent, stored = History(), History()
+    absent.begin(client.key, [WELL])
+    assert await client.judge(absent) == []
+    async with client.load(connections=1) as load:
+        await load.await_acked(1)
+    for attempt in load.history.attempts:
+        unanswered = stored.begin(client.key, [event.body for event in attempt.events])
+        unanswered.end(0)
+    assert await client.judge(stored) == []
+    refused = stored.attempts[0]
+    refused.status = 429
+    assert Finding("unequal", f"{len(stored.attempts) * 5} counted as received") in await client.judge(stored)
+    refused.status, refused.events = 0, refused.events[1:]
+    assert {finding.what for finding in await client.judge(stored)} == {"foreign", "unequal"}

@@ -3,12 +3,13 @@
 import asyncio
 import gzip
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.support.load import Answer, Connection, ConnectionEnded
-from tests.support.servers import Client, Server
+from tests.support.servers import Client, Server, resident_kb
+
+pytestmark = pytest.mark.fault(32)
 
 SLOW = 150
 MAX_GROWTH_KB = 150_000
@@ -26,16 +27,10 @@ async def post(client: Client, body: bytes, **headers: str) -> Answer:
         await connection.close()
 
 
-def resident_kb(server: Server) -> int:
-    """Read how much memory the web processes hold."""
-    lines = [line for pid in server.web_pids for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
-    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
-
-
 async def test_bombs_and_floods_are_refused_within_bounds_while_others_are_served(
     server: Server, client: Client
 ) -> None:
-    before = resident_kb(server)
+    before = resident_kb(server.web_pids)
     async with client.load(connections=4) as load:
         await load.await_acked(20)
         bombs = asyncio.gather(*(post(client, BOMB, content_encoding="gzip") for _ in range(8)))
@@ -43,7 +38,7 @@ async def test_bombs_and_floods_are_refused_within_bounds_while_others_are_serve
         for answer in [*await bombs, *await floods]:
             assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
         await load.await_acked(20)
-    assert resident_kb(server) - before < MAX_GROWTH_KB
+    assert resident_kb(server.web_pids) - before < MAX_GROWTH_KB
     assert {outcome.status for outcome in load.outcomes} == {202}
     assert await client.judge(load.history) == []
 
@@ -72,7 +67,7 @@ async def test_a_body_without_a_length_is_cut_off_at_the_limit(client: Client) -
 async def test_senders_that_stop_half_way_hold_up_nobody_and_leave_nothing(server: Server, client: Client) -> None:
     lines = "".join(f"{name}: {value}\r\n" for name, value in client.key.items())
     head = f"POST /api/v1/events HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: 100000\r\n\r\n"
-    before = resident_kb(server)
+    before = resident_kb(server.web_pids)
     slow = [await Connection.open(client.port) for _ in range(SLOW)]
     for number, connection in enumerate(slow):
         sent = head.encode() + b'[{"name":"half"' if number % 2 else head.encode()[:40]
@@ -85,6 +80,6 @@ async def test_senders_that_stop_half_way_hold_up_nobody_and_leave_nothing(serve
         for connection in slow:
             connection.writer.transport.abort()
         await load.await_acked(20)
-    assert resident_kb(server) - before < MAX_GROWTH_KB
+    assert resident_kb(server.web_pids) - before < MAX_GROWTH_KB
     assert {outcome.status for outcome in load.outcomes} == {202}
     assert await client.judge(load.history) == []

@@ -5,6 +5,7 @@ import time
 
 import asyncpg
 import msgspec
+import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from tenants.databases import Databases
@@ -12,6 +13,8 @@ from tenants.errors import StoreUnavailable
 from tenants.ids import quote
 from tenants.placement import Placement, Purpose
 from tests.support.placements import own_placement, remove_placement
+
+pytestmark = pytest.mark.fault(7)
 
 LOCKED = 2
 # Until each has waited for its lock once, all connections may be theirs.

@@ -63,6 +63,7 @@ async def remove_half(grove: Provisioner, client_id: str, monkeypatch: pytest.Mo
     return removal
 
 
+@pytest.mark.fault(28)
 async def test_a_waiting_reconciliation_does_not_bring_back_a_client_that_is_half_removed(
     grove: Provisioner, client_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,91 +3,91 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from secrets import token_hex
 
-import asyncpg
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from tenants.clock import utc_now
-from tests.support.grove import Grove, MadeClient, open_grove
-from tests.support.history import fetch_in
+from tests.support.grove import Grove, open_grove
+from tests.support.party import Party, event
 
-GOOD = b'{"name":"page_view","session_id":"good"}'
-POISON = {
-    "nul_byte": b'{"name":"a","properties":{"x":"\\u0000"}}',
-    "number_out_of_range": b'{"name":"a","properties":{"x":1e400}}',
-    "lone_surrogate": b'{"name":"a","properties":{"x":"\\ud800"}}',
-    "invalid_utf8": b'{"name":"a","properties":{"x":"\xff"}}',
-    "too_deep": b'{"name":"a","properties":{"x":' + b"[" * 40 + b"]" * 40 + b"}}",
-    "invalid_time": b'{"name":"a","occurred_at":"2026-02-30T00:00:00Z"}',
-    "too_old": b'{"name":"a","occurred_at":"1999-01-01T00:00:00Z"}',
-    "string_too_long": b'{"name":"a","properties":{"x":"' + b"x" * 50_000 + b'"}}',
-    "event_too_large": b'{"name":"a","properties":{"x":"' + b"x" * 200_000 + b'"}}',
-    "too_many_keys": b'{"name":"a","properties":{' + b",".join(b'"k%d":1' % n for n in range(1_100)) + b"}}",
-    "wrong_type": b'{"name":7}',
-    "required": b'{"session_id":"s"}',
-    "not_an_object": b'"page_view"',
-}
+MB = 1024 * 1024
 
 
-class Taker:
-    """A client that takes events."""
+def described(properties: bytes) -> bytes:
+    """Make an event of its properties."""
+    return b'{"name":"a","properties":' + properties + b"}"
 
-    def __init__(self, grove: Grove, client: MadeClient) -> None:
-        self.grove = grove
-        self.client = client
 
-    async def post(self, *events: bytes) -> dict[str, Any]:
-        """Send events as they are and return the answer."""
-        body = b"[" + b",".join(events) + b"]"
-        answer = await self.grove.http.post("/api/v1/events", content=body, headers=self.client.server)
-        assert answer.status_code == 202, answer.text
-        return dict(answer.json())
+POISON = [
+    ("nul_byte", described(b'{"x":"\\u0000"}')),
+    ("number_out_of_range", described(b'{"x":1e400}')),
+    ("number_out_of_range", described(b'{"x":%d}' % 2**63)),
+    ("number_out_of_range", b'{"name":"a","amount":%d}' % 2**63),
+    ("number_out_of_range", b'{"name":"a","schema":{"name":"s","version":%d}}' % 2**63),
+    ("lone_surrogate", described(b'{"x":"\\ud800"}')),
+    ("invalid_utf8", described(b'{"x":"\xff"}')),
+    ("too_deep", described(b'{"x":' + b"[" * 40 + b"]" * 40 + b"}")),
+    ("too_deep", described(b'{"x":' + b"[" * 40_000 + b"]" * 40_000 + b"}")),
+    ("invalid_time", b'{"name":"a","occurred_at":"2026-02-30T00:00:00Z"}'),
+    ("too_old", b'{"name":"a","occurred_at":"1999-01-01T00:00:00Z"}'),
+    ("string_too_long", described(b'{"x":"' + b"x" * 50_000 + b'"}')),
+    ("event_too_large", described(b'{"x":"' + b"x" * 4 * MB + b'"}')),
+    ("too_many_keys", described(b"{" + b",".join(b'"k%d":1' % n for n in range(1_100)) + b"}")),
+    ("wrong_type", b'{"name":7}'),
+    ("required", b'{"session_id":"s"}'),
+    ("not_an_object", b'"page_view"'),
+]
 
-    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
-        """Run a statement as the administrator; `{schema}` in it stands for the client's."""
-        schema = (await self.grove.placement_of(self.client.id)).schema
-        return await fetch_in(self.grove.settings.main_url, schema, sql, *args)
+
+@pytest.fixture(scope="module")
+async def grove(postgres: EmbeddedPostgres) -> AsyncIterator[Grove]:
+    async with open_grove(postgres.url) as running, running.worker():
+        yield running
 
 
 @pytest.fixture
-async def taker(durable_postgres: EmbeddedPostgres) -> AsyncIterator[Taker]:
-    """The setting."""
-    async with open_grove(durable_postgres.url) as grove:
-        async with grove.worker():
-            client = await grove.make_client("maple")
-        yield Taker(grove, client)
+async def party(grove: Grove) -> Party:
+    """A client of its own for each test."""
+    return Party(grove, await grove.make_client(f"c{token_hex(4)}"))
 
 
-async def test_each_poison_goes_to_quarantine_whole_and_alone(taker: Taker) -> None:
-    events = [event for poison in POISON.values() for event in (GOOD, poison)]
-    answer = await taker.post(*events)
-    assert answer["accepted"] == len(POISON)
-    assert [refused["code"] for refused in answer["rejected"]] == list(POISON)
-    assert [refused["index"] for refused in answer["rejected"]] == list(range(1, 2 * len(POISON), 2))
-    kept = await taker.fetch("SELECT code, body FROM {schema}.quarantine")
-    assert {row["code"]: row["body"] for row in kept} == POISON
-    (stored,) = await taker.fetch("SELECT count(*) FROM {schema}.events")
-    assert stored["count"] == len(POISON)
+@pytest.mark.fault(20)
+async def test_each_poison_goes_to_quarantine_whole_and_alone(party: Party) -> None:
+    good = [json.dumps(event()).encode() for _ in POISON]
+    attempt = await party.send(*(each for pair in zip(good, POISON, strict=True) for each in (pair[0], pair[1][1])))
+    assert attempt.answer["accepted"] == len(good)
+    assert list(attempt.rejected.items()) == [(2 * n + 1, code) for n, (code, _) in enumerate(POISON)]
+    kept = await party.fetch("SELECT code, body, detail FROM {schema}.quarantine ORDER BY id")
+    assert sorted((row["code"], row["body"]) for row in kept) == sorted(POISON)
+    assert all(row["detail"] for row in kept)
+    assert await party.judge() == []
 
 
-async def test_what_only_the_database_refuses_goes_to_quarantine_alone(taker: Taker) -> None:
+@pytest.mark.fault(20)
+async def test_a_request_beyond_the_limit_is_refused_whole_and_its_other_events_are_stored_without_the_poison(
+    party: Party,
+) -> None:
+    good = [event() for _ in range(3)]
+    poison = described(b'{"x":"' + b"x" * 10 * MB + b'"}')
+    assert (await party.send(good[0], poison, *good[1:])).status == 413
+    assert await party.judge() == []
+    assert (await party.send(*good)).answer["accepted"] == len(good)
+    assert await party.judge() == []
+
+
+@pytest.mark.fault(20)
+async def test_what_only_the_database_refuses_goes_to_quarantine_alone(party: Party) -> None:
     lost = utc_now() - timedelta(days=400)
-    (partition,) = await taker.fetch(
+    (partition,) = await party.fetch(
         "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = '{schema}.events'::regclass "
         "AND inhrelid::regclass::text LIKE '%events\\_' || $1 || '%'",
         f"{lost:%Y}",
     )
-    await taker.fetch(f"DROP TABLE {partition['name']}")
-    poison = {"event_id": "lost", "name": "page_view", "session_id": "lost", "occurred_at": lost.isoformat()}
-    answer = await taker.post(GOOD, json.dumps(poison).encode(), GOOD)
-    assert answer["accepted"] == 2
-    assert [(refused["index"], refused["event_id"], refused["code"]) for refused in answer["rejected"]] == [
-        (1, "lost", "unstorable")
-    ]
-    (kept,) = await taker.fetch("SELECT body FROM {schema}.quarantine")
+    await party.fetch(f"DROP TABLE {partition['name']}")
+    attempt = await party.send(event(), event(event_id="lost", occurred_at=lost.isoformat()), event())
+    assert (attempt.answer["accepted"], attempt.rejected) == (2, {1: "unstorable"})
+    (kept,) = await party.fetch("SELECT body FROM {schema}.quarantine")
     assert json.loads(kept["body"])["event_id"] == "lost"
-    (stored,) = await taker.fetch("SELECT count(*), min(occurred_at) AS earliest FROM {schema}.events")
-    assert stored["count"] == 2
-    assert stored["earliest"] > utc_now() - timedelta(days=1)
+    assert await party.judge() == []

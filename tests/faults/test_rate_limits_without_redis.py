@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import redis
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
@@ -13,8 +14,10 @@ from tests.support.engines import throwaway_valkey
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.proxy import Proxy, proxy_to
 
+pytestmark = pytest.mark.fault(12)
+
 EVENTS = "/api/v1/events"
-RATE, BURST = 200, 200
+RATE, BURST = 50, 50
 Setting = tuple[list[Grove], EmbeddedValkey, Proxy]
 
 
@@ -24,7 +27,7 @@ async def setting(durable_postgres: EmbeddedPostgres) -> AsyncIterator[Setting]:
     with throwaway_valkey() as engine:
         async with (
             proxy_to(engine.url) as line,
-            open_grove(durable_postgres.url, redis_url=line.url) as grove,
+            open_grove(durable_postgres.url, redis_url=line.url, web_processes=2) as grove,
             grove.twin() as other,
         ):
             yield [grove, other], engine, line
@@ -89,6 +92,25 @@ async def test_the_rate_is_kept_when_redis_comes_back(setting: Setting) -> None:
             await send(groves[0], client)
 
 
+async def test_what_of_a_quota_was_used_without_redis_is_known_when_it_is_back(setting: Setting) -> None:
+    groves, _, line = setting
+    client = await make(groves[0], monthlyQuota=1000)
+    answers = [await send(grove, client, 5) for grove in groves]
+    await line.stop()
+    for _ in range(3):  # each time Redis is asked once more, in vain
+        answers += [await send(grove, client, 50) for grove in groves]
+        await asyncio.sleep(1.1)
+    assert {answer.status_code for answer in answers} == {202}
+    await line.start()
+    async with asyncio.timeout(10):
+        while b"grove_rate_limits_local 0.0" not in (await groves[0].http.get("/metrics")).content:
+            answers.append(await send(groves[0], client))
+    last = await send(groves[0], client)
+    taken = sum(answer.json()["accepted"] for answer in [*answers, last] if answer.status_code == 202)
+    left = int(last.headers["ratelimit"].split(";")[1].removeprefix("r="))
+    assert left == 1000 - taken
+
+
 async def test_a_quota_is_kept_without_redis(setting: Setting) -> None:
     groves, engine, _ = setting
     client = await make(groves[0], monthlyQuota=100)
@@ -97,4 +119,16 @@ async def test_a_quota_is_kept_without_redis(setting: Setting) -> None:
     answers += await asyncio.gather(*(send(grove, client, 5) for grove in groves for _ in range(12)))
     taken = sum(answer.json()["accepted"] for answer in answers if answer.status_code == 202)
     assert 60 < taken <= 100
+    assert {answer.status_code for answer in answers} == {202, 429}
+
+
+async def test_a_quota_is_kept_when_redis_forgets_it(setting: Setting) -> None:
+    groves, engine, _ = setting
+    client = await make(groves[0], monthlyQuota=100)
+    answers = [await send(grove, client, 10) for grove in groves for _ in range(3)]
+    with redis.Redis.from_url(engine.url) as connection:
+        connection.flushall()
+    answers += [await send(grove, client, 10) for grove in groves for _ in range(5)]
+    taken = sum(answer.json()["accepted"] for answer in answers if answer.status_code == 202)
+    assert taken == 100
     assert {answer.status_code for answer in answers} == {202, 429}

@@ -1,4 +1,4 @@
-"""Redis is absent, killed under load, or answers nothing: events go on, and revoked keys are out within a second."""
+"""Redis is absent, killed or emptied under load, or answers nothing: events go on, and revoked keys are out soon."""
 
 import asyncio
 import time
@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
+import redis
 
 from app.embedded.ports import free_port
 from app.embedded.postgres import EmbeddedPostgres
 from tests.support.engines import throwaway_valkey
 from tests.support.grove import Grove, MadeClient, open_grove
+
+pytestmark = pytest.mark.fault(12)
 
 Fault = Callable[[], None]
 REVOKED_WITHIN_S = 1.0
@@ -31,6 +34,18 @@ async def killed() -> AsyncIterator[tuple[str, Fault]]:
 
 
 @asynccontextmanager
+async def flushed() -> AsyncIterator[tuple[str, Fault]]:
+    """A server that loses all that it knows."""
+
+    def flush(url: str) -> None:
+        with redis.Redis.from_url(url) as connection:
+            connection.flushall()
+
+    with throwaway_valkey() as engine:
+        yield engine.url, lambda: flush(engine.url)
+
+
+@asynccontextmanager
 async def mute() -> AsyncIterator[tuple[str, Fault]]:
     """A server that takes connections and never says a word."""
     writers: list[asyncio.StreamWriter] = []
@@ -47,7 +62,7 @@ async def mute() -> AsyncIterator[tuple[str, Fault]]:
             writer.transport.abort()
 
 
-@pytest.mark.parametrize("kind", [absent, killed, mute])
+@pytest.mark.parametrize("kind", [absent, killed, flushed, mute])
 async def test_events_go_on_and_revocations_arrive_without_redis(
     durable_postgres: EmbeddedPostgres, kind: Callable[[], AbstractAsyncContextManager[tuple[str, Fault]]]
 ) -> None:

@@ -5,18 +5,20 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
-from tests.support.cutting import Cut, CuttingProxy, run_proxy
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.history import fetch_in
+from tests.support.proxy import Cut, Proxy, proxy_to
+
+pytestmark = pytest.mark.fault(4)
 
 PATH = "/api/v1/quarantine"
-Setting = tuple[Grove, CuttingProxy, MadeClient]
+Setting = tuple[Grove, Proxy, MadeClient]
 
 
 @pytest.fixture
 async def setting(durable_postgres: EmbeddedPostgres) -> AsyncIterator[Setting]:
     """A Grove whose database is behind a proxy, and a client of it that has three mended events in quarantine."""
-    async with run_proxy(durable_postgres.url) as (proxy, url), open_grove(url) as grove:
+    async with proxy_to(durable_postgres.url) as proxy, open_grove(proxy.url) as grove:
         async with grove.worker():
             client = await grove.make_client("maple")
         events = [{"event_id": f"e{number}", "name": number} for number in range(3)]

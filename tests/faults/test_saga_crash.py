@@ -37,6 +37,7 @@ def shape(catalogs: dict[str, list[str]]) -> dict[str, int]:
     return {name: len(rows) for name, rows in catalogs.items()}
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("placement", [SCHEMA, DATABASE], ids=["schema", "database"])
 async def test_a_crash_before_and_after_every_step_of_onboarding_and_removal_converges(
     grove: Provisioner, monkeypatch: pytest.MonkeyPatch, placement: dict[str, str]
@@ -63,6 +64,7 @@ async def test_a_crash_before_and_after_every_step_of_onboarding_and_removal_con
     assert await grove.catalogs() == before
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("placement", [SCHEMA, DATABASE], ids=["schema", "database"])
 @pytest.mark.parametrize("name", [*STEPS[: 1 - len(GRAFANA_STEPS)], STEPS[-1]])
 async def test_a_failure_for_good_at_any_step_leaves_no_trace(
@@ -82,6 +84,7 @@ async def test_a_failure_for_good_at_any_step_leaves_no_trace(
     assert {row["action"] for row in actions} == {"client.create", "client.create.failed"}
 
 
+@pytest.mark.fault(28)
 async def test_a_crash_before_and_after_every_step_of_undoing_converges_to_nothing(
     grove: Provisioner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +102,7 @@ async def test_a_crash_before_and_after_every_step_of_undoing_converges_to_nothi
     assert await grove.catalogs() == before
 
 
+@pytest.mark.fault(28)
 async def test_a_database_whose_dropping_was_cut_off_is_made_anew(
     grove: Provisioner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +119,7 @@ async def test_a_database_whose_dropping_was_cut_off_is_made_anew(
     assert (await grove.remove("half")).state == "succeeded"
 
 
+@pytest.mark.fault(28)
 async def test_a_runner_that_lost_its_lease_stops_and_records_nothing_more(
     grove: Provisioner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

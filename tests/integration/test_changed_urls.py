@@ -32,7 +32,9 @@ async def apply_url(grove: Provisioner, client_id: str, kind: str, url: str) -> 
     wanted = Wanted(new, ClientChange())
     await check_clients(grove.control, grove.onboarding, [wanted], vault=grove.vault)
     async with grove.control.session() as session:
-        applied = await apply_client(session, grove.onboarding, wanted, ACTOR, clock=grove.clock, vault=grove.vault)
+        applied = await apply_client(
+            session, grove.onboarding, wanted, ACTOR, clock=grove.clock, vault=grove.vault, grace_days=30
+        )
     return applied.changed
 
 

@@ -268,6 +268,7 @@ async def test_a_repeat_among_new_events_is_found_whether_or_not_one_was_expecte
     assert (fate["fate"], fate["stored"]["repeats"], fate["stored"]["conflicts"]) == ("stored", 4, 2)
 
 
+@pytest.mark.fault(21)
 async def test_many_senders_of_the_same_new_ids_store_each_once(shop: Shop) -> None:
     events = [event() for _ in range(40)]
     async with shop.twin() as other:
@@ -287,7 +288,7 @@ async def test_many_senders_of_the_same_new_ids_store_each_once(shop: Shop) -> N
     assert len(rows) == 40
 
 
-@pytest.mark.parametrize("event_id", ["order/7?x=1#y", "ü b", "a" * 128, "%2F", "...", "a//b", "9f0c1f6e-4b7c-4a33-8a0e-6d3c5f0e7b11"])
+@pytest.mark.parametrize("event_id", ["order/7?x=1#y", "ü b", "a" * 128, "%2F", "...", "a//b", str(uuid.UUID(int=7))])
 async def test_the_fate_of_an_event_is_told_for_any_id(shop: Shop, event_id: str) -> None:
     assert (await shop.fate(event_id))["fate"] == "unknown"
     await shop.send(event(event_id=event_id))

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
@@ -12,9 +13,10 @@ import tenants.databases
 from app.embedded.postgres import EmbeddedPostgres
 from tenants.databases import CONNECT_TIMEOUT_S, GRACE_S, Databases, TenantConnection
 from tenants.errors import StoreUnavailable
+from tenants.ids import quote
 from tenants.placement import Placement, PlacementKind, Purpose
 from tests.support.desks import Limits
-from tests.support.grove import open_grove
+from tests.support.grove import execute, open_grove
 from tests.support.placements import own_placement, remove_placement
 from tests.support.proxy import proxy_to
 from tests.support.waiting import until
@@ -166,3 +168,39 @@ async def is_empty(postgres: EmbeddedPostgres, placement: Placement) -> bool:
         return bool(await connection.fetchval(query, placement.database))
     finally:
         await connection.close()
+
+
+class OneConnection(msgspec.Struct, frozen=True):
+    """One for events and one for questions."""
+
+    ingest_connections: int = 1
+    query_connections: int = 1
+
+
+async def test_a_connection_is_replaced_when_it_has_served_enough_clients(
+    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenants.databases, "MOST_CLIENTS", dict.fromkeys(Purpose, 1))
+    first, other = [await own_placement(postgres.url, client_id=name) for name in ("first", "other")]
+    login = urlsplit(first.serve_url).username or ""
+    await execute(postgres.url, f"GRANT {quote(other.writer_role)}, {quote(other.reader_role)} TO {quote(login)}")
+    second = msgspec.structs.replace(other, serve_url=first.serve_url)
+    pools = Databases(OneConnection())
+    try:
+        for purpose in (Purpose.WRITE, Purpose.READ):
+            backends = []
+            for placement in (first, first, second, first):
+                async with pools.unit(placement, purpose) as unit:
+                    backends.append(await unit.fetchval("SELECT pg_backend_pid()"))
+            assert backends[0] == backends[1]
+            assert len(set(backends)) == 3
+
+        async def is_gone() -> bool:
+            async with pools.unit(first, Purpose.READ) as unit:
+                return not await unit.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", backends[0])
+
+        await until(is_gone, within_s=5)
+    finally:
+        await pools.close()
+        await remove_placement(postgres.url, other)
+        await remove_placement(postgres.url, first)

@@ -97,18 +97,23 @@ def test_a_running_server_is_adopted(engine: EmbeddedValkey) -> None:
     adopter.start()
     assert (adopter.pid, adopter.url) == (engine.pid, engine.url)
     adopter.stop()
-    assert not engine.running
+    await_end(engine)
 
 
 def test_a_running_server_that_cannot_be_identified_is_ended_first(engine: EmbeddedValkey) -> None:
     (engine.folder / "pid").unlink()
     other = EmbeddedValkey(engine.folder, PASSWORD)
     other.start()
-    deadline = time.monotonic() + 5
-    while engine.running and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not engine.running
+    await_end(engine)
     other.stop()
+
+
+def await_end(engine: EmbeddedValkey) -> None:
+    """Wait until the engine's process is gone; that it was ended shows a moment later."""
+    deadline = time.monotonic() + 5
+    while engine.running:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_other_secrets_than_those_of_the_server_are_reported(engine: EmbeddedValkey) -> None:

@@ -97,6 +97,7 @@ async def test_clients_behind_are_migrated_and_a_dry_run_only_lists_them(grove: 
     assert set((await revisions(grove)).values()) == {head_revision()}
 
 
+@pytest.mark.fault(25)
 async def test_one_clients_failure_stops_no_other_and_is_reported(grove: Provisioner) -> None:
     for client_id in ("aa", "bb"):
         await grove.create(client_id)
@@ -132,6 +133,7 @@ async def test_a_run_killed_in_the_middle_is_resumed(grove: Provisioner, monkeyp
     assert set((await revisions(grove)).values()) == {head_revision()}
 
 
+@pytest.mark.fault(25)
 async def test_two_migrators_at_once_do_the_work_once(grove: Provisioner) -> None:
     names = ["aa", "bb", "cc"]
     for client_id in names:

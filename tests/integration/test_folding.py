@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.ingest.event import Arrival
+from app.ingest.flush_ids import FlushIds
 from app.ingest.group_commit import GroupCommit
 from app.ingest.routes import read_submission
 from app.ingest.sink import PostgresSink
@@ -54,8 +55,8 @@ class Store:
             found = {}
             for table in TABLES:
                 rows = await connection.fetch(f"TABLE {self._schema}.{table} ORDER BY 1")
-                # Where a session was first seen to start tells of the order, as it must.
-                found[table] = [tuple(value for name, value in row.items() if name != "first_start") for row in rows]
+                # Where a session started before its last event came tells of the order, as it must.
+                found[table] = [tuple(value for name, value in row.items() if name != "started_before") for row in rows]
             for table in (
                 *TABLES,
                 "events",
@@ -83,7 +84,7 @@ async def store(postgres: EmbeddedPostgres) -> AsyncIterator[Store]:
         await ensure_partitions(engine, placement, interval="year", retention_days=730, now=NOW)
         await engine.dispose()
         databases = Databases(Settings())
-        commit = GroupCommit(PostgresSink(databases), max_queued_events=50_000)
+        commit = GroupCommit(PostgresSink(databases), FlushIds(1), max_queued_events=50_000)
         yield Store(url, placement, commit)
         await commit.drain()
         await databases.close()

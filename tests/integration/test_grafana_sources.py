@@ -117,7 +117,9 @@ async def test_an_attached_database_that_moved_is_followed_by_grafana(grove: Pro
         )
         await check_clients(grove.control, grove.onboarding, [wanted], vault=grove.vault)
         async with grove.control.session() as session:
-            await apply_client(session, grove.onboarding, wanted, ACTOR, clock=grove.clock, vault=grove.vault)
+            await apply_client(
+                session, grove.onboarding, wanted, ACTOR, clock=grove.clock, vault=grove.vault, grace_days=30
+            )
         async with grove.control.session() as session:
             ordered = await find_open_operation(session, "moves", RECONCILE)
         assert ordered is not None

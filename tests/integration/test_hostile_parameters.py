@@ -123,6 +123,13 @@ async def test_a_place_that_nothing_could_store_is_refused(grove: Grove, placeme
     assert answer.status_code == 400, answer.text
 
 
+@pytest.mark.parametrize("step", ["\0", "a\0b", "", "x" * 129])
+async def test_a_step_that_no_event_can_be_named_after_is_refused(grove: Grove, maple: MadeClient, step: str) -> None:
+    path = "/api/v1/analytics/funnel/analyze"
+    answer = await grove.http.post(path, json={"steps": ["page_view", step]}, headers=maple.server)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/steps/1"), answer.text
+
+
 @pytest.mark.parametrize("at", ["\0", FIRST_MOMENT, LAST_MOMENT, "9" * 40, "nan", "inf", "-1e400"])
 @pytest.mark.parametrize("name", ["from", "to"])
 async def test_a_range_beyond_time_is_refused(grove: Grove, maple: MadeClient, name: str, at: str) -> None:

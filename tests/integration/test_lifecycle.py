@@ -172,8 +172,11 @@ async def test_a_change_touches_only_what_is_given(grove: Provisioner) -> None:
     await grove.create("changing", timezone="Europe/Paris")
     async with grove.serving.session() as session:
         change = ClientChange(name="Changed", branding=Branding(primary_color="#123456"))
-        assert await change_client(session, "changing", change, ACTOR, now=grove.now) == ["name", "branding"]
-        assert await change_client(session, "changing", change, ACTOR, now=grove.now) == []
+        assert await change_client(session, "changing", change, ACTOR, now=grove.now, grace_days=30) == [
+            "name",
+            "branding",
+        ]
+        assert await change_client(session, "changing", change, ACTOR, now=grove.now, grace_days=30) == []
     found = await grove.context("changing")
     assert (found.name, found.timezone, found.branding["primaryColor"]) == ("Changed", "Europe/Paris", "#123456")
 
@@ -183,7 +186,9 @@ async def test_a_domain_cannot_be_taken_from_another_client(grove: Provisioner) 
     await grove.create("envier")
     async with grove.serving.session() as session:
         with pytest.raises(AlreadyTaken) as taken:
-            await change_client(session, "envier", ClientChange(domain="own.example"), ACTOR, now=grove.now)
+            await change_client(
+                session, "envier", ClientChange(domain="own.example"), ACTOR, now=grove.now, grace_days=30
+            )
     assert taken.value.field == "/domain"
 
 
@@ -256,7 +261,9 @@ kind = "schema"
 async def apply_wanted(grove: Provisioner, wanted: Wanted) -> Applied:
     """Make one client of a file so."""
     async with grove.serving.session() as session:
-        return await apply_client(session, grove.onboarding, wanted, ACTOR, clock=grove.clock, vault=grove.vault)
+        return await apply_client(
+            session, grove.onboarding, wanted, ACTOR, clock=grove.clock, vault=grove.vault, grace_days=30
+        )
 
 
 async def test_a_file_of_clients_is_made_so_and_then_changes_nothing(grove: Provisioner, tmp_path: Path) -> None:

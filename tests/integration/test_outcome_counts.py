@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
+import httpx
 import pytest
 from asyncpg.pgproto.pgproto import UUID
 
 from app.embedded.postgres import EmbeddedPostgres
+from app.ingest import sink as sinks
 from app.ingest.event import Arrival
 from app.ingest.flush import Flush
 from app.ingest.routes import read_submission
@@ -23,6 +24,7 @@ from app.workers.outcomes import compact_outcomes
 from app.workers.resources import open_worker_resources
 from tenants.clock import utc_now
 from tenants.databases import Databases
+from tenants.errors import StoreUnavailable
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.history import fetch_in
 
@@ -52,6 +54,11 @@ class Books:
         if answer.status_code == 202:
             self.received += events
         return dict(answer.json())
+
+    async def ask(self, method: str, path: str, **wanted: Any) -> httpx.Response:
+        """Ask about quarantine."""
+        path = f"/api/v1/quarantine{path}"
+        return await self.grove.http.request(method, path, headers=self.client.server, **wanted)
 
     async def usage(self) -> dict[str, Any]:
         """Read the usage, and make sure that its parts add up to what was received."""
@@ -142,17 +149,20 @@ class _LosesAnswers(PostgresSink):
         answer = await super()._attempt(*args, **options)
         if not self.lost:
             self.lost = True
-            raise asyncpg.DeadlockDetectedError("the answer was lost")
+            raise StoreUnavailable
         return answer
+
+
+def a_flush(flush_id: int, *events: Any) -> Flush:
+    now: datetime = utc_now()
+    arrival = Arrival(key_id=UUID(bytes(16)), received_at=now, oldest=now - timedelta(days=1), accepts_chat=True)
+    return Flush(id=flush_id, submissions=[read_submission(json.dumps(events).encode(), arrival)])
 
 
 async def test_a_flush_is_still_recalled_after_a_compaction(books: Books) -> None:
     placement = await books.grove.placement_of(books.client.id)
     databases = Databases(Settings(), observe=books.grove.recorder.observe)
-    now: datetime = utc_now()
-    arrival = Arrival(key_id=UUID(bytes(16)), received_at=now, oldest=now - timedelta(days=1), accepts_chat=True)
-    body = json.dumps([{**STORED, "event_id": "r"}, STORED, BAD]).encode()
-    flush = Flush(id=secrets.randbits(62) + 1, submissions=[read_submission(body, arrival)])
+    flush = a_flush(secrets.randbits(62) + 1, {**STORED, "event_id": "r"}, STORED, BAD)
 
     class Sink(_LosesAnswers):
         async def _attempt(self, *args: Any, **options: Any) -> Any:
@@ -168,3 +178,34 @@ async def test_a_flush_is_still_recalled_after_a_compaction(books: Books) -> Non
     assert (answer.accepted, answer.duplicates, len(answer.rejected)) == (2, 0, 1)
     books.received = 3
     assert (await books.usage())["outcomes"] == {"stored": 2, "quarantined": 1}
+
+
+async def test_a_flush_of_the_same_id_is_never_taken_for_a_commit(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placement = await books.grove.placement_of(books.client.id)
+    databases = Databases(Settings(), observe=books.grove.recorder.observe)
+    monkeypatch.setattr(sinks, "GIVE_UP_S", 0.2)
+    try:
+        await PostgresSink(databases).store(placement, a_flush(77, {**STORED, "event_id": "first"}))
+        with pytest.raises(StoreUnavailable):
+            await PostgresSink(databases).store(placement, a_flush(77, {**STORED, "event_id": "second"}, STORED))
+    finally:
+        await databases.close()
+    books.received = 1
+    assert (await books.usage())["outcomes"] == {"stored": 1}
+
+
+async def test_each_process_and_each_replay_makes_ids_of_its_own(books: Books) -> None:
+    for name in ("one", "two"):
+        await books.send({"name": 7, "event_id": name})
+        (row,) = (await books.ask("GET", "")).json()["data"]
+        await books.ask("PATCH", f"/{row['id']}", json={"event": STORED})
+        assert (await books.ask("POST", f"/{row['id']}/replay")).json()["outcome"] == "stored"
+    await books.send(STORED)
+    async with books.grove.twin() as other:
+        twin = Books(other, books.client)
+        await twin.send(STORED)
+    schema = (await books.grove.placement_of(books.client.id)).schema
+    rows = await fetch_in(books.grove.settings.main_url, schema, "SELECT flush & 8388607 AS maker FROM {schema}.events")
+    assert len({row["maker"] for row in rows}) == len(rows) == 4

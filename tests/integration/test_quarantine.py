@@ -2,22 +2,31 @@
 
 import asyncio
 import base64
+import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
+from app.ingest.flush_ids import FlushIds
+from app.ingest.quarantine import edit_quarantined
+from app.ingest.replay import Replay
 from app.workers.outcomes import compact_outcomes
 from app.workers.quarantine import purge_old_quarantine
 from app.workers.resources import open_worker_resources
 from tenants.clock import utc_now
+from tenants.databases import Databases
+from tenants.placement import Placement, Purpose, TenantContext
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.history import fetch_in
 from tests.support.rollups import counted
+from tests.support.waiting import until
 
 PATH = "/api/v1/quarantine"
 EVENTS = "/api/v1/events"
@@ -200,6 +209,58 @@ async def test_what_is_refused_again_stays_with_its_new_reason(ward: Ward) -> No
     assert usage["data"][0]["outcomes"] == [{"outcome": "quarantined", "reason": "session_required", "count": 1}]
 
 
+async def test_an_edit_that_comes_while_its_event_is_replayed_is_kept(ward: Ward) -> None:
+    await ward.send({"event_id": "busy", "name": 7})
+    (row,) = await ward.refused()
+    settings, ids = ward.grove.settings, [uuid.UUID(row["id"])]
+
+    async def edit(client: TenantContext) -> None:
+        databases = Databases(settings)
+        async with databases.unit(client.placement, Purpose.WRITE) as db:
+            await edit_quarantined(db, ids[0], b'{"name": "mended"}', now=utc_now())
+        await databases.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        async with counted(ward.grove, ward.client.id) as store:
+            edits: list[Future[None]] = []
+
+            def interfere(_placement: Placement, _purpose: Purpose, sql: str, _args: Sequence[Any]) -> None:
+                if "replayed_at =" in sql and not edits:
+                    edits.append(thread.submit(lambda: asyncio.run(edit(store.client))))
+                    await_lock_wait(settings.main_url, edits[0])
+
+            databases = Databases(settings, observe=interfere)
+            (replayed,) = await Replay(databases, store.client, FlushIds(1), now=utc_now()).run(ids)
+            await databases.close()
+    edits[0].result()
+    assert replayed.outcome == "quarantined"
+    whole = (await ward.ask("GET", f"{PATH}/{row['id']}")).json()
+    assert whole["body"] == {"name": "mended"}
+    assert (await ward.replay(row))["outcome"] == "stored"
+
+
+def await_lock_wait(url: str, waiting: Future[None]) -> None:
+    """Wait until somebody waits for a lock on a row of quarantine, or has given up."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        query = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%edited_at%'"
+        while not waiting.done() and admin.execute(query).fetchone() is None:
+            time.sleep(0.01)
+
+
+async def test_an_event_that_is_named_twice_is_told_once(ward: Ward) -> None:
+    await ward.send({"event_id": "named", "name": 7})
+    (row,) = await ward.refused()
+    answer = (await ward.ask("POST", f"{PATH}/replay", json={"ids": [row["id"], row["id"]]})).json()
+    assert (answer["quarantined"], len(answer["data"])) == (1, 1)
+
+
+async def test_events_are_replayed_by_name_or_by_selection_not_by_both(ward: Ward) -> None:
+    await ward.send({"event_id": "named", "name": 7})
+    (row,) = await ward.refused()
+    answer = await ward.ask("POST", f"{PATH}/replay", json={"ids": [row["id"]], "code": "too_old"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "named_and_selected")
+
+
 async def test_what_only_the_database_refuses_stays_and_its_neighbours_are_stored(ward: Ward) -> None:
     await ward.send({"name": 1}, {"name": 2}, {"name": 3})
     for number, row in enumerate(await ward.refused()):
@@ -320,6 +381,9 @@ async def test_compaction_keeps_the_books_of_replays_and_tells_the_platform(ward
         (row,) = await ward.refused()
         await ward.edit(row, {"name": "a"})
         await ward.replay(row)
+        await ward.rows("ALTER TABLE grove.outcome_hours RENAME TO away")
+        await compact_outcomes(resources)  # which cannot tell
+        await ward.rows("ALTER TABLE grove.away RENAME TO outcome_hours")
         await compact_outcomes(resources)
         assert await ward.told() == {"stored": 2, "quarantined": 0}
     kept = await ward.rows("SELECT flush, outcome, reason, n FROM {schema}.outcome_counts ORDER BY outcome")
@@ -332,7 +396,14 @@ async def test_a_replayed_event_is_in_the_rollups_once(ward: Ward) -> None:
     async with counted(ward.grove, ward.client.id) as rollups:
         await rollups.catch_up(utc_now())
         await ward.edit(row, {"name": "page_view", "session_id": "s", "visitor_id": "w"})
+
+        async def marked(events: int) -> bool:
+            marks = await ward.rows("SELECT events FROM grove.rollup_marks WHERE client_id = $1", ward.client.id)
+            return [mark["events"] for mark in marks] == [events]
+
+        await until(lambda: marked(1), within_s=10)
         assert (await ward.replay(row))["outcome"] == "stored"
+        assert await marked(2)
         assert await rollups.differences() == []
         await rollups.catch_up(utc_now())
         assert await rollups.differences() == []

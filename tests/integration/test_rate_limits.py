@@ -11,9 +11,17 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from app.auth import limiter as limiters
+from app.auth.limiter import Limiter
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
+from app.observability import Metrics
+from tenants.clock import utc_now
+from tenants.errors import RateLimited
+from tenants.keyring import Principal
+from tenants.keys import KeyKind
 from tests.support.grove import Grove, MadeClient, open_grove
+from tests.support.rollups import Counted, counted
 
 EVENTS = "/api/v1/events"
 PAGE_VIEW = {"name": "page_view"}
@@ -75,6 +83,60 @@ async def test_two_processes_together_never_let_more_through_than_the_limit(pair
     assert {answer.status_code for answer in refused} == {429}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
     assert {answer.json()["code"] for answer in refused} == {"rate_limited"}
+
+
+class SlowRedis(Redis):
+    """Its answers take long to arrive."""
+
+    def register_script(self, script: Any) -> Any:
+        """Keep a script."""
+        take = super().register_script(script)
+
+        async def take_slowly(**wanted: Any) -> Any:
+            answer = await take(**wanted)
+            asked.append(wanted["args"][0])
+            await asyncio.sleep(0.05)
+            return answer
+
+        return take_slowly
+
+
+asked: list[str] = []
+
+
+def a_key_of(store: Counted) -> Principal:
+    owner = store.client.tenant_id
+    return Principal(key_id=uuid.uuid4(), kind=KeyKind.SERVER, client_id=owner, scopes=frozenset())
+
+
+async def test_a_lease_is_over_in_time_however_late_its_answer_came(
+    pair: Pair, valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiters, "REDIS_TIMEOUT_S", 5.0)
+    made = await pair.make(rateLimit=1000, rateBurst=1000)
+    async with SlowRedis.from_url(valkey.url) as redis, counted(pair.grove, made.id) as store:
+        limiter, principal = Limiter(redis, store.databases, utc_now, Metrics()), a_key_of(store)
+        await limiter.admit(store.client, principal, 1)
+        await asyncio.sleep(0.06)
+        await limiter.admit(store.client, principal, 1)
+        assert len(asked) == 2
+
+
+async def test_nearly_enough_is_not_enough(pair: Pair, valkey: EmbeddedValkey) -> None:
+    made = await pair.make(rateLimit=10, rateBurst=1000)
+    async with Redis.from_url(valkey.url) as redis, counted(pair.grove, made.id) as store:
+        known: dict[Any, Any] = {
+            "level": "4.9996",
+            "at": time.time() + 1000,
+            "slot": 0,
+            "leased": 0,
+            "leased_before": 0,
+        }
+        await redis.hset(f"grove:limits:{{{made.id}}}:all:rate", mapping=known)
+        limiter, principal = Limiter(redis, store.databases, utc_now, Metrics()), a_key_of(store)
+        with pytest.raises(RateLimited):
+            await limiter.admit(store.client, principal, 5)
+        await limiter.admit(store.client, principal, 4)
 
 
 async def test_who_waits_as_told_is_let_through(pair: Pair) -> None:

@@ -15,6 +15,8 @@ from tests.support.grove import bearer, grove_settings, own_database
 from tests.support.waiting import until
 from tests.support.web import is_ready, web_process
 
+pytestmark = pytest.mark.fault(12)
+
 LIMIT_S = 1.0
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +12,17 @@ from typing import Any
 
 import psycopg
 import pytest
+from asyncpg.pgproto.pgproto import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.console.dashboards.macros import expand, read_variables
 from app.embedded.postgres import EmbeddedPostgres
+from app.ingest.event import Arrival
+from app.ingest.flush import Flush
+from app.ingest.flush_ids import FlushIds
+from app.ingest.routes import read_submission
+from app.ingest.sink import PostgresSink
 from app.rollups.round import catch_up, count_visits, forget, roll_up
 from app.workers.resources import open_worker_resources
 from app.workers.rollups import Rollups, mark_clients
@@ -142,6 +149,7 @@ async def test_an_event_is_seen_at_once_and_rolling_it_up_changes_no_answer(grov
         assert await store.differences() == []
 
 
+@pytest.mark.fault(23)
 async def test_late_events_and_duplicates_are_no_special_case(grove: Grove) -> None:
     client = await new_client(grove)
     async with counted(grove, client.id) as store:
@@ -170,6 +178,16 @@ async def test_a_session_whose_start_moves_to_another_day_leaves_the_day_it_was_
         assert await store.differences() == []
 
 
+async def test_a_session_that_began_long_ago_costs_its_later_events_nothing(grove: Grove) -> None:
+    client = await new_client(grove)
+    async with counted(grove, client.id) as store:
+        for ago in (timedelta(days=1), timedelta(days=700), timedelta(hours=20), timedelta(hours=18)):
+            await send(grove, client, [event("page_view", ago, visit=1)])
+        rows = await store.fetch("SELECT visits FROM {{schema}}.rollup_pending ORDER BY flush")
+        assert [len(row["visits"]) for row in rows] == [1, 2, 1, 1]
+
+
+@pytest.mark.fault(24)
 async def test_a_worker_killed_in_the_middle_has_done_nothing(grove: Grove) -> None:
     client = await new_client(grove)
     async with counted(grove, client.id) as store:
@@ -194,6 +212,38 @@ async def test_a_worker_killed_in_the_middle_has_done_nothing(grove: Grove) -> N
         assert await store.differences() == []
 
 
+async def test_a_flush_that_commits_in_the_middle_of_a_count_is_pending(grove: Grove) -> None:
+    client = await new_client(grove)
+    async with counted(grove, client.id) as store:
+        await send(grove, client, a_shop_visit(1, timedelta(days=1)))
+        await roll_up(store.databases, store.client)
+
+        async def store_late() -> None:
+            databases = Databases(grove.settings)
+            body = json.dumps(a_shop_visit(2, timedelta(days=1))).encode()
+            arrival = Arrival(key_id=UUID(bytes(16)), received_at=NOW, oldest=NOW - timedelta(9), accepts_chat=True)
+            late = Flush(id=FlushIds(0).next(), submissions=[read_submission(body, arrival)])
+            await PostgresSink(databases).store(store.client.placement, late)
+            await databases.close()
+
+        with ThreadPoolExecutor(1) as thread:
+
+            def interfere(_placement: Placement, _purpose: Purpose, sql: str, _args: Sequence[Any]) -> None:
+                if "who >= 2" in sql and "DELETE" in sql:
+                    thread.submit(lambda: asyncio.run(store_late())).result()
+
+            interrupted = Databases(grove.settings, observe=interfere)
+            await count_visits(interrupted, store.client, now=NOW)
+            await interrupted.close()
+        assert len(await store.fetch("SELECT FROM {{schema}}.rollup_pending")) == 1
+        await assert_dashboards_recount(store, some_ranges())
+        assert await store.differences() == []
+        await store.catch_up(NOW)
+        await assert_dashboards_recount(store, some_ranges())
+        assert await store.differences() == []
+
+
+@pytest.mark.fault(24)
 async def test_two_workers_at_once_count_nothing_twice(grove: Grove) -> None:
     client = await new_client(grove)
     async with counted(grove, client.id) as store, counted(grove, client.id) as other:

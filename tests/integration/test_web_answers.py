@@ -1,5 +1,6 @@
 """Questions about web events, compared with answers counted slowly in plain Python, while half is still pending."""
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -173,3 +174,32 @@ async def test_the_routes_answer_for_the_client_of_the_key(postgres: EmbeddedPos
         assert (await grove.http.get(f"{ask}/summary")).status_code == 401
         refused = await grove.http.post(f"{ask}/funnel/analyze", json={"steps": ["one"]}, headers=mine.server)
         assert refused.status_code == 400
+
+
+async def test_days_are_those_of_the_clients_zone_from_its_first_event_on(postgres: EmbeddedPostgres) -> None:
+    async with open_grove(postgres.url) as grove:
+        async with grove.worker():
+            client = await grove.make_client("dawn", timezone="Asia/Tokyo")
+        midnight = datetime.combine((NOW - timedelta(days=3)).date(), datetime.min.time(), ZoneInfo("Asia/Tokyo"))
+        at = [midnight + timedelta(minutes=minute) for minute in (-1, 0, 14, 16, 60 * 24 - 1)]
+        await send(grove, client.server, [Told(each, "page_view", "v1", "s1", "/") for each in at])
+        days = [midnight.date() - timedelta(days=1), midnight.date(), midnight.date() + timedelta(days=1)]
+
+        async def summarise() -> list[tuple[str, int, int, int]]:
+            asked = {"from": days[0].isoformat(), "to": days[2].isoformat()}
+            answer = await grove.http.get("/api/v1/analytics/summary", params=asked, headers=client.server)
+            return [tuple(day.values()) for day in answer.json()["days"]]
+
+        expected = [(days[0].isoformat(), 1, 1, 1), (days[1].isoformat(), 4, 4, 1), (days[2].isoformat(), 0, 0, 0)]
+        assert await summarise() == expected  # nothing is rolled up yet
+        async with counted(grove, "dawn") as opened:
+            await opened.catch_up(NOW)
+        assert await summarise() == expected
+        change = {"timezone": "America/New_York"}
+        changed = await grove.http.patch(client.path, json=change, headers=grove.platform)
+        assert changed.status_code == 200, changed.text
+        moved = Counter(each.astimezone(ZoneInfo("America/New_York")).date().isoformat() for each in at)
+        async with asyncio.timeout(5):
+            while [day for day, *_ in await summarise()] != [day.isoformat() for day in days]:  # noqa: ASYNC110 - until heard
+                await asyncio.sleep(0.05)
+        assert {day: events for day, events, *_ in await summarise() if events} == moved

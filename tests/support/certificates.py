@@ -13,17 +13,18 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """One for a server, and the trust in it for whoever asks it."""
+    """One for a server, the trust in it for whoever asks it, and itself as PEM."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext
+    public: str
 
 
-def make_certificate(*names: str) -> Certificate:
-    """Make a certificate for names."""
+def make_certificate(*names: str, expired: bool = False) -> Certificate:
+    """Make a certificate for names, of today or of a day that is over."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    now = dt.datetime.now(dt.UTC)  # noqa: TID251 - a certificate is of today
+    now = dt.datetime.now(dt.UTC) - dt.timedelta(days=7 if expired else 0)  # noqa: TID251 - its day is of this world
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -44,4 +45,4 @@ def make_certificate(*names: str) -> Certificate:
         file = Path(folder) / "server.pem"
         file.write_bytes(public + private)
         server.load_cert_chain(file)
-    return Certificate(server, ssl.create_default_context(cadata=public.decode()))
+    return Certificate(server, ssl.create_default_context(cadata=public.decode()), public.decode())

@@ -111,7 +111,7 @@ async def open_grove(admin_url: str, *, redis_url: str | None = None, **changes:
 
     Shape: `changes` are settings, and options of `open_resources`.
     """
-    options = {name: changes.pop(name) for name in ("witnesses", "grafana_timeout_s") if name in changes}
+    options = {name: changes.pop(name) for name in ("clock", "witnesses", "grafana_timeout_s") if name in changes}
     async with own_database(admin_url) as database_url:
         settings = grove_settings(database_url, redis_url=redis_url, **changes)
         prepared = await bootstrap(settings)

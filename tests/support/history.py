@@ -1,64 +1,169 @@
-"""What was sent, what was acknowledged, and whether the store agrees: the judge of every fault test.
+"""What was sent and what was said of it: each request, when, with which key, and what its answer promised.
 
-Each acknowledged id must be stored exactly once, each other one at most once, and nothing that was never sent.
+Written by senders (`tests/support/load.py`); `tests/support/judge.py` compares it with what is stored.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, Self
-from uuid import UUID
 
 import asyncpg
+import msgspec
+from asyncpg.pgproto.pgproto import UUID
 
-from tenants.ids import quote
+from tenants.clock import Clock, utc_now
+from tenants.ids import as_uuid, quote
 
 
 class Finding(NamedTuple):
-    """Something that is wrong with the store: an event `lost`, `doubled` or `foreign`, or books that do not add up."""
+    """Something that is wrong.
+
+    Shape: `what` is `lost`, `doubled`, `foreign` (nobody sent it, or it was refused) or `altered` for events, and the
+    same for what is in quarantine; `misanswered` for answers; `unequal` for books that do not add up; `sessions` and
+    `rollups` where a recount finds something else.
+    """
 
     what: str
     detail: str
 
 
+class Sent(NamedTuple):
+    """An event as it left.
+
+    Shape: `given` is its id as text, `id` the one under which it is stored; both are None if it brought none.
+    """
+
+    body: bytes
+    given: str | None
+    id: UUID | None
+    name: Any
+    session_id: Any
+
+
+class Attempt:
+    """One request: its events, and what was said of it. While nobody said anything, anything may have become of it."""
+
+    def __init__(self, key: str, events: list[Sent], clock: Clock) -> None:
+        self.key = key
+        self.events = events
+        self.status = 0
+        self.answer: dict[str, Any] = {}
+        self.began = clock()
+        self.ended: datetime | None = None
+        self._clock = clock
+
+    @property
+    def body(self) -> bytes:
+        """What to send."""
+        return b"[" + b",".join(event.body for event in self.events) + b"]"
+
+    def end(self, status: int, content: bytes = b"") -> None:
+        """Note a whole answer, or 0 that none came."""
+        self.status = status
+        self.ended = self._clock()
+        if self.acked:
+            self.answer = msgspec.json.decode(content)
+
+    @property
+    def acked(self) -> bool:
+        """Whether its outcome was promised."""
+        return self.status == 202
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was said that nothing came of it; of what is only unavailable nobody knows."""
+        return 400 <= self.status < 500
+
+    @property
+    def rejected(self) -> dict[int, str]:
+        """Which events are in quarantine, by place, and why."""
+        return {each["index"]: each["code"] for each in self.answer.get("rejected", [])}
+
+    @property
+    def taken(self) -> list[Sent]:
+        """The events that were stored now or before."""
+        return [event for index, event in enumerate(self.events) if index not in self.rejected]
+
+    def hours(self) -> set[datetime]:
+        """List the hours in which it may have been received; one, but at the turn of an hour."""
+        return {at.replace(minute=0, second=0, microsecond=0) for at in (self.began, self.ended or self._clock())}
+
+
+class Replayed(NamedTuple):
+    """An event that was taken out of quarantine, and what was said of it; `was` is its body when it came there."""
+
+    key_id: UUID
+    hour: datetime
+    code: str
+    was: bytes
+    sent: Sent
+    outcome: str
+    new_code: str
+
+
 class History:
-    """The events that were sent for one client."""
+    """All requests of one client. `clock` is the server's."""
 
-    def __init__(self) -> None:
-        self.sent: set[UUID] = set()
-        self.acked: set[UUID] = set()
+    def __init__(self, clock: Clock = utc_now) -> None:
+        self.attempts: list[Attempt] = []
+        self.replays: list[Replayed] = []
+        self.clock = clock
+        self._kept: dict[str, tuple[str, bytes]] = {}  # what is in quarantine after a replay in vain
 
-    def send(self, ids: Iterable[UUID]) -> None:
-        """Note events before they leave."""
-        self.sent.update(ids)
+    def begin(self, headers: Mapping[str, str], events: Sequence[bytes]) -> Attempt:
+        """Note a request before it leaves; `headers` hold its key."""
+        key = headers["Authorization"].removeprefix("Bearer ")
+        attempt = Attempt(key, [_read(body) for body in events], self.clock)
+        self.attempts.append(attempt)
+        return attempt
 
-    def acknowledge(self, ids: Iterable[UUID]) -> None:
-        """Note events whose storing was promised."""
-        self.acked.update(ids)
+    def replay(self, row: Mapping[str, Any], was: bytes, body: bytes, answer: Mapping[str, Any]) -> None:
+        """Note an acknowledged replay: the row of quarantine as it was listed, its bodies, and what was answered."""
+        code, was = self._kept.get(row["id"], (row["code"], was))
+        if answer["outcome"] == "quarantined":
+            self._kept[row["id"]] = answer["code"], body
+        received = datetime.fromisoformat(row["received_at"])
+        event_id = UUID(str(row["event_uuid"]))
+        self.replays.append(
+            Replayed(
+                key_id=UUID(row["key_id"]),
+                hour=received.replace(minute=0, second=0, microsecond=0),
+                code=code,
+                was=was,
+                sent=_read(body)._replace(given=row["event_id"], id=event_id),
+                outcome=answer["outcome"],
+                new_code=answer.get("code") or "",
+            )
+        )
 
     def __or__(self, other: Self) -> Self:
         """Join two histories of one client."""
-        joined = type(self)()
-        joined.sent = self.sent | other.sent
-        joined.acked = self.acked | other.acked
+        joined = type(self)(self.clock)
+        joined.attempts = self.attempts + other.attempts
+        joined.replays = self.replays + other.replays
         return joined
 
-    def compare(self, stored: Iterable[UUID]) -> list[Finding]:
-        """Find every event that the store has too seldom, too often or without reason."""
-        counts = Counter(stored)
-        return [
-            *(Finding("lost", str(event_id)) for event_id in self.acked if event_id not in counts),
-            *(Finding("doubled", str(event_id)) for event_id, times in counts.items() if times > 1),
-            *(Finding("foreign", str(event_id)) for event_id in counts if event_id not in self.sent),
-        ]
+    @property
+    def promised(self) -> set[UUID]:
+        """The ids that must be stored."""
+        sent = {event.id for attempt in self.attempts if attempt.acked for event in attempt.taken}
+        sent |= {replay.sent.id for replay in self.replays if replay.outcome in {"stored", "duplicate"}}
+        return {event_id for event_id in sent if event_id is not None}
 
 
-async def judge(url: str, schema: str, history: History) -> list[Finding]:
-    """Compare a client's tables to its history, and its books to its tables.
+class _Told(msgspec.Struct):
+    event_id: Any = None
+    name: Any = None
+    session_id: Any = None
 
-    Shape: empty if all is well. `url` is an administrator's.
-    """
-    stored = [row[0] for row in await fetch_in(url, schema, "SELECT event_id FROM {schema}.events")]
-    return history.compare(stored) + await _audit(url, schema, len(stored))
+
+def _read(body: bytes) -> Sent:
+    try:
+        told = msgspec.json.decode(body, type=_Told)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        told = _Told()
+    given = told.event_id if isinstance(told.event_id, str) else None
+    return Sent(body, given, None if given is None else as_uuid(given), told.name, told.session_id)
 
 
 async def fetch_in(url: str, schema: str, sql: str, *args: Any) -> list[asyncpg.Record]:
@@ -69,16 +174,3 @@ async def fetch_in(url: str, schema: str, sql: str, *args: Any) -> list[asyncpg.
         return rows
     finally:
         await connection.close()
-
-
-# The same events, counted in every other table that must know of them; all were web events with id and session.
-_BOOKS = {
-    "event_ids": "SELECT count(*) FROM {schema}.event_ids",
-    "outcome_counts": "SELECT coalesce(sum(n), 0) FROM {schema}.outcome_counts WHERE outcome = 'stored'",
-    "sessions": "SELECT coalesce(sum(events), 0) FROM {schema}.sessions",
-}
-
-
-async def _audit(url: str, schema: str, stored: int) -> list[Finding]:
-    found = {name: (await fetch_in(url, schema, sql))[0][0] for name, sql in _BOOKS.items()}
-    return [Finding("unequal", f"{name} has {n}, events has {stored}") for name, n in found.items() if n != stored]

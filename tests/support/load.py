@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID, uuid4
 
 import msgspec
@@ -28,11 +28,15 @@ class Answer(NamedTuple):
 
 
 class ConnectionEnded(Exception):
-    """The server closed the connection instead of answering; `received` is what had come of an answer."""
+    """The server closed the connection instead of answering; `received` is what had come of an answer.
 
-    def __init__(self, received: bytes) -> None:
+    `reset` tells whether it did so without reading what had been sent.
+    """
+
+    def __init__(self, received: bytes, *, reset: bool = False) -> None:
         super().__init__(f"the connection ended after {len(received)} bytes of an answer")
         self.received = received
+        self.reset = reset
 
 
 class Connection:
@@ -77,7 +81,7 @@ class Connection:
         except asyncio.IncompleteReadError as error:
             raise ConnectionEnded(received + error.partial) from error
         except ConnectionError as error:
-            raise ConnectionEnded(received) from error
+            raise ConnectionEnded(received, reset=True) from error
         return Answer(int(status.split()[1]), headers, body)
 
     async def close(self) -> None:
@@ -103,6 +107,7 @@ class Load:
         self.history = History()
         self.outcomes: list[Outcome] = []
         self.cut_answers: list[bytes] = []
+        self.resets = 0
         self._port = port
         self._headers = {**key, "Content-Type": "application/json"}
         self._connections = connections
@@ -153,9 +158,7 @@ class Load:
     async def _send_on(self) -> None:
         connection: Connection | None = None
         while not self._ending.is_set():
-            ids = [uuid4() for _ in range(self._events_per_request)]
-            body = msgspec.json.encode(make_events(ids))
-            self.history.send(ids)
+            events = make_events([uuid4() for _ in range(self._events_per_request)])
             acked = False
             while not acked and not self._ending.is_set():
                 try:
@@ -163,10 +166,8 @@ class Load:
                 except OSError:
                     await asyncio.sleep(_PAUSE_S)
                     continue
-                outcome = await self._try(connection, body)
+                outcome = await self._try(connection, events)
                 acked = outcome.status == 202
-                if acked:
-                    self.history.acknowledge(ids)
                 if outcome.status == 0:
                     await connection.close()
                     connection = None
@@ -176,14 +177,16 @@ class Load:
         if connection is not None:
             await connection.close()
 
-    async def _try(self, connection: Connection, body: bytes) -> Outcome:
-        started = time.monotonic()
+    async def _try(self, connection: Connection, events: list[bytes]) -> Outcome:
+        attempt, started = self.history.begin(self._headers, events), time.monotonic()
         try:
-            answer = await connection.post(body, self._headers)
+            answer = await connection.post(attempt.body, self._headers)
         except ConnectionEnded as ended:
             if ended.received:
                 self.cut_answers.append(ended.received)
+            self.resets += ended.reset
             answer = Answer(0, {}, b"")
+        attempt.end(answer.status, answer.body)
         now = time.monotonic()
         return Outcome(now, answer.status, now - started, answer.headers)
 
@@ -193,10 +196,12 @@ class Load:
             self._changed.notify_all()
 
 
-def make_events(ids: list[UUID]) -> list[dict[str, str]]:
-    """Make page views of one session."""
+def make_events(ids: list[UUID], **fields: Any) -> list[bytes]:
+    """Make page views of one session, with more fields if need be."""
     session_id = f"s-{ids[0]}"
     return [
-        {"event_id": str(event_id), "name": "page_view", "session_id": session_id, "visitor_id": "v"}
+        msgspec.json.encode(
+            {"event_id": str(event_id), "name": "page_view", "session_id": session_id, "visitor_id": "v"} | fields
+        )
         for event_id in ids
     ]

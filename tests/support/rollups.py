@@ -9,8 +9,9 @@ import msgspec
 
 from app.rollups.round import Done, catch_up, roll_up
 from app.rollups.verify import Difference, find_differences
+from app.settings import Settings
 from tenants.control import ControlPlane
-from tenants.databases import Databases, TenantConnection
+from tenants.databases import Databases, Observer, TenantConnection
 from tenants.ids import TenantId
 from tenants.placement import Purpose, TenantContext
 from tenants.registry import Registry
@@ -51,10 +52,17 @@ class Counted(msgspec.Struct, frozen=True):
 @asynccontextmanager
 async def counted(grove: Grove, client_id: str) -> AsyncIterator[Counted]:
     """Open a client's databases the way a worker does."""
-    control = ControlPlane(grove.settings.main_url)
-    databases = Databases(grove.settings, observe=grove.recorder.observe)
+    async with counted_of(grove.settings, client_id, observe=grove.recorder.observe) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def counted_of(settings: Settings, client_id: str, *, observe: Observer | None = None) -> AsyncIterator[Counted]:
+    """Open a client's databases by the settings of its server."""
+    control = ControlPlane(settings.main_url)
+    databases = Databases(settings, observe=observe)
     try:
-        registry = Registry(control, vault=Vault(grove.settings.key_material), main_url=grove.settings.main_url)
+        registry = Registry(control, vault=Vault(settings.key_material), main_url=settings.main_url)
         async with control.session() as session:
             client = await registry.load(session, TenantId(client_id))
         yield Counted(databases, client)

@@ -19,7 +19,8 @@ from app.embedded.ports import free_port
 from app.settings import to_environ
 from app.supervisor import Supervisor
 from tests.support.grove import grove_settings
-from tests.support.history import Finding, History, fetch_in, judge
+from tests.support.history import Finding, History, fetch_in
+from tests.support.judge import judge
 from tests.support.load import Load
 
 PATIENCE_S = 30.0
@@ -28,13 +29,14 @@ PATIENCE_S = 30.0
 class Client(msgspec.Struct, frozen=True):
     """A client of a running server: the header of its server key, and where its tables are.
 
-    Shape: `database_url` is an administrator's.
+    Shape: the URLs are an administrator's; `registry_url` is that of the server's own database.
     """
 
     id: str
     key: dict[str, str]
     schema: str
     port: int
+    registry_url: str
     database_url: str
 
     def load(self, *, connections: int = 8, events_per_request: int = 5) -> Load:
@@ -47,7 +49,7 @@ class Client(msgspec.Struct, frozen=True):
 
     async def judge(self, history: History) -> list[Finding]:
         """Compare what is stored to a history."""
-        return await judge(self.database_url, self.schema, history)
+        return await judge(self.database_url, self.schema, history, self.registry_url)
 
 
 class Server:
@@ -55,20 +57,25 @@ class Server:
 
     def __init__(self, supervisor: Supervisor) -> None:
         assert supervisor.platform_key is not None
+        self.settings = supervisor.settings
         self.port = supervisor.settings.port
         self.database_url = supervisor.settings.main_url
         self.engines = supervisor.engines
         self._platform_key = supervisor.platform_key
 
-    async def make_client(self) -> Client:
+    async def make_client(self, **wanted: Any) -> Client:
         """Onboard a client."""
-        return await make_client(self.port, self._platform_key, self.database_url)
+        return await make_client(self.port, self._platform_key, self.database_url, **wanted)
 
     @property
     def web_pids(self) -> list[int]:
         """The web server's process and those that it started."""
-        (main,) = (pid for pid in _children_of(os.getpid()) if _serves(pid, self.port))
-        return [main, *_children_of(main)]
+        return _web_pids_of(os.getpid(), self.port)
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """The processes that do jobs."""
+        return [pid for pid in _children_of(os.getpid()) if _words_of(pid)[-3:-1] == [b"app", b"worker"]]
 
     async def await_database(self) -> float:
         """Wait until the database lets us in, and return when it did (monotonic)."""
@@ -93,9 +100,39 @@ class Program(msgspec.Struct, frozen=True):
     database_url: str
     platform_key: str
 
-    async def make_client(self) -> Client:
+    @property
+    def web_pids(self) -> list[int]:
+        """The web server's process and those that it started."""
+        return _web_pids_of(self.process.pid, self.port)
+
+    async def await_closed(self) -> None:
+        """Wait until it takes no new connections."""
+
+        async def refuses() -> bool:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                return True
+            writer.close()
+            return False
+
+        await await_that(refuses)
+
+    async def await_gone(self) -> None:
+        """Wait until none of its processes is left, by what they have open in the database."""
+        sql = (
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'grove' "
+            "AND backend_type = 'client backend'"
+        )
+
+        async def nobody() -> bool:
+            return not await fetch_in(self.database_url, "", sql)
+
+        await await_that(nobody)
+
+    async def make_client(self, **wanted: Any) -> Client:
         """Onboard a client."""
-        return await make_client(self.port, self.platform_key, self.database_url)
+        return await make_client(self.port, self.platform_key, self.database_url, **wanted)
 
 
 @asynccontextmanager
@@ -125,13 +162,13 @@ async def _is_ready(port: int) -> bool:
             return False
 
 
-async def make_client(port: int, platform_key: str, database_url: str) -> Client:
+async def make_client(port: int, platform_key: str, database_url: str, **wanted: Any) -> Client:
     """Onboard a client of a name of its own."""
     client_id = f"c{secrets.token_hex(4)}"
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S + 5) as http:
         answer = await http.post(
             "/api/v1/clients",
-            json={"id": client_id, "name": client_id},
+            json={"id": client_id, "name": client_id, **wanted},
             headers={"Authorization": f"Bearer {platform_key}", "Prefer": f"wait={PATIENCE_S:.0f}"},
         )
     assert answer.status_code == 201, answer.text
@@ -139,7 +176,26 @@ async def make_client(port: int, platform_key: str, database_url: str) -> Client
     (row,) = await fetch_in(
         database_url, "", "SELECT schema_name FROM grove.placements WHERE client_id = $1", client_id
     )
-    return Client(client_id, key, row["schema_name"], port, database_url)
+    return Client(client_id, key, row["schema_name"], port, database_url, database_url)
+
+
+async def find_backend(database_url: str, state: str) -> int:
+    """Wait until a backend is in a state (a condition on pg_stat_activity), and return its process id."""
+    found: list[int] = []
+    sql = f"SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {state}"  # noqa: S608 - of our own tests
+
+    async def is_there() -> bool:
+        found[:] = [row["pid"] for row in await fetch_in(database_url, "", sql)]
+        return bool(found)
+
+    await await_that(is_there)
+    return found[0]
+
+
+def resident_kb(pids: list[int]) -> int:
+    """Read how much memory processes hold."""
+    lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
 async def await_that(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -147,6 +203,11 @@ async def await_that(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not await holds():  # noqa: ASYNC110 - what is waited for happens in other processes
             await asyncio.sleep(0.02)
+
+
+def _web_pids_of(supervisor: int, port: int) -> list[int]:
+    mains = [pid for pid in _children_of(supervisor) if _serves(pid, port)]
+    return [*mains, *(child for main in mains for child in _children_of(main))]
 
 
 def _children_of(pid: int) -> list[int]:
@@ -165,5 +226,12 @@ def _processes() -> Iterator[tuple[int, int]]:
 
 
 def _serves(pid: int, port: int) -> bool:
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    words = _words_of(pid)
     return b"granian" in words and str(port).encode() in words
+
+
+def _words_of(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []

@@ -1,10 +1,9 @@
 -- Folds a flush's web events into sessions, notes that the rollups do not hold it yet, and counts its outcomes.
--- `visits` are the quarters of an hour in whose days sessions changed: where one starts now, and every day from there to
--- where it was first seen to start, since it may have been counted in any of them.
+-- `visits` are the quarters of an hour in whose days sessions changed: where one starts now, and where it started before.
 WITH folded AS (
     INSERT INTO {{schema}}.sessions AS known (
         session_id, visitor_id, user_id, started_at, ended_at, events, page_views, entry_event, entry_page,
-        exit_event, exit_page, referrer, utm_source, utm_medium, utm_campaign, device, browser, os, country, first_start
+        exit_event, exit_page, referrer, utm_source, utm_medium, utm_campaign, device, browser, os, country, started_before
     )
     SELECT *
     FROM unnest(
@@ -36,20 +35,16 @@ WITH folded AS (
         exit_page = CASE WHEN (excluded.ended_at, excluded.exit_event) > (known.ended_at, known.exit_event)
             THEN excluded.exit_page ELSE known.exit_page END,
         user_id = greatest(known.user_id, excluded.user_id),
-        first_start = coalesce(known.first_start, known.started_at),
+        started_before = known.started_at,
         started_at = least(known.started_at, excluded.started_at),
         ended_at = greatest(known.ended_at, excluded.ended_at),
         events = known.events + excluded.events,
         page_views = known.page_views + excluded.page_views
-    RETURNING started_at, first_start
+    RETURNING started_at, started_before
 ),
 visits AS (
     SELECT array_agg(DISTINCT date_bin('15 minutes', changed.at, 'epoch')) AS quarters
-    FROM folded CROSS JOIN LATERAL (
-        VALUES (folded.started_at), (folded.first_start)
-        UNION ALL
-        SELECT generate_series(folded.started_at + interval '12 hours', folded.first_start, interval '12 hours')
-    ) AS changed (at)
+    FROM folded CROSS JOIN LATERAL (VALUES (folded.started_at), (folded.started_before)) AS changed (at)
 ),
 noted AS (
     INSERT INTO {{schema}}.rollup_pending (flush, events, visits)

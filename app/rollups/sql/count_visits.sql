@@ -1,4 +1,5 @@
--- Counts the sessions that started on the days ($1, in a zone $2).
+-- Counts the sessions that started on the days ($1, in a zone $2). One without a number came with a flush since they got
+-- theirs: that flush waits, and has its days counted anew.
 WITH visits AS MATERIALIZED (
     SELECT d.day, extract(epoch FROM s.ended_at - s.started_at) AS seconds, p.n AS visitor,
         {{schema}}.number_of(1, s.session_id) AS session,
@@ -31,7 +32,7 @@ bits AS (
     FROM (
         SELECT 2 AS who, v.day, v.visitor AS n FROM visits AS v WHERE v.visitor IS NOT NULL
         UNION ALL
-        SELECT 3, v.day, v.session FROM visits AS v
+        SELECT 3, v.day, v.session FROM visits AS v WHERE v.session IS NOT NULL
     ) AS m
     GROUP BY m.who, m.day, m.n >> 11
 )

@@ -1,4 +1,4 @@
-"""Which clients' rollups lag behind their events.
+"""Which clients' rollups lag behind their events, and numbers for those who make ids of flushes.
 
 Revision: 0006; after 0005; 2026-11-21 05:36:00
 """
@@ -23,8 +23,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("client_id", name=op.f("pk_rollup_marks")),
         schema="grove",
     )
+    op.execute("CREATE SEQUENCE grove.flush_makers MINVALUE 0 MAXVALUE 8388607 CYCLE")
 
 
 def downgrade() -> None:
     """Take it back."""
+    op.execute("DROP SEQUENCE grove.flush_makers")
     op.drop_table("rollup_marks", schema="grove")

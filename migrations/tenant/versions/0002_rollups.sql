@@ -9,8 +9,9 @@ DROP INDEX {{schema}}.events_occurred_at;
 CREATE INDEX events_occurred_at ON {{schema}}.events
     USING brin (occurred_at timestamptz_minmax_multi_ops) WITH (autosummarize = on, pages_per_range = 32);
 
--- Where a session started when it was first seen: an earlier event may move its start to another day.
-ALTER TABLE {{schema}}.sessions ADD COLUMN first_start timestamptz;
+-- Where a session started before its last event came: an earlier event may move its start to another day, and then both
+-- are counted anew.
+ALTER TABLE {{schema}}.sessions ADD COLUMN started_before timestamptz;
 
 -- One row per flush that the rollups do not hold yet; `visits` lists quarters of an hour in whose days sessions changed.
 CREATE TABLE {{schema}}.rollup_pending (

@@ -1,0 +1,1 @@
+DELETE FROM {{schema}}.sessions WHERE ended_at < $1::timestamptz
