@@ -1,6 +1,7 @@
 """CPU time of process trees, read from /proc."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -26,10 +27,10 @@ def cpu_seconds(pid: int) -> float:
     return ticks / _TICKS_PER_S + sum(cpu_seconds(child) for child in children_of(pid))
 
 
-def find_child(pid: int, word: str) -> int:
+def find_child(pid: int, word: str, *, besides: Collection[int] = ()) -> int:
     """Find the child of a process that has a word on its command line."""
     for child in children_of(pid):
-        if word.encode() in (_PROC / str(child) / "cmdline").read_bytes().split(b"\0"):
+        if child not in besides and word.encode() in (_PROC / str(child) / "cmdline").read_bytes().split(b"\0"):
             return child
     message = f"no child of {pid} runs {word}"
     raise LookupError(message)

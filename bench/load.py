@@ -23,7 +23,11 @@ _PATIENCE_S = 60
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send; events that are not `identified` have no id by which a repeat of them could be told."""
+    """What to send; events that are not `identified` have no id by which a repeat of them could be told.
+
+    Shape: without a `rate` (requests per second) each connection sends as soon as it is answered; with one, requests
+    are due at even intervals whatever becomes of those before them, and their time counts from then on.
+    """
 
     port: int
     path: str
@@ -34,6 +38,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     now: datetime
     identified: bool = True
+    rate: float | None = None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +71,14 @@ class _Sender(asyncio.Protocol):
         if self._index < 0:
             self._transport.close()
             return
-        self._sent_at = time.perf_counter()
+        self._sent_at = self._run.due(self._index)
+        late_s = time.perf_counter() - self._sent_at
+        if late_s < 0:
+            asyncio.get_running_loop().call_later(-late_s, self._send)
+        else:
+            self._send()
+
+    def _send(self) -> None:
         self._transport.write(self._run.requests[self._index])
 
     def data_received(self, data: bytes) -> None:
@@ -97,6 +109,8 @@ class _Run:
         self.requests = [_request(job, body) for body in bodies]
         self._whole = b'"accepted":%d,' % job.events_per_request
         self._next = 0
+        self._rate = job.rate
+        self.began_at = 0.0
         self._seconds: list[float] = []
         self._statuses: Counter[str] = Counter()
         self._short: list[int] = []
@@ -108,6 +122,10 @@ class _Run:
             return -1
         self._next += 1
         return self._next - 1
+
+    def due(self, index: int) -> float:
+        """Tell when a request shall be sent: now, unless there is a rate."""
+        return time.perf_counter() if self._rate is None else self.began_at + index / self._rate
 
     def note(self, index: int, seconds: float, status: str, body: bytes) -> None:
         """Write an answer down."""
@@ -142,7 +160,7 @@ async def send_all(job: Job, wait_for_go: Callable[[], None]) -> Result:
     loop = asyncio.get_running_loop()
     opened = [await loop.create_connection(lambda: _Sender(run), "127.0.0.1", job.port) for _ in range(job.connections)]
     wait_for_go()
-    started = time.perf_counter()
+    started = run.began_at = time.perf_counter()
     for _, sender in opened:
         sender.start()
     async with asyncio.timeout(_PATIENCE_S):

@@ -52,7 +52,7 @@ def measure(stand: Stand, seed: int, requests: int, per_request: int) -> str:
     events = requests * per_request
     stand.load.prepare(job)
     _steps(stand)
-    web, before, (_, postgres) = children_of(stand.web)[0], {}, stand.cpu()
+    web, (_, postgres) = children_of(stand.web)[0], stand.cpu()
     before = _threads(web)
     result = stand.load.go()
     steps, after, (_, postgres_after) = _steps(stand), _threads(web), stand.cpu()
@@ -62,12 +62,14 @@ def measure(stand: Stand, seed: int, requests: int, per_request: int) -> str:
         if step.calls > requests / 1000 or cpu_us > 1:
             each = f"{step.wall_ns / step.calls / 1e6:.2f}" if step.calls else ""
             lines.append(f"| {name} | {cpu_us:.1f} | {step.calls / requests:.2f} | {each} |")
-    others = sum(after.values()) - after[str(web)] - sum(before.values()) + before[str(web)]
-    lines += [
-        f"| **main thread of the web process, with the meter** | {(after[str(web)] - before[str(web)]) / events * 1e6:.1f} | | |",
-        f"| HTTP server's own threads | {others / events * 1e6:.1f} | | |",
-        f"| Postgres | {(postgres_after - postgres) / events * 1e6:.1f} | | |",
-    ]
+    main = (after[str(web)] - before[str(web)]) / events * 1e6
+    others = (sum(after.values()) - sum(before.values())) / events * 1e6 - main
+    sums = {
+        "**main thread of the web process**, meter included": main,
+        "HTTP server's own threads": others,
+        "Postgres": (postgres_after - postgres) / events * 1e6,
+    }
+    lines += [f"| {name} | {cpu_us:.1f} | | |" for name, cpu_us in sums.items()]
     return (
         "\n".join(lines) + f"\n\n{events / result.seconds:,.0f} events/s with the meter on; answers {result.statuses}."
     )

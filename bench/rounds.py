@@ -16,6 +16,7 @@ from bench.stand import Stand
 EVENTS_PATH = "/api/v1/events"
 CONNECTIONS = 32
 BATCH = 100
+COSTS = ("batches", "singles", "batches_two", "singles_two", "bare_asgi", "bare_handler")
 Clock = Callable[[], datetime]
 
 
@@ -29,6 +30,7 @@ class Sizes(msgspec.Struct, frozen=True):
     handler: int = 10_000
     lone: int = 2_000
     crowd: int = 10_000
+    paced_s: int = 5
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +41,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     rates: dict[str, float]
     ratios: dict[str, float]
+    half_load: dict[str, float]
     cpu_s_per_100k: dict[str, dict[str, float]]
     latency_ms: dict[str, dict[str, float]]
     stored: dict[str, int]
@@ -48,8 +51,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class Rounds:
     """Runs the measurements and remembers every figure."""
 
-    def __init__(self, stand: Stand, sizes: Sizes, clock: Clock, schemas: dict[str, str]) -> None:
+    def __init__(self, stand: Stand, pair: Stand, sizes: Sizes, clock: Clock, schemas: dict[str, str]) -> None:
         self._stand = stand
+        self._pair = pair  # the same with two web processes
         self._sizes = sizes
         self._clock = clock
         self._schemas = schemas
@@ -57,6 +61,7 @@ class Rounds:
         self._rates: dict[str, list[float]] = defaultdict(list)
         self._cpu: dict[str, list[tuple[float, float]]] = defaultdict(list)
         self._latency: dict[str, dict[str, float]] = {}
+        self._half_load: dict[str, float] = {}
         self._jobs: list[tuple[Job, Result]] = []
 
     async def warm_up(self) -> None:
@@ -65,18 +70,31 @@ class Rounds:
         self._send("warm-up", EVENTS_PATH, 500, 1)
         self._send("warm-up", ASGI_PATH, 500, 1)
         self._send("warm-up", HANDLER_PATH, 500, 1)
+        self._send("warm-up", EVENTS_PATH, 20, BATCH, on=self._pair)
+        self._send("warm-up", EVENTS_PATH, 1_000, 1, on=self._pair)
 
     async def run_round(self, number: int) -> None:
         """Measure everything once; which side of a ratio comes first alternates."""
-        steps = [self._batches, self._copy, self._singles, self._inserts, self._bare]
+        steps = [self._batches, self._copy, self._singles, self._inserts, self._bare, self._two_processes]
         for step in steps if number % 2 == 0 else reversed(steps):
             await step()
 
     async def measure_latency(self) -> None:
-        """Send single posts from one client, then from many at once."""
+        """Send single posts from one client, then from many at once, then half as many as could be taken."""
         for name, connections, requests in (("1", 1, self._sizes.lone), ("200", 200, self._sizes.crowd)):
             result = self._send("latency", EVENTS_PATH, requests, 1, connections)
             self._latency[name] = result.latency_ms
+        rate = median(self._rates["singles"]) / 2
+        self._stand.waits_ms()
+        result = self._send("latency", EVENTS_PATH, round(rate * self._sizes.paced_s), 1, rate=rate)
+        waits = sorted(self._stand.waits_ms())
+        self._half_load = {
+            "rate": round(rate),
+            "ack_p50_ms": result.latency_ms["p50"],
+            "ack_p99_ms": result.latency_ms["p99"],
+            "group_commit_p50_ms": round(waits[len(waits) // 2], 2),
+            "group_commit_p99_ms": round(waits[len(waits) * 99 // 100], 2),
+        }
 
     async def report(self) -> Report:
         """Sum up and check the store."""
@@ -87,6 +105,7 @@ class Rounds:
             for status, count in result.statuses.items():
                 statuses[status] += count
         return Report(
+            half_load=self._half_load,
             rates={name: round(rate) for name, rate in rates.items()},
             ratios={
                 "batches_to_copy": round(rates["batches"] / rates["copy_100"], 3),
@@ -94,8 +113,10 @@ class Rounds:
                 "singles_to_pgbench": round(rates["singles"] / rates["pgbench"], 3),
                 "singles_to_bare_asgi": round(rates["singles"] / rates["bare_asgi"], 3),
                 "singles_to_bare_handler": round(rates["singles"] / rates["bare_handler"], 3),
+                "cpu_singles_two_to_one": round(self._cpu_sum("singles_two") / self._cpu_sum("singles"), 3),
+                "cpu_batches_two_to_one": round(self._cpu_sum("batches_two") / self._cpu_sum("batches"), 3),
             },
-            cpu_s_per_100k={name: self._cpu_of(name) for name in ("batches", "singles", "bare_asgi", "bare_handler")},
+            cpu_s_per_100k={name: self._cpu_of(name) for name in COSTS},
             latency_ms=self._latency,
             stored=await self._stand.count_missing(self._schemas["taker"], self._jobs),
             statuses=dict(statuses),
@@ -122,33 +143,50 @@ class Rounds:
         rate = measure_inserts(self._stand.pgbench, self._stand.url, self._schemas["inserter"])
         self._rates["pgbench"].append(rate)
 
+    async def _two_processes(self) -> None:
+        self._send("batches_two", EVENTS_PATH, self._sizes.batches // 2, BATCH, on=self._pair)
+        self._send("singles_two", EVENTS_PATH, self._sizes.singles // 2, 1, on=self._pair)
+
     def _send(
-        self, name: str, path: str, requests: int, events_per_request: int, connections: int = CONNECTIONS
+        self,
+        name: str,
+        path: str,
+        requests: int,
+        events_per_request: int,
+        connections: int = CONNECTIONS,
+        *,
+        rate: float | None = None,
+        on: Stand | None = None,
     ) -> Result:
+        stand = on or self._stand
         job = Job(
-            port=self._stand.port,
+            port=stand.port,
             path=path,
-            key=self._stand.key,
+            key=stand.key,
             seed=self._next_seed(),
             requests=requests,
             events_per_request=events_per_request,
             connections=connections,
             now=self._clock(),
+            rate=rate,
         )
-        self._stand.load.prepare(job)
-        web, postgres = self._stand.cpu()
-        result = self._stand.load.go()
-        web_after, postgres_after = self._stand.cpu()
+        stand.load.prepare(job)
+        web, postgres = stand.cpu()
+        result = stand.load.go()
+        web_after, postgres_after = stand.cpu()
         events = requests * events_per_request
         self._rates[name].append(events / result.seconds)
         self._cpu[name].append(((web_after - web) / events, (postgres_after - postgres) / events))
-        if path == EVENTS_PATH:
+        if path == EVENTS_PATH and stand is self._stand:
             self._jobs.append((job, result))
         return result
 
     def _cpu_of(self, name: str) -> dict[str, float]:
         web, postgres = zip(*self._cpu[name], strict=True)
         return {"server": round(median(web) * 100_000, 2), "postgres": round(median(postgres) * 100_000, 2)}
+
+    def _cpu_sum(self, name: str) -> float:
+        return median(web + postgres for web, postgres in self._cpu[name])
 
     def _next_seed(self) -> int:
         self._seed += 1

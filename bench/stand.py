@@ -6,7 +6,7 @@ Used by `bench.rounds`.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self, cast
@@ -18,7 +18,8 @@ import msgspec
 from app.embedded.cluster import wheel_programs
 from app.settings import Settings
 from app.supervisor import Supervisor
-from bench.cpu import cpu_seconds, find_child
+from bench.bare import WAITS_PATH
+from bench.cpu import children_of, cpu_seconds, find_child
 from bench.events import event_ids
 from bench.load import Job, Result
 from tenants.ids import quote
@@ -62,13 +63,13 @@ class LoadProcess:
 class Stand:
     """A running server with a client that takes events, and two whose tables the limits are measured in."""
 
-    def __init__(self, supervisor: Supervisor, load: LoadProcess) -> None:
+    def __init__(self, supervisor: Supervisor, load: LoadProcess, others: Collection[int]) -> None:
         self.url = supervisor.settings.main_url
         self.port = supervisor.settings.port
         self.pgbench = (supervisor.settings.postgres_bin or wheel_programs()) / "pgbench"
         self.load = load
         self._supervisor = supervisor
-        self.web = find_child(_own_pid(), "granian")
+        self.web = find_child(own_pid(), "granian", besides=others)
         self.key = self._make_client("taker")
         self._make_client("copier")
         self._make_client("inserter")
@@ -77,6 +78,11 @@ class Stand:
         """Return the CPU seconds that the web process and Postgres have used so far."""
         postgres = self._supervisor.engines.postgres
         return cpu_seconds(self.web), cpu_seconds(postgres.pid) if postgres is not None else 0.0
+
+    def waits_ms(self) -> list[float]:
+        """Return how long submissions waited for their flush since this was asked last."""
+        answer = httpx.get(f"http://127.0.0.1:{self.port}{WAITS_PATH}").raise_for_status()
+        return msgspec.json.decode(answer.content, type=list[float])
 
     async def schemas(self) -> dict[str, str]:
         """Map each client to its schema."""
@@ -129,12 +135,14 @@ class Stand:
 
 
 @contextmanager
-def open_stand(folder: Path, *, web_target: str = "bench.bare:create") -> Iterator[Stand]:
+def open_stand(folder: Path, *, web_target: str = "bench.bare:create", web_processes: int = 1) -> Iterator[Stand]:
     """Start everything in a folder and stop it in the end; `web_target` makes the web process's application."""
-    settings = Settings(data_dir=folder, port=0, log_level="warning")
+    settings = Settings(data_dir=folder, port=0, log_level="warning", web_processes=web_processes)
+    others = children_of(own_pid())
     with LoadProcess() as load, Supervisor(settings, quiet=True, web_target=web_target) as supervisor:
-        yield Stand(supervisor, load)
+        yield Stand(supervisor, load, others)
 
 
-def _own_pid() -> int:
+def own_pid() -> int:
+    """Return the process id as /proc has it."""
     return int(Path("/proc/self").readlink().name)

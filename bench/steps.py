@@ -19,6 +19,7 @@ from app.ingest import group_commit, routes, sink
 from app.ingest.routes import Collection
 from app.observability import Observability
 from bench import bare
+from tenants import databases
 from tenants.databases import Databases
 from tenants.keyring import Keyring
 
@@ -114,9 +115,10 @@ class _Stepwise:
         while True:
             left = meter.enter(self._step)
             try:
-                waits_for = inner.send(send) if failure is None else inner.throw(failure)  # type: ignore[attr-defined]
+                waits_for = inner.send(send) if failure is None else inner.throw(failure)
             except StopIteration as end:
-                return end.value
+                value: object = end.value
+                return value
             finally:
                 meter.enter(left)
                 meter.steps[self._step].cpu_ns -= meter.cost_ns
@@ -129,13 +131,12 @@ class _Stepwise:
 
 def _said(args: tuple[Any, ...]) -> str:
     """Name a statement: its first words, or what the comment at its beginning says."""
-    words = str(args[1]).split(None, 3)
-    if args[1].startswith("--"):
-        return "statement: " + args[1][2:].partition("\n")[0].strip()[:48]
-    if words[0] == "WITH":
-        words[0] = "WITH … " + str(args[1]).partition("INSERT INTO ")[2].partition(".")[2].split(None, 1)[0]
-        return f"statement: {words[0]}"
-    return "statement: " + words[0].strip(";")
+    said = str(args[1])
+    if said.startswith("--"):
+        return "statement: " + said[2:].partition("\n")[0].strip()[:60]
+    if "COPY " in said:
+        return "statement: COPY " + said.partition("COPY ")[2].split('"')[3]
+    return "statement: " + said.split(None, 1)[0].strip(";")
 
 
 def install(meter: Meter) -> None:
@@ -157,7 +158,7 @@ def install(meter: Meter) -> None:
     meter.wrap(asyncpg.Connection, "execute", _said)
     meter.wrap(asyncpg.Connection, "fetchval", _said)
     meter.wrap(asyncpg.Connection, "fetchrow", _said)
-    meter.wrap(asyncpg.Connection, "copy_records_to_table", lambda args: f"statement: COPY {args[1]}")
+    meter.wrap(databases.PooledConnection, "copy_rows", _said)
     meter.wrap(Databases, "_pool", "flush: the rest of it")
 
 

@@ -80,16 +80,23 @@ _ARRAYS = (
 )
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[misc]
+class PooledConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection that can open a unit of work and copy into it at once."""
 
-    async def copy_rows(self, said: str, types: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._shapes: dict[tuple[str, ...], Any] = {}
+
+    async def copy_rows(self, said: str, types: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> None:
         """Run statements, the last of which is a binary `COPY` from here, in one round trip.
 
         Shape: rows have these types. The driver's own way looks at the table instead, under whatever role is set, and
         remembers one shape for each client's table.
         """
-        shape = await self._get_statement(f"SELECT {', '.join(f'NULL::{name}' for name in types)}", None)
+        shape = self._shapes.get(types)
+        if shape is None:
+            asked = f"SELECT {', '.join(f'NULL::{name}' for name in types)}"
+            shape = self._shapes[types] = await self._get_statement(asked, None, use_cache=False)
         await self._protocol.copy_in(said, None, None, rows, shape, None)
 
 
@@ -152,7 +159,7 @@ class TenantConnection:
         said = f"COPY {target} ({', '.join(map(quote, columns))}) FROM STDIN"
         self._note(said, ())
         begin, self._begin = "" if self._begin is None else f"{self._begin}; ", None
-        await self._raw.copy_rows(f"{begin}{said} (FORMAT binary)", columns.values(), rows)
+        await self._raw.copy_rows(f"{begin}{said} (FORMAT binary)", tuple(columns.values()), rows)
 
     async def cursor(
         self, sql: str, *args: Any, prefetch: int = 1000, timeout_s: float | None = None
@@ -299,7 +306,7 @@ def _url_of(placement: Placement, purpose: Purpose) -> str:
 async def _connect(url: str, purpose: Purpose, poolers: Poolers) -> asyncpg.Connection:
     connection = await asyncpg.connect(
         url,
-        connection_class=_Connection,
+        connection_class=PooledConnection,
         statement_cache_size=0 if await poolers.stand_before(url) else STATEMENTS_KEPT,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=_TIMEOUTS_MS[purpose][0] / 1000 + 5,

@@ -46,7 +46,7 @@ class _Waiting:
         self.answer = answer
 
 
-class _Lane:
+class Lane:
     """One client's queue, emptied by flushes."""
 
     def __init__(self, placement: Placement, sink: Sink, ids: FlushIds) -> None:
@@ -68,9 +68,11 @@ class _Lane:
 
     @property
     def idle(self) -> bool:
+        """Whether it has nothing to do."""
         return not self._waiting and not self._flights
 
     def put(self, submission: Submission, size: int) -> asyncio.Future[IngestAnswer]:
+        """Queue a submission; its answer is there when its flush has ended."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[IngestAnswer] = loop.create_future()
         self._waiting.append(_Waiting(submission, size, answer))
@@ -97,10 +99,11 @@ class _Lane:
     def _dispatch(self) -> None:
         self._cancel_timer()
         if self._waiting and len(self._flights) < MAX_FLIGHTS:
-            taken = self._take()
+            taken = self.take()
             self._flights[asyncio.create_task(self._write(taken))] = len(taken)
 
-    def _take(self) -> list[_Waiting]:
+    def take(self) -> list[_Waiting]:
+        """Take the next flush's submissions out of the queue."""
         taken, events = self._waiting, 0
         for count, waiting in enumerate(self._waiting):
             events += waiting.size
@@ -124,11 +127,7 @@ class _Lane:
                 # Those behind it would only wait as long once more to be told the same.
                 taken = taken + self._waiting
                 self._drop(self._waiting)
-            for waiting in taken:
-                if not waiting.answer.done():
-                    waiting.answer.set_exception(error)
-                    # The one who asked may be gone; then nobody fetches the exception, and that is no fault.
-                    waiting.answer.exception()
+            _refuse(taken, error)
             if not isinstance(error, Exception):
                 raise
         else:
@@ -149,9 +148,18 @@ class _Lane:
             self._schedule(asyncio.get_running_loop())
 
     async def drain(self) -> None:
+        """Wait until the queue is empty."""
         while not self.idle:
             self._dispatch()
             await (asyncio.wait(self._flights) if self._flights else asyncio.sleep(0))
+
+
+def _refuse(taken: list[_Waiting], error: BaseException) -> None:
+    for waiting in taken:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(error)
+            # The one who asked may be gone; then nobody fetches the exception, and that is no fault.
+            waiting.answer.exception()
 
 
 class GroupCommit:
@@ -161,7 +169,7 @@ class GroupCommit:
         self._sink = sink
         self._ids = ids
         self._max_queued_events = max_queued_events
-        self._lanes: dict[TenantId, _Lane] = {}
+        self._lanes: dict[TenantId, Lane] = {}
 
     async def submit(self, placement: Placement, submission: Submission) -> IngestAnswer:
         """Have a submission committed and return what became of its events.
@@ -170,7 +178,7 @@ class GroupCommit:
         """
         lane = self._lanes.get(placement.tenant_id)
         if lane is None or (lane.idle and lane.placement is not placement):
-            lane = self._lanes[placement.tenant_id] = _Lane(placement, self._sink, self._ids)
+            lane = self._lanes[placement.tenant_id] = Lane(placement, self._sink, self._ids)
         size = submission.size
         if lane.queued_events and lane.queued_events + size > self._max_queued_events:
             raise QueueFull(lane.retry_after_s)

@@ -172,6 +172,8 @@ async def write_flush(db: TenantConnection, flush: Flush, *, wary: bool = True) 
     """
     try:
         return await _write(db, flush, wary=wary)
+    except LEFT:
+        raise  # one of these, that a role is gone, counts as a fault of data, too
     except UNSTORABLE as error:
         raise Unstorable from error
 

@@ -1,69 +1,75 @@
-"""A full queue says when it will have been written, as far as the last flush tells."""
+"""Requests share flushes, and no more than two of a client's are under way."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime
 
-import msgspec
-import pytest
 from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.event import Arrival
-from app.ingest.flush import Flush, Submission
+from app.ingest.flush import Flush, Refused, Submission
 from app.ingest.flush_ids import FlushIds
 from app.ingest.group_commit import GroupCommit
-from app.ingest.outcomes import IngestAnswer
-from app.ingest.routes import read_submission
-from tenants.clock import utc_now
-from tenants.errors import QueueFull
+from app.ingest.outcomes import Code, IngestAnswer, Rejected
 from tenants.ids import TenantId
 from tenants.placement import Placement, PlacementKind
 
-PLACE = Placement(
-    tenant_id=TenantId("maple"), kind=PlacementKind.SCHEMA, server="main", database="x", serve_url="x", schema="x",
-    owner_role="x", writer_role="x", reader_role="x", login_role="x",
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+ARRIVAL = Arrival(key_id=UUID("00000000-0000-4000-8000-000000000001"), received_at=NOW, oldest=NOW, accepts_chat=True)
+REJECTED = Rejected(index=0, event_id=None, code=Code.REQUIRED, pointer="/name", detail="This field is required.")
+PLACEMENT = Placement(
+    tenant_id=TenantId("birch"), kind=PlacementKind.SCHEMA, server="main", database="grove", serve_url="",
+    schema="t_1", owner_role="t_1_o", writer_role="t_1_w", reader_role="t_1_r", login_role="t_1_l",
 )  # fmt: skip
+ANSWER = IngestAnswer(accepted=0, duplicates=0)
 
 
-class SteppedSink:
-    """Answers one flush each time that it is told to."""
+class Store:
+    """Takes flushes in, and ends them when it is told to."""
 
     def __init__(self) -> None:
-        self.may = asyncio.Semaphore(0)
-        self.began = asyncio.Event()
+        self.sizes: list[int] = []
+        self.begun = asyncio.Semaphore(0)
+        self.may_end = asyncio.Semaphore(0)
 
-    async def store(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
-        """Wait to be told, then answer."""
-        del placement
-        self.began.set()
-        await self.may.acquire()
-        return [IngestAnswer(accepted=each.size, duplicates=0, conflicts=[], rejected=[]) for each in flush.submissions]
-
-
-def submission(events: int) -> Submission:
-    now = utc_now()
-    arrival = Arrival(
-        key_id=UUID("00000000-0000-4000-8000-000000000001"), received_at=now, oldest=now - timedelta(days=1),
-        accepts_chat=True,
-    )  # fmt: skip
-    return read_submission(msgspec.json.encode([{"name": "a"}] * events), arrival)
+    async def store(self, _placement: Placement, flush: Flush) -> list[IngestAnswer]:
+        """Wait until this one may end."""
+        self.sizes.append(len(flush.submissions))
+        self.begun.release()
+        await self.may_end.acquire()
+        return [ANSWER for _ in flush.submissions]
 
 
-async def test_a_full_queue_says_when_there_will_be_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    sink = SteppedSink()
-    commit = GroupCommit(sink, FlushIds(1), max_queued_events=100)
-    first = asyncio.create_task(commit.submit(PLACE, submission(10)))
-    await sink.began.wait()
-    now[0] = 2.0  # so ten events take two seconds
-    sink.may.release()
-    await first
-    monkeypatch.undo()
-    queued = [asyncio.create_task(commit.submit(PLACE, submission(40))) for _ in range(2)]
-    await asyncio.sleep(0)
-    with pytest.raises(QueueFull) as full:
-        await commit.submit(PLACE, submission(40))
-    assert full.value.retry_after_s == 16
-    sink.may.release()
-    sink.may.release()
-    await asyncio.gather(*queued)
+def submission() -> Submission:
+    return Submission(arrival=ARRIVAL, events=[], refused=[Refused(answer=REJECTED, body=b"{}")])
+
+
+async def test_two_flushes_are_under_way_at_most_and_what_comes_meanwhile_shares_the_next() -> None:
+    store = Store()
+    commit = GroupCommit(store, FlushIds(0), max_queued_events=100)
+    posts = []
+    for _ in range(2):
+        posts.append(asyncio.create_task(commit.submit(PLACEMENT, submission())))
+        await store.begun.acquire()
+    posts += [asyncio.create_task(commit.submit(PLACEMENT, submission())) for _ in range(5)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert store.sizes == [1, 1]
+    store.may_end.release()
+    await store.begun.acquire()
+    assert store.sizes == [1, 1, 5]
+    store.may_end.release()
+    store.may_end.release()
+    assert await asyncio.gather(*posts) == [ANSWER] * 7
+
+
+async def test_an_idle_client_does_not_wait_for_company() -> None:
+    store = Store()
+    commit = GroupCommit(store, FlushIds(0), max_queued_events=100)
+    store.may_end.release()
+    assert await commit.submit(PLACEMENT, submission()) == ANSWER
+    post = asyncio.create_task(commit.submit(PLACEMENT, submission()))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert store.sizes == [1, 1]
+    store.may_end.release()
+    await post
