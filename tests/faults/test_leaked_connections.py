@@ -12,7 +12,7 @@ from app.embedded.postgres import EmbeddedPostgres
 from tenants.databases import Databases, begin_statement
 from tenants.errors import StoreUnavailable
 from tenants.ids import quote
-from tenants.placement import Placement, Purpose
+from tenants.placement import Placement, PlacementKind, Purpose
 from tests.support.history import fetch_in
 from tests.support.placements import own_placement, remove_placement
 from tests.support.waiting import until
@@ -31,8 +31,8 @@ class Limits(msgspec.Struct, frozen=True):
 
 @pytest.fixture
 async def placement(durable_postgres: EmbeddedPostgres) -> AsyncIterator[Placement]:
-    """A client's place."""
-    made = await own_placement(durable_postgres.url)
+    """The place of a client with a database of its own, who may have all connections to it."""
+    made = await own_placement(durable_postgres.url, kind=PlacementKind.DATABASE)
     yield made
     await remove_placement(durable_postgres.url, made)
 
