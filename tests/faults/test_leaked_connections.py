@@ -31,8 +31,8 @@ class Limits(msgspec.Struct, frozen=True):
 
 @pytest.fixture
 async def placement(durable_postgres: EmbeddedPostgres) -> AsyncIterator[Placement]:
-    """A client's place."""
-    made = await own_placement(durable_postgres.url, kind=PlacementKind.DATABASE)  # where it may hold all connections
+    """The place of a client with a database of its own, who may have all connections to it."""
+    made = await own_placement(durable_postgres.url, kind=PlacementKind.DATABASE)
     yield made
     await remove_placement(durable_postgres.url, made)
 

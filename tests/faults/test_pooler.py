@@ -9,7 +9,6 @@ from uuid import uuid4
 import msgspec
 import pytest
 from asyncpg.pgproto.pgproto import UUID
-from tests.support.sending import Sender
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.ingest.event import Arrival
