@@ -440,7 +440,7 @@ BEGIN ATOMIC
             FROM {{schema}}.rollup_purchases AS p
             WHERE p.occurred_at >= since AND p.occurred_at < until AND p.counts
                 AND p.id NOT IN (SELECT l.id FROM loose AS l)
-            ORDER BY p.occurred_at DESC
+            ORDER BY p.occurred_at DESC, p.order_id
             LIMIT most
         )
         UNION ALL
@@ -448,7 +448,7 @@ BEGIN ATOMIC
             l.session
         FROM loose AS l
     ) AS o
-    ORDER BY o.occurred_at DESC
+    ORDER BY o.occurred_at DESC, o.order_id
     LIMIT most; END;
 
 -- Orders of a range by the quarter of an hour, counted once each; `priced` of them have an amount.
