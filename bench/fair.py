@@ -36,7 +36,6 @@ from tests.support.proxy import Proxy, proxy_to
 
 QUIET = 5
 QUESTION = "/api/v1/analytics/summary"
-RATE = 20
 TIMES = 20
 SLOW_S = 2.0
 CROWD = 1_000
@@ -51,6 +50,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     seconds: float
     posts: float
+    rate: int
     events: int
 
 
@@ -80,10 +80,11 @@ class Kind(NamedTuple):
 @click.option("--rounds", default=5, show_default=True, help="Alternations of quiet and noisy for each kind.")
 @click.option("--seconds", default=6.0, show_default=True, help="How long each side of one lasts.")
 @click.option("--posts", default=40.0, show_default=True, help="Posts per second of the quiet ones.")
+@click.option("--rate", default=20, show_default=True, help="Events per second that the limited one may send.")
 @click.option("--events", default=300_000, show_default=True, help="How many events the heavy questions are about.")
-def main(rounds: int, seconds: float, posts: float, events: int) -> None:
+def main(rounds: int, seconds: float, posts: float, rate: int, events: int) -> None:
     """Measure what one client's trouble costs the others."""
-    sizes = Sizes(rounds=rounds, seconds=seconds, posts=posts, events=events)
+    sizes = Sizes(rounds=rounds, seconds=seconds, posts=posts, rate=rate, events=events)
     folder = Path(tempfile.mkdtemp(prefix="grove-bench-"))
     settings = Settings(data_dir=folder / "data", port=0, log_level="error")
     try:
@@ -103,13 +104,13 @@ async def measure(supervisor: Supervisor, sizes: Sizes, status: Status) -> dict[
     async with proxy_to(with_database(url, "bench_away")) as proxy:
         keys = [await _make(supervisor, f"quiet-{number}") for number in range(QUIET)]
         loud = await _make(supervisor, "loud")
-        limited = await _make(supervisor, "limited", rateLimit=RATE, rateBurst=RATE)
+        limited = await _make(supervisor, "limited", rateLimit=sizes.rate, rateBurst=sizes.rate)
         away = await _make(supervisor, "away", placement={"kind": "database", "url": proxy.url})
         status.update("Making events …")
         schema = await admin.fetchval("SELECT schema_name FROM grove.placements WHERE client_id = 'loud'")
         await admin.close()
         await fill(url, schema, Shape(events=sizes.events, visitors=20_000), utc_now())
-        kinds = _kinds(limited, loud, away, proxy, sizes.seconds)
+        kinds = _kinds(limited, loud, away, proxy, sizes)
         quiet = Stream(keys=keys, rate=sizes.posts, events=5)
         with open_crowd(supervisor.settings.port) as crowd:
             await asyncio.to_thread(crowd.run, 3, utc_now(), quiet=quiet)
@@ -121,8 +122,9 @@ async def measure(supervisor: Supervisor, sizes: Sizes, status: Status) -> dict[
     return troubles
 
 
-def _kinds(limited: str, loud: str, away: str, proxy: Proxy, seconds: float) -> dict[str, Kind]:
-    posting = Stream(keys=[away], rate=20, events=5, connections=200)
+def _kinds(limited: str, loud: str, away: str, proxy: Proxy, sizes: Sizes) -> dict[str, Kind]:
+    asking = Stream(keys=[loud], rate=CROWD / sizes.seconds, path=QUESTION, connections=AT_ONCE)
+    posting = Stream(keys=[away], rate=sizes.posts / 2, events=5, connections=200)
 
     @asynccontextmanager
     async def slow() -> AsyncIterator[None]:
@@ -137,10 +139,10 @@ def _kinds(limited: str, loud: str, away: str, proxy: Proxy, seconds: float) -> 
         await proxy.start()
 
     return {
-        "20 times its rate": Kind(Stream(keys=[limited], rate=RATE * TIMES, events=1, connections=100)),
+        "20 times its rate": Kind(Stream(keys=[limited], rate=sizes.rate * TIMES, events=1, connections=100)),
         "own database slow": Kind(posting, slow),
         "own database down": Kind(posting, down),
-        "a thousand questions": Kind(Stream(keys=[loud], rate=CROWD / seconds, path=QUESTION, connections=AT_ONCE)),
+        "a thousand questions": Kind(asking),
     }
 
 
@@ -185,10 +187,15 @@ def show(troubles: dict[str, Trouble]) -> None:
     for name, trouble in troubles.items():
         table.add_row(
             name, f"{median(trouble.quiet_p99):.1f}", f"{median(trouble.noisy_p99):.1f}", f"{trouble.ratio:.2f}",
-            f"≤ {AIM}", f"{trouble.answers}", f"{trouble.retry_after}",
+            f"≤ {AIM}", f"{trouble.answers}", f"{_span(trouble.retry_after)}",
         )  # fmt: skip
     Console().print(table)
     print(f"Posts of the others that were not stored: {sum(trouble.failed for trouble in troubles.values())}")
+
+
+def _span(retry_after: dict[str, int]) -> str:
+    seconds = sorted(int(text) for text in retry_after)
+    return f"{seconds[0]} to {seconds[-1]} s" if seconds else ""
 
 
 if __name__ == "__main__":

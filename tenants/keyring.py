@@ -7,6 +7,7 @@ revocations empty both caches.
 import uuid
 from collections import OrderedDict
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ from tenants.ids import TenantId
 from tenants.keys import SCOPES, KeyKind, Scope, hash_key, kind_of
 from tenants.models import ApiKey
 from tenants.revocations import RevocationFeed
+from tenants.shared_lookups import SharedLookups
 
 CACHED_KEYS = 20_000
 CACHED_REFUSALS = 2_000
@@ -54,6 +56,7 @@ class Keyring:
         self._known: OrderedDict[bytes, Principal] = OrderedDict()  # the least recently used first
         self._refused: OrderedDict[bytes, None] = OrderedDict()  # the oldest first
         self._last_used: dict[uuid.UUID, datetime] = {}
+        self._lookups: SharedLookups[Principal | None] = SharedLookups()
 
     async def verify(self, key: str) -> Principal:
         """Turn a key into a principal.
@@ -68,7 +71,7 @@ class Keyring:
         elif kind_of(key) is None or (self._feed.fresh and digest in self._refused):
             raise Unauthenticated(_REFUSED)
         else:
-            principal = await self._look_up(digest)
+            principal = await self._lookups.find((digest, self._feed.generation), partial(self._look_up, digest))
         now = self._clock()
         if principal is None or (principal.expires_at is not None and principal.expires_at <= now):
             raise Unauthenticated(_REFUSED)

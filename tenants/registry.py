@@ -4,6 +4,7 @@ Called by authentication with a verified key's client id, and by jobs; reads the
 """
 
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import quote as quote_url
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,6 +19,7 @@ from tenants.ids import TenantId
 from tenants.models import Client, Logo, PlacementRow, Server
 from tenants.placement import Placement, PlacementKind, SourceMap, TenantContext
 from tenants.revocations import RevocationFeed
+from tenants.shared_lookups import SharedLookups
 from tenants.vault import Vault
 
 MAIN_SERVER = "main"
@@ -68,6 +70,7 @@ class Registry:
         self._vault = vault
         self._main_url = main_url
         self._cache: dict[TenantId, TenantContext] = {}
+        self._lookups: SharedLookups[TenantContext] = SharedLookups()
 
     async def get_client(self, tenant_id: TenantId) -> TenantContext:
         """Return a client, from the cache where possible.
@@ -78,6 +81,10 @@ class Registry:
         if feed is not None and feed.fresh and tenant_id in self._cache:
             return self._cache[tenant_id]
         generation = None if feed is None else feed.generation
+        return await self._lookups.find((tenant_id, generation), partial(self._look_up, tenant_id, generation))
+
+    async def _look_up(self, tenant_id: TenantId, generation: int | None) -> TenantContext:
+        feed = self._feed
         async with self._control.session() as session:
             found = await self.load(session, tenant_id)
         # What was read before a revocation arrived may be out of date: use it once, do not keep it.

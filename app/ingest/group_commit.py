@@ -136,13 +136,16 @@ class Lane:
                     waiting.answer.set_result(answer)
         finally:
             self._pace_s = (time.monotonic() - began) / max(1, events)
-            self.queued_events -= sum(waiting.size for waiting in taken)
-            self._at_once = sum(self._flights.values()) + len(self._waiting)
-            flight = asyncio.current_task()
-            if flight is not None:
-                del self._flights[flight]
-            if self._waiting:
-                self._schedule(asyncio.get_running_loop())
+            self._land(taken)
+
+    def _land(self, taken: list[_Waiting]) -> None:
+        self.queued_events -= sum(waiting.size for waiting in taken)
+        self._at_once = sum(self._flights.values()) + len(self._waiting)
+        flight = asyncio.current_task()
+        if flight is not None:
+            del self._flights[flight]
+        if self._waiting:
+            self._schedule(asyncio.get_running_loop())
 
     async def drain(self) -> None:
         """Wait until the queue is empty."""

@@ -24,7 +24,8 @@ async def prune_rollups(connection: AsyncConnection, placement: Placement, befor
     await connection.exec_driver_sql(_TIMEOUT)
     zone = (await connection.exec_driver_sql(placement.render(_LOCK_STATE))).scalar()
     if zone is not None:
-        await connection.exec_driver_sql(statement(placement, "prune"), (before, zone))
+        cut = await connection.exec_driver_sql(statement(placement, "prune"), (before, zone))
+        await connection.exec_driver_sql(statement(placement, "count_orders"), (cut.scalar_one() or [],))
         await connection.exec_driver_sql(statement(placement, "prune_people"))
         await connection.exec_driver_sql(statement(placement, "prune_series"))
     await connection.exec_driver_sql(statement(placement, "prune_sessions"), (before,))

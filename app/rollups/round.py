@@ -19,7 +19,9 @@ MAX_FLUSHES = 20_000
 # So many events take about a second, and answers read as many raw without anybody noticing.
 MAX_EVENTS = 100_000
 MAX_VISIT_DAYS = 7
-TIMEOUT_S = 120.0
+MAX_BLOCKS = 2
+# What was stored before there were rollups is one flush: this is long enough for tens of millions of events.
+TIMEOUT_S = 600.0
 # A round joins what it has just made, which the planner takes for a handful of rows; and it fits into memory.
 _SETTINGS = "SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL work_mem = '64MB'"
 _ENSURE_STATE = "INSERT INTO {{schema}}.rollup_state (zone) VALUES ($1) ON CONFLICT DO NOTHING"
@@ -69,7 +71,13 @@ async def count_visits(databases: Databases, client: TenantContext, *, now: date
             await db.execute(statement(db.placement, "number_people"), days, state.zone, state.numbers)
             await db.execute(statement(db.placement, "clear_visits"), days)
             await db.execute(statement(db.placement, "count_visits"), days, state.zone, timeout_s=TIMEOUT_S)
-        return Done(visit_days=len(days), more=len(days) == MAX_VISIT_DAYS)
+            await db.execute(statement(db.placement, "make_dense"), days)
+            await db.execute(statement(db.placement, "merge_steps"), days)
+        rows = await db.fetch(statement(db.placement, "find_blocks"), today, MAX_BLOCKS)
+        blocks = [row["block"] for row in rows]
+        if blocks:
+            await db.execute(statement(db.placement, "make_blocks"), blocks, timeout_s=TIMEOUT_S)
+        return Done(visit_days=len(days), more=len(days) == MAX_VISIT_DAYS or len(blocks) == MAX_BLOCKS)
 
 
 async def catch_up(databases: Databases, client: TenantContext, *, now: datetime) -> Done:
@@ -132,4 +140,6 @@ async def _add(db: TenantConnection, state: _State, taken: list[asyncpg.Record])
     sql = statement(db.placement, "roll_up")
     (new,) = await db.fetch(sql, flushes, state.zone, state.numbers, timeout_s=TIMEOUT_S)
     await db.execute(statement(db.placement, "make_dense"), new["days"])
+    if new["told_again"]:
+        await db.execute(statement(db.placement, "count_orders"), new["told_again"])
     await db.execute(statement(db.placement, "settle"), flushes, visits, state.zone, new["visitors"], new["sessions"])

@@ -26,7 +26,8 @@ async def find_differences(databases: Databases, client: TenantContext) -> list[
     """List what is wrong with a client's rollups, MOST_DIFFERENCES at most.
 
     Shape: kinds are events and details (counts), people (sets; named by what they are of, the figures are digests),
-    purchases, visits, and numbers that two people have. What is still pending is no difference.
+    purchases, visits, blocks (sets of several days), steps (who did what when) and numbers that two people have. What
+    is still pending is no difference.
     """
     async with databases.unit(
         client.placement, Purpose.READ, snapshot=True, statement_timeout_ms=int(TIMEOUT_S * 1000)

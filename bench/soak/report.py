@@ -4,7 +4,7 @@ Used by `bench.soak`.
 """
 
 from collections.abc import Mapping, Sequence
-from statistics import median
+from statistics import fmean
 
 import msgspec
 from rich.console import Console
@@ -22,13 +22,14 @@ MOST_VISIBLE_S = 1.0
 class Trend(msgspec.Struct, frozen=True):
     """How a kind of process grew.
 
-    Units: PSS in KiB, medians of the second and of the last sixth of the time.
+    Units: PSS in KiB, means of the second and of the last sixth of the time, and the most in each.
     """
 
     processes: int
     early: float
     late: float
     growth: float
+    most: tuple[float, float]
     files: int
     threads: int
 
@@ -85,10 +86,19 @@ def percentiles_ms(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def growth(values: Sequence[float]) -> tuple[float, float, float]:
-    """Compare the last sixth of a series to its second: both medians, and by what share it grew."""
+    """Compare the last sixth of a series to its second: both means, and by what share it grew.
+
+    Means, because what Postgres holds goes to and fro with a connection that comes for each round of rollups: a median
+    jumps from one level to the other when the shares of both hardly change.
+    """
+    second, last = map(fmean, _sixths(values))
+    return second, last, (last - second) / max(second, LEAST_KIB)
+
+
+def _sixths(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    """Cut out the second sixth of a series and the last; the first is for warming up."""
     sixth = max(1, len(values) // 6)
-    early, late = median(values[sixth : 2 * sixth] or values), median(values[-sixth:])
-    return early, late, (late - early) / max(early, LEAST_KIB)
+    return values[sixth : 2 * sixth] or values, values[-sixth:]
 
 
 def trends(samples: Sequence[Sample]) -> dict[str, Trend]:
@@ -96,9 +106,10 @@ def trends(samples: Sequence[Sample]) -> dict[str, Trend]:
     found = {}
     for kind in sorted({kind for sample in samples for kind in sample.held}):
         held = [sample.held[kind] for sample in samples if kind in sample.held]
-        early, late, share = growth([each.pss for each in held])
-        last = held[-1]
-        found[kind] = Trend(last.processes, early, late, round(share, 4), last.files, last.threads)
+        memory, last = [float(each.pss) for each in held], held[-1]
+        early, late, share = growth(memory)
+        second, sixth = map(max, _sixths(memory))
+        found[kind] = Trend(last.processes, early, late, round(share, 4), (second, sixth), last.files, last.threads)
     return found
 
 
@@ -135,9 +146,12 @@ def judge(report: Report) -> list[Aim]:
 
 def show(report: Report) -> None:
     """Print a report for people."""
-    memory = Table("PSS, MiB", "processes", "2nd sixth", "last sixth", "growth", "files", "threads", title="Memory")
+    memory = Table(
+        "PSS, MiB", "processes", "2nd sixth", "last sixth", "growth", "most", "files", "threads", title="Memory"
+    )
     for kind, trend in report.memory.items():
-        sizes = (f"{trend.early / 1024:.1f}", f"{trend.late / 1024:.1f}", f"{trend.growth:+.1%}")
+        sizes = [f"{trend.early / 1024:.1f}", f"{trend.late / 1024:.1f}", f"{trend.growth:+.1%}"]
+        sizes.append(" → ".join(f"{most / 1024:.1f}" for most in trend.most))
         memory.add_row(kind, str(trend.processes), *sizes, str(trend.files), str(trend.threads))
     times = Table("ms", "p50", "p95", "p99", "max", title=f"{report.rate:.0f} of {report.capacity:.0f} events/s")
     for name, parts in (("acknowledged", report.ack_ms), ("visible", report.visible_ms), ("API", report.answer_ms)):

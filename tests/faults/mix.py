@@ -35,6 +35,8 @@ CONNECTIONS = 3
 TWO_AT_ONCE = 0.25
 # After a fault each client must be served again; so many requests show that.
 SERVED = 5
+# Of so many findings the first ones are told.
+TOLD = 50
 
 
 class Drawn(msgspec.Struct, frozen=True):
@@ -138,7 +140,7 @@ def main(count: int, seed: int) -> None:
         settings = Settings(data_dir=Path(folder) / "data", port=0, web_processes=WEB_PROCESSES, log_level="warning")
         with Supervisor(settings, quiet=True) as supervisor:
             findings = asyncio.run(run_mix(Server(supervisor), seed, count))
-    for finding in findings:
+    for finding in findings[:TOLD]:
         click.echo(f"FOUND {finding.what}: {finding.detail}")
     click.echo(f"{len(findings)} findings in {time.monotonic() - started:.0f} s; SEED={seed}")
     sys.exit(1 if findings else 0)

@@ -12,7 +12,7 @@ from app.embedded.postgres import EmbeddedPostgres
 from tenants.databases import Databases, begin_statement
 from tenants.errors import StoreUnavailable
 from tenants.ids import quote
-from tenants.placement import Placement, Purpose
+from tenants.placement import Placement, PlacementKind, Purpose
 from tests.support.history import fetch_in
 from tests.support.placements import own_placement, remove_placement
 from tests.support.waiting import until
@@ -32,7 +32,7 @@ class Limits(msgspec.Struct, frozen=True):
 @pytest.fixture
 async def placement(durable_postgres: EmbeddedPostgres) -> AsyncIterator[Placement]:
     """A client's place."""
-    made = await own_placement(durable_postgres.url)
+    made = await own_placement(durable_postgres.url, kind=PlacementKind.DATABASE)  # where it may hold all connections
     yield made
     await remove_placement(durable_postgres.url, made)
 

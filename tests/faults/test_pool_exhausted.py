@@ -45,7 +45,7 @@ async def test_a_thousand_questions_that_hang_hold_up_no_event_of_another_client
         await holder.execute("ROLLBACK")
         await holder.close()
 
-        assert {answer.status_code for answer in refused} == {503}
+        assert {answer.status_code for answer in refused} <= {429, 503}
         assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
         assert took_s < DEADLINE_S
         assert sorted(waits)[len(waits) * 99 // 100] < 1

@@ -22,6 +22,7 @@ from tenants.errors import StoreUnavailable
 from tenants.placement import Placement, Purpose
 from tests.support.grove import Grove, open_grove
 from tests.support.load import make_events
+from tests.support.party import Party
 from tests.support.pooler import Pooler, pooler_before
 from tests.support.waiting import until
 
@@ -40,7 +41,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 @pytest.fixture
-async def setting(durable_postgres: EmbeddedPostgres) -> AsyncIterator[tuple[Pooler, list[Sender]]]:
+async def setting(durable_postgres: EmbeddedPostgres) -> AsyncIterator[tuple[Pooler, list[Party]]]:
     """A client, and two applications behind a pooler that send its events."""
     async with open_grove(durable_postgres.url) as grove:
         async with grove.worker():
@@ -49,15 +50,17 @@ async def setting(durable_postgres: EmbeddedPostgres) -> AsyncIterator[tuple[Poo
             behind = msgspec.structs.replace(grove.settings, pooler=pooler.host)
             apart = Grove(behind, grove.app, grove.http, "", grove.recorder)
             async with apart.twin() as one, apart.twin() as other:
-                yield pooler, [Sender(each, client) for each in (one, other)]
+                yield pooler, [Party(each, client) for each in (one, other)]
 
 
 async def test_many_share_few_connections_and_the_pooler_restarts(
-    setting: tuple[Pooler, list[Sender]],
+    setting: tuple[Pooler, list[Party]],
 ) -> None:
     pooler, senders = setting
     for _ in range(ROUNDS):
-        answers = await asyncio.gather(*(act() for each in senders for act in (each.send, each.ask, each.send)))
+        answers = await asyncio.gather(
+            *(act() for each in senders for act in (each.send_new, each.ask_totals, each.send_new))
+        )
         assert {answer.status_code for answer in answers} == {202, 200}
 
     sending = asyncio.gather(*(send_on(each) for each in senders for _ in range(4)))
@@ -71,14 +74,14 @@ async def test_many_share_few_connections_and_the_pooler_restarts(
     assert await one.judge() == []
 
 
-async def are_answered(senders: list[Sender]) -> bool:
+async def are_answered(senders: list[Party]) -> bool:
     """Ask each, and tell whether all were answered."""
-    return {(await each.ask()).status_code for each in senders} == {200}
+    return {(await each.ask_totals()).status_code for each in senders} == {200}
 
 
-async def send_on(sender: Sender) -> list[int]:
+async def send_on(sender: Party) -> list[int]:
     """Send again and again, also while the pooler is away, which the sink waits for."""
-    return [(await sender.send()).status_code for _ in range(ROUNDS)]
+    return [(await sender.send_new()).status_code for _ in range(ROUNDS)]
 
 
 async def test_statements_that_the_server_has_forgotten_are_prepared_again(durable_postgres: EmbeddedPostgres) -> None:
@@ -117,5 +120,5 @@ def one_event() -> Flush:
     """Make a flush of one event."""
     now = utc_now()
     arrival = Arrival(key_id=UUID(bytes(16)), received_at=now, oldest=now - timedelta(days=1), accepts_chat=True)
-    body = msgspec.json.encode(make_events([uuid4()]))
+    (body,) = make_events([uuid4()])
     return Flush(id=secrets.randbits(62) + 1, submissions=[read_submission(body, arrival)])

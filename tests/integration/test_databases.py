@@ -103,6 +103,7 @@ async def test_who_waits_for_a_pool_that_is_closed_is_told_that_it_is_not_availa
         await asking
 
 
+@pytest.mark.fault(31)
 async def test_a_database_that_hangs_between_questions_is_given_up_in_time(
     databases: Databases, placement: Placement
 ) -> None:
@@ -118,6 +119,7 @@ async def test_a_database_that_hangs_between_questions_is_given_up_in_time(
         await use_all(databases, there)
 
 
+@pytest.mark.fault(31)
 async def test_a_database_that_hangs_within_a_question_is_given_up_in_time(
     databases: Databases, placement: Placement
 ) -> None:

@@ -11,6 +11,7 @@ from tests.support.grove import open_grove
 from tests.support.proxy import proxy_to
 
 
+@pytest.mark.fault(31)
 async def test_health_is_answered_in_time_while_the_database_hangs(postgres: EmbeddedPostgres) -> None:
     async with proxy_to(postgres.url) as proxy, open_grove(proxy.url) as grove:
         assert (await grove.http.get("/health")).status_code == 200

@@ -283,6 +283,61 @@ async def test_many_visitors_are_kept_as_bits(grove: Grove) -> None:
         assert await store.differences() == []
 
 
+async def test_sets_of_several_days_stand_for_those_of_their_days(grove: Grove) -> None:
+    client = await new_client(grove)
+    page = {"url": "https://x.example/one?utm_source=mail", "path": "/one"}
+
+    def visits(days: int, people: range) -> list[dict[str, Any]]:
+        return [event("page_view", timedelta(days=days, minutes=who % 60), who=who, page=page) for who in people]
+
+    async with counted(grove, client.id) as store:
+        for days in range(3, 17):
+            await send(grove, client, visits(days, range(days * 10, days * 10 + 60)))
+        await store.catch_up(NOW)
+        made = await store.fetch("SELECT DISTINCT who, block FROM {{schema}}.rollup_blocks WHERE series <> 0")
+        assert {row["who"] for row in made} == {0, 4}
+        assert len({row["block"] for row in made}) >= 2
+        ranges = [*some_ranges(), (NOW - timedelta(days=14), NOW - timedelta(days=4))]
+        await assert_dashboards_recount(store, ranges)
+        await send(grove, client, visits(9, range(1000, 1030)))
+        await send(grove, client, [event("page_view", timedelta(days=10), who=95, visit=9, page=page)])
+        await assert_dashboards_recount(store, ranges)
+        await roll_up(store.databases, store.client)
+        await assert_dashboards_recount(store, ranges)
+        assert await store.differences() == []
+        await store.catch_up(NOW)
+        await assert_dashboards_recount(store, ranges)
+        assert await store.differences() == []
+
+
+async def test_an_order_told_on_both_sides_of_a_range_counts_as_the_range_tells_it(grove: Grove) -> None:
+    client = await new_client(grove)
+
+    def told(order: str, ago: timedelta, amount: int | None, visit: int) -> dict[str, Any]:
+        more: dict[str, Any] = {} if amount is None else {"amount": amount, "currency": "EUR"}
+        properties = {"order_id": order, "payment_method": "card" if amount else "invoice"}
+        return event("purchase", ago, visit=visit, properties=properties, **more)
+
+    since, until_at = NOW - timedelta(days=3, hours=5), NOW - timedelta(hours=30)
+    hour = timedelta(hours=1)
+    tellings = [
+        told("early", NOW - since + hour, 10, 1), told("early", NOW - since - hour, 20, 2),
+        told("late", NOW - until_at + hour, None, 3), told("late", NOW - until_at - hour, 30, 4),
+        told("wide", NOW - since + 2 * hour, 40, 5), told("wide", NOW - until_at - 2 * hour, 50, 6),
+        told("inside", NOW - since - 3 * hour, None, 7), told("inside", NOW - since - 4 * hour, 60, 8),
+    ]  # fmt: skip
+    async with counted(grove, client.id) as store:
+        for telling in tellings:
+            await send(grove, client, [telling])
+            await assert_dashboards_recount(store, some_ranges())
+            await store.catch_up(NOW)
+            await assert_dashboards_recount(store, some_ranges())
+            assert await store.differences() == []
+        sql = "SELECT sum(n) AS n, sum(amount) AS amount FROM {{schema}}.order_counts($1, $2)"
+        (row,) = await store.fetch(sql, since, until_at)
+        assert (row["n"], row["amount"]) == (3, 20 + 60)
+
+
 async def test_visitors_per_step_and_those_who_come_again_are_exact(grove: Grove) -> None:
     client = await new_client(grove)
     async with counted(grove, client.id) as store:
@@ -341,7 +396,7 @@ async def test_a_wrong_figure_is_named_and_counting_anew_mends_it(grove: Grove) 
                 "UPDATE {{schema}}.rollup_quarters SET n = n + 1 WHERE name = 'page_view'",
                 "UPDATE {{schema}}.rollup_days SET n = n - 1",
                 "UPDATE {{schema}}.rollup_lists SET members = members[2:] WHERE who = 0 AND series = 0",
-                "DELETE FROM {{schema}}.rollup_purchases",
+                "UPDATE {{schema}}.rollup_purchases SET counts = NOT counts",
                 "UPDATE {{schema}}.rollup_visits SET sessions = sessions + 1 WHERE dimension = 1",
             ):
                 await db.execute(db.placement.render(change))

@@ -4,7 +4,7 @@ A seed takes the place of a function of the product; nothing of the product know
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -13,11 +13,13 @@ import pytest
 
 from app.auth.limiter import Limiter
 from app.ingest import replay, routes, sink
+from app.ingest.event import Event
 from app.ingest.flush import Flush, Submission, answers, count_outcomes, settle
 from app.ingest.group_commit import GroupCommit
 from app.ingest.outcomes import Rejected
 from app.ingest.sink import PostgresSink
 from app.ingest.statements import statement as ingest_statement
+from app.ingest.web import fold_web
 from app.rollups import round as rollup_round
 from app.rollups.statements import statement as rollup_statement
 from tenants.errors import RateLimited, StoreUnavailable
@@ -172,13 +174,12 @@ def count_for_another_key(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
 
 def fold_twice(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
     """Add a flush to its sessions twice."""
-    original = sink._fold  # noqa: SLF001 - as above
+    original = fold_web
 
-    async def fold(db: Any, stored: Any) -> Any:
-        await original(db, stored)
-        return await original(db, stored)
+    def fold(stored: Iterable[Event]) -> Any:
+        return [(*row[:5], 2 * row[5], 2 * row[6], *row[7:]) for row in original(stored)]
 
-    patch.setattr(sink, "_fold", fold)
+    patch.setattr(sink, "fold_web", fold)
 
 
 def store_anothers_fields(patch: pytest.MonkeyPatch, _run: Eventful) -> None:

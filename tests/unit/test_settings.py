@@ -87,6 +87,8 @@ def test_an_unknown_key_of_ours_stops_the_start_and_names_itself() -> None:
         ("GRAFANA_URL", "grafana.example"),
         ("GROVE_PUBLIC_URL", "https://"),
         ("MAPLE_DB_URL", "maple"),
+        ("GROVE_POOLER", "postgresql://pooler:6432"),
+        ("GROVE_POOLER", "pooler:6432"),  # before no DATABASE_URL
     ],
 )
 def test_a_bad_value_stops_the_start_with_one_line_that_names_its_key(key: str, value: str) -> None:

@@ -19,12 +19,14 @@ days AS MATERIALIZED (
 SELECT d.day, d.visitors, coalesce(c.events, 0)::bigint AS events, coalesce(c.page_views, 0)::bigint AS page_views
 FROM days AS d
 LEFT JOIN (
-    SELECT (q.quarter AT TIME ZONE :zone)::date AS day, sum(q.events) AS events, sum(q.page_views) AS page_views
-    FROM (
-        SELECT e.quarter, sum(e.n) AS events, sum(e.n) FILTER (WHERE e.name = 'page_view') AS page_views
-        FROM {{schema}}.event_counts(:from_at, :to_at) AS e
-        GROUP BY e.quarter
-    ) AS q
+    SELECT e.day, sum(e.n) AS events, sum(e.n) FILTER (WHERE e.name = 'page_view') AS page_views
+    FROM {{schema}}.name_counts(:from_at, :to_at) AS e
+    WHERE (SELECT rolled FROM fits)
+    GROUP BY e.day
+    UNION ALL
+    SELECT (e.quarter AT TIME ZONE :zone)::date, sum(e.n), sum(e.n) FILTER (WHERE e.name = 'page_view')
+    FROM {{schema}}.event_counts(:from_at, :to_at) AS e
+    WHERE NOT (SELECT rolled FROM fits)
     GROUP BY 1
 ) AS c ON c.day = d.day
 ORDER BY d.day

@@ -1,10 +1,12 @@
--- Reads raw events: an order is no set. What follows are the later steps.
-WITH did AS MATERIALIZED (
-    SELECT e.visitor_id, e.name, e.occurred_at
-    FROM {{schema}}.events AS e
-    WHERE e.occurred_at >= :from_at AND e.occurred_at < :to_at AND e.name = ANY (:names::text[])
-        AND e.visitor_id IS NOT NULL
-),
-a AS MATERIALIZED (
-    SELECT d.visitor_id, min(d.occurred_at) AS at FROM did AS d WHERE d.name = :step_a GROUP BY d.visitor_id
+-- What follows are the steps. Visitors who have no number yet get one below 0 here.
+WITH span AS MATERIALIZED (SELECT s.* FROM {{schema}}.event_span(:from_at, :to_at) AS s),
+raw AS MATERIALIZED (
+    SELECT m.name, m.at, coalesce(m.number, -dense_rank() OVER (ORDER BY m.visitor_id))::integer AS visitor
+    FROM (
+        SELECT e.name, e.occurred_at AS at, e.visitor_id,
+            (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 0 AND n.id = e.visitor_id) AS number
+        FROM span AS w
+        CROSS JOIN LATERAL {{schema}}.raw_events('', :from_at, :to_at, w.whole_from, w.whole_to) AS e
+        WHERE e.name = ANY (:names::text[]) AND e.visitor_id IS NOT NULL
+    ) AS m
 )

@@ -1,8 +1,8 @@
 -- Counts the sessions that started on the days ($1, in a zone $2). One without a number came with a flush since they got
 -- theirs: that flush waits, and has its days counted anew.
 WITH visits AS MATERIALIZED (
-    SELECT d.day, extract(epoch FROM s.ended_at - s.started_at) AS seconds, p.n AS visitor,
-        {{schema}}.number_of(1, s.session_id) AS session,
+    SELECT d.day, extract(epoch FROM s.ended_at - s.started_at) AS seconds, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 0 AND n.id = s.visitor_id) AS visitor,
+        (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = s.session_id) AS session,
         coalesce(s.country, 'unknown') AS country, coalesce(s.device, 'unknown') AS device,
         coalesce(s.browser, 'unknown') AS browser, coalesce(s.utm_source, s.referrer, 'direct') AS source,
         s.utm_campaign AS campaign
@@ -10,21 +10,44 @@ WITH visits AS MATERIALIZED (
     JOIN {{schema}}.sessions AS s
         ON s.started_at >= {{schema}}.day_start(d.day, $2::text)
         AND s.started_at < {{schema}}.day_start(d.day + 1, $2::text)
-    LEFT JOIN {{schema}}.rollup_people AS p ON p.who = 0 AND p.id = s.visitor_id
+),
+met AS MATERIALIZED (
+    SELECT v.source, v.campaign, (
+        SELECT s.id FROM {{schema}}.rollup_sources AS s
+        WHERE md5(s.source) = md5(v.source) AND md5(s.campaign) IS NOT DISTINCT FROM md5(v.campaign)
+    ) AS id
+    FROM visits AS v
+    GROUP BY v.source, v.campaign
+),
+fresh AS (
+    INSERT INTO {{schema}}.rollup_sources (source, campaign) SELECT m.source, m.campaign FROM met AS m WHERE m.id IS NULL
+    RETURNING id, source, campaign
+),
+sources AS MATERIALIZED (
+    SELECT m.id, m.source, m.campaign FROM met AS m WHERE m.id IS NOT NULL
+    UNION ALL
+    SELECT f.id, f.source, f.campaign FROM fresh AS f
+),
+sourced AS MATERIALIZED (
+    SELECT v.day, v.seconds, v.visitor, s.id AS source
+    FROM visits AS v JOIN sources AS s ON s.source = v.source AND coalesce(s.campaign, '') = coalesce(v.campaign, '')
+        AND (s.campaign IS NULL) = (v.campaign IS NULL)
 ),
 counted AS (
-    INSERT INTO {{schema}}.rollup_visits (day, dimension, value, campaign, sessions, seconds, members)
-    SELECT v.day, l.dimension, l.value, NULL, count(*), sum(v.seconds), NULL
+    INSERT INTO {{schema}}.rollup_visits (day, dimension, value, source, sessions, seconds)
+    SELECT v.day, l.dimension, l.value, NULL, count(*), sum(v.seconds)
     FROM visits AS v CROSS JOIN LATERAL (
         VALUES (0::smallint, NULL), (1::smallint, v.country), (2::smallint, v.device), (3::smallint, v.browser),
             (4::smallint, {{schema}}.visit_span(v.seconds)::text)
     ) AS l (dimension, value)
     GROUP BY v.day, l.dimension, l.value
     UNION ALL
-    SELECT v.day, 5, v.source, v.campaign, count(*), sum(v.seconds),
-        array_agg(DISTINCT v.visitor) FILTER (WHERE v.visitor IS NOT NULL)
-    FROM visits AS v
-    GROUP BY v.day, v.source, v.campaign
+    SELECT v.day, 5, NULL, v.source, count(*), sum(v.seconds) FROM sourced AS v GROUP BY v.day, v.source
+),
+lists AS (
+    INSERT INTO {{schema}}.rollup_lists (who, series, day, members)
+    SELECT 4, v.source, v.day, array_agg(DISTINCT v.visitor) FROM sourced AS v WHERE v.visitor IS NOT NULL
+    GROUP BY v.source, v.day
 ),
 bits AS (
     INSERT INTO {{schema}}.rollup_bits (who, series, day, chunk, bits)

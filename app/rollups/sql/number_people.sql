@@ -14,7 +14,7 @@ fresh AS (
         UNION ALL
         SELECT 1::smallint, s.session_id FROM started AS s
     ) AS m
-    WHERE {{schema}}.number_of(m.who, m.id) IS NULL
+    WHERE (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = m.who AND n.id = m.id) IS NULL
     RETURNING who
 ),
 counted AS (

@@ -1,5 +1,5 @@
 -- Forgets the days before a time ($1, in a zone $2) and the one that it cuts in two, whose later events get a flush of
--- their own that is to be rolled up.
+-- their own that is to be rolled up. Answers with the orders that were told before as well as after.
 WITH kept AS MATERIALIZED (
     SELECT d.day, {{schema}}.day_start(d.day, $2::text) AS starts_at
     FROM (
@@ -24,6 +24,14 @@ quarters AS (DELETE FROM {{schema}}.rollup_quarters WHERE quarter < (SELECT k.st
 days AS (DELETE FROM {{schema}}.rollup_days WHERE day < (SELECT k.day FROM kept AS k)),
 lists AS (DELETE FROM {{schema}}.rollup_lists WHERE day < (SELECT k.day FROM kept AS k)),
 bits AS (DELETE FROM {{schema}}.rollup_bits WHERE day < (SELECT k.day FROM kept AS k)),
+blocks AS (DELETE FROM {{schema}}.rollup_blocks WHERE block <= (SELECT {{schema}}.block_of(k.day - 1) FROM kept AS k)),
+block_bits AS (
+    DELETE FROM {{schema}}.rollup_block_bits WHERE block <= (SELECT {{schema}}.block_of(k.day - 1) FROM kept AS k)
+),
+steps AS (DELETE FROM {{schema}}.rollup_steps WHERE day < (SELECT k.day FROM kept AS k)),
 purchases AS (DELETE FROM {{schema}}.rollup_purchases WHERE occurred_at < (SELECT k.starts_at FROM kept AS k)),
-visits AS (DELETE FROM {{schema}}.rollup_visits WHERE day < (SELECT k.day FROM kept AS k))
-DELETE FROM {{schema}}.rollup_visit_days WHERE day < (SELECT k.day FROM kept AS k)
+visits AS (DELETE FROM {{schema}}.rollup_visits WHERE day < (SELECT k.day FROM kept AS k)),
+visit_days AS (DELETE FROM {{schema}}.rollup_visit_days WHERE day < (SELECT k.day FROM kept AS k))
+SELECT array_agg(DISTINCT p.id)
+FROM {{schema}}.rollup_purchases AS p
+WHERE p.told @> (SELECT k.starts_at FROM kept AS k)

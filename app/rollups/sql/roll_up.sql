@@ -1,10 +1,11 @@
 -- Adds the events of flushes ($1) to the rollups of a client whose days are those of a zone ($2) and whose next numbers
--- are $3. Answers with how many visitors and sessions got a number, and the events' days. The caller holds the lock on rollup_state.
+-- are $3. Answers with how many visitors and sessions got a number, the events' days, and the orders that were told before.
+-- The caller holds the lock on rollup_state.
 WITH batch AS MATERIALIZED (
     SELECT date_bin('15 minutes', e.occurred_at, 'epoch') AS quarter,
         (e.occurred_at AT TIME ZONE $2::text)::date AS day, e.name,
         {{schema}}.event_detail(e.name, e.page_path, e.properties) AS detail, e.visitor_id, e.session_id,
-        coalesce(e.currency, '') AS currency, e.amount
+        coalesce(e.currency, '') AS currency, e.amount, e.occurred_at
     FROM {{schema}}.events AS e
     WHERE e.flush = ANY ($1::bigint[])
 ),
@@ -28,16 +29,19 @@ numbered AS MATERIALIZED (
 people AS (
     INSERT INTO {{schema}}.rollup_people (who, id, n) SELECT m.who, m.id, m.n FROM numbered AS m WHERE m.fresh
 ),
+kinds AS MATERIALIZED (
+    SELECT b.name, b.detail FROM batch AS b GROUP BY b.name, b.detail
+),
 old_series AS MATERIALIZED (
     SELECT k.name, k.detail, (
         SELECT s.id FROM {{schema}}.rollup_series AS s WHERE s.name = k.name AND md5(s.detail) = md5(k.detail)
     ) AS id
-    FROM (SELECT b.name, b.detail FROM batch AS b WHERE b.detail IS NOT NULL GROUP BY b.name, b.detail) AS k
+    FROM kinds AS k WHERE k.detail IS NOT NULL
     UNION ALL
     SELECT k.name, NULL, (
         SELECT s.id FROM {{schema}}.rollup_series AS s WHERE s.name = k.name AND md5(s.detail) IS NULL
     )
-    FROM (SELECT b.name FROM batch AS b GROUP BY b.name) AS k
+    FROM (SELECT DISTINCT k.name FROM kinds AS k) AS k
 ),
 new_series AS (
     INSERT INTO {{schema}}.rollup_series (name, detail)
@@ -49,26 +53,38 @@ series AS MATERIALIZED (
     UNION ALL
     SELECT n.name, n.detail, n.id FROM new_series AS n
 ),
+counted_as AS MATERIALIZED (
+    SELECT k.name, k.detail, plain.id AS plain, detailed.id AS detailed
+    FROM kinds AS k
+    JOIN series AS plain ON plain.name = k.name AND plain.detail IS NULL
+    LEFT JOIN series AS detailed ON detailed.name = k.name AND detailed.detail = k.detail
+),
 rows AS MATERIALIZED (
-    SELECT b.day, plain.id AS plain, detailed.id AS detailed, visitors.n AS visitor, sessions.n AS session
+    -- Outer joins, and groups of one, so that the planner hashes people and not the batch.
+    SELECT b.day, b.occurred_at, k.plain, k.detailed, visitors.n AS visitor, sessions.n AS session
     FROM batch AS b
-    JOIN (SELECT s.name, s.id FROM series AS s WHERE s.detail IS NULL) AS plain ON plain.name = b.name
-    LEFT JOIN (SELECT s.name, s.detail, s.id FROM series AS s WHERE s.detail IS NOT NULL) AS detailed
-        ON detailed.name = b.name AND detailed.detail = b.detail
-    LEFT JOIN (SELECT m.id, m.n FROM numbered AS m WHERE m.who = 0) AS visitors ON visitors.id = b.visitor_id
-    LEFT JOIN (SELECT m.id, m.n FROM numbered AS m WHERE m.who = 1) AS sessions ON sessions.id = b.session_id
+    LEFT JOIN counted_as AS k ON k.name = b.name AND coalesce(k.detail, '') = coalesce(b.detail, '')
+        AND (k.detail IS NULL) = (b.detail IS NULL)
+    LEFT JOIN (SELECT m.id, min(m.n) AS n FROM numbered AS m WHERE m.who = 0 GROUP BY m.id) AS visitors ON visitors.id = b.visitor_id
+    LEFT JOIN (SELECT m.id, min(m.n) AS n FROM numbered AS m WHERE m.who = 1 GROUP BY m.id) AS sessions ON sessions.id = b.session_id
+),
+by_quarter AS MATERIALIZED (
+    SELECT b.quarter, b.day, b.name, b.currency, count(*) AS n, coalesce(sum(b.amount), 0) AS amount
+    FROM batch AS b
+    GROUP BY b.quarter, b.day, b.name, b.currency
 ),
 quarters AS (
     INSERT INTO {{schema}}.rollup_quarters AS kept (quarter, name, currency, n, amount)
-    SELECT b.quarter, b.name, b.currency, count(*), coalesce(sum(b.amount), 0)
-    FROM batch AS b
-    GROUP BY b.quarter, b.name, b.currency
+    SELECT q.quarter, q.name, q.currency, q.n, q.amount FROM by_quarter AS q
     ON CONFLICT (quarter, name, currency)
         DO UPDATE SET n = kept.n + excluded.n, amount = kept.amount + excluded.amount
 ),
 days AS (
     INSERT INTO {{schema}}.rollup_days AS kept (series, day, n)
     SELECT r.detailed, r.day, count(*) FROM rows AS r WHERE r.detailed IS NOT NULL GROUP BY r.detailed, r.day
+    UNION ALL
+    SELECT s.id, q.day, sum(q.n) FROM by_quarter AS q JOIN series AS s ON s.name = q.name AND s.detail IS NULL
+    GROUP BY s.id, q.day
     ON CONFLICT (day, series) DO UPDATE SET n = kept.n + excluded.n
 ),
 sets AS MATERIALIZED (
@@ -100,16 +116,43 @@ lists AS (
     ON CONFLICT (day, who, series) DO UPDATE
         SET members = ARRAY(SELECT unnest(kept.members) UNION SELECT unnest(excluded.members))
 ),
+steps AS (
+    INSERT INTO {{schema}}.rollup_steps (series, day, visitors, times)
+    SELECT r.plain, r.day, array_agg(r.visitor), array_agg(r.occurred_at)
+    FROM rows AS r WHERE r.visitor IS NOT NULL
+    GROUP BY r.plain, r.day
+),
+blocks AS (
+    INSERT INTO {{schema}}.rollup_block_bits AS kept (who, series, block, chunk, bits)
+    SELECT m.who, m.series, m.block, m.n >> 11, {{schema}}.bits_of(m.n & 2047, 1)
+    FROM (
+        SELECT s.who, s.series, k.block, unnest(s.members) AS n
+        FROM sets AS s
+        JOIN {{schema}}.rollup_blocks AS k
+            ON k.block = {{schema}}.block_of(s.day) AND k.who = s.who AND k.series = s.series
+    ) AS m
+    GROUP BY m.who, m.series, m.block, m.n >> 11
+    ON CONFLICT (block, who, series, chunk) DO UPDATE SET bits = kept.bits | excluded.bits
+),
+told AS MATERIALIZED (
+    SELECT {{schema}}.order_key(e.event_id, e.properties) AS id, e.event_id, e.occurred_at, e.session_id, e.amount,
+        e.currency, e.country, e.device, e.properties
+    FROM {{schema}}.events AS e
+    WHERE e.flush = ANY ($1::bigint[]) AND e.name = 'purchase'
+),
 purchases AS (
     INSERT INTO {{schema}}.rollup_purchases (
-        event_id, occurred_at, session_id, session, amount, currency, country, device, order_id, method, items
+        id, event_id, occurred_at, session_id, session, amount, currency, country, device, order_id, method, items
     )
-    SELECT e.event_id, e.occurred_at, e.session_id, m.n, e.amount, e.currency, e.country, e.device,
-        e.properties ->> 'order_id', e.properties ->> 'payment_method', e.properties -> 'items'
-    FROM {{schema}}.events AS e LEFT JOIN numbered AS m ON m.who = 1 AND m.id = e.session_id
-    WHERE e.flush = ANY ($1::bigint[]) AND e.name = 'purchase'
+    SELECT t.id, t.event_id, t.occurred_at, t.session_id, m.n, t.amount, t.currency, t.country, t.device,
+        t.properties ->> 'order_id', t.properties ->> 'payment_method', t.properties -> 'items'
+    FROM told AS t LEFT JOIN numbered AS m ON m.who = 1 AND m.id = t.session_id
 )
 SELECT count(*) FILTER (WHERE m.who = 0) AS visitors, count(*) FILTER (WHERE m.who = 1) AS sessions,
-    ARRAY(SELECT r.day FROM rows AS r GROUP BY r.day) AS days
+    ARRAY(SELECT DISTINCT q.day FROM by_quarter AS q) AS days,
+    ARRAY(
+        SELECT t.id FROM told AS t GROUP BY t.id
+        HAVING count(*) > 1 OR (SELECT true FROM {{schema}}.rollup_purchases AS p WHERE p.id = t.id LIMIT 1)
+    ) AS told_again
 FROM numbered AS m
 WHERE m.fresh

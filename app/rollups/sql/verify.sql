@@ -7,7 +7,7 @@ WITH rolled AS NOT MATERIALIZED (
     WHERE e.flush NOT IN (SELECT p.flush FROM {{schema}}.rollup_pending AS p)
 ),
 visits AS NOT MATERIALIZED (
-    SELECT d.day, v.*, p.n AS number
+    SELECT d.day, v.*
     FROM {{schema}}.rollup_visit_days AS d
     CROSS JOIN LATERAL (
         SELECT s.session_id, s.visitor_id, extract(epoch FROM s.ended_at - s.started_at) AS seconds,
@@ -18,16 +18,29 @@ visits AS NOT MATERIALIZED (
         WHERE s.started_at >= {{schema}}.day_start(d.day, $1::text)
             AND s.started_at < {{schema}}.day_start(d.day + 1, $1::text)
     ) AS v
-    LEFT JOIN {{schema}}.rollup_people AS p ON p.who = 0 AND p.id = v.visitor_id
     WHERE d.day NOT IN (
         SELECT (changed.at AT TIME ZONE $1::text)::date
         FROM {{schema}}.rollup_pending AS w CROSS JOIN LATERAL unnest(w.visits) AS changed (at)
     )
 ),
 series AS NOT MATERIALIZED (
-    SELECT s.id, concat_ws(' ', s.name, quote_nullable(s.detail)) AS what FROM {{schema}}.rollup_series AS s
+    SELECT w.who, s.id, concat_ws(' ', s.name, quote_nullable(s.detail)) AS what
+    FROM {{schema}}.rollup_series AS s CROSS JOIN (VALUES (0), (1)) AS w (who)
     UNION ALL
-    SELECT 0, 'all'
+    SELECT w.who, 0, 'all' FROM (VALUES (0), (2), (3)) AS w (who)
+    UNION ALL
+    SELECT 4, s.id, concat_ws(' ', quote_nullable(s.source), quote_nullable(s.campaign))
+    FROM {{schema}}.rollup_sources AS s
+),
+sets AS NOT MATERIALIZED (
+    SELECT b.who, b.series, b.day, b.chunk, b.bits FROM {{schema}}.rollup_bits AS b
+    UNION ALL
+    SELECT l.who, l.series, l.day, n.n >> 11, {{schema}}.bits_of(n.n & 2047, 1)
+    FROM {{schema}}.rollup_lists AS l CROSS JOIN LATERAL unnest(l.members) AS n (n)
+    GROUP BY 1, 2, 3, 4
+),
+orders AS NOT MATERIALIZED (
+    SELECT r.*, {{schema}}.order_key(r.event_id, r.properties) AS id FROM rolled AS r WHERE r.name = 'purchase'
 ),
 told AS (
     SELECT 'events' AS kind, concat_ws(' ', date_bin('15 minutes', r.occurred_at, 'epoch'), r.name, r.currency) AS what,
@@ -35,9 +48,10 @@ told AS (
     FROM rolled AS r
     GROUP BY 2
     UNION ALL
-    SELECT 'details', concat_ws(' ', r.day, r.name, quote_nullable(r.detail)), count(*)::text
-    FROM rolled AS r
-    WHERE r.detail IS NOT NULL
+    SELECT 'details', concat_ws(' ', r.day, r.name, quote_nullable(l.detail)), count(*)::text
+    FROM rolled AS r CROSS JOIN LATERAL (
+        SELECT NULL AS detail UNION ALL SELECT r.detail WHERE r.detail IS NOT NULL
+    ) AS l
     GROUP BY 2
     UNION ALL
     SELECT 'people', concat_ws(' ', p.who, p.day, p.what, n.n >> 11),
@@ -54,16 +68,29 @@ told AS (
         SELECT 2, v.visitor_id, 'all', v.day FROM visits AS v WHERE v.visitor_id IS NOT NULL
         UNION
         SELECT 3, v.session_id, 'all', v.day FROM visits AS v
+        UNION
+        SELECT 4, v.visitor_id, concat_ws(' ', quote_nullable(v.source), quote_nullable(v.campaign)), v.day
+        FROM visits AS v WHERE v.visitor_id IS NOT NULL
     ) AS p
     LEFT JOIN {{schema}}.rollup_people AS n ON n.who = p.who % 2 AND n.id = p.id
     GROUP BY 2
     UNION ALL
-    SELECT 'purchases', r.event_id::text, concat_ws(' ', count(*), min(concat_ws(' ', r.occurred_at, r.session_id,
-        {{schema}}.number_of(1, r.session_id), r.amount, r.currency, r.country, r.device, r.properties ->> 'order_id', r.properties ->> 'payment_method',
-        r.properties -> 'items')))
-    FROM rolled AS r
-    WHERE r.name = 'purchase'
+    SELECT 'steps', concat_ws(' ', r.day, r.name, 'NULL'), md5(string_agg(concat_ws(' ', n.n, r.occurred_at), ';'
+        ORDER BY r.occurred_at, n.n))
+    FROM rolled AS r JOIN {{schema}}.rollup_people AS n ON n.who = 0 AND n.id = r.visitor_id
     GROUP BY 2
+    UNION ALL
+    SELECT 'purchases', o.event_id::text, concat_ws(' ', o.id, o.occurred_at, o.session_id,
+        (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = o.session_id), o.amount, o.currency, o.country, o.device, o.properties ->> 'order_id',
+        o.properties ->> 'payment_method', o.properties -> 'items', o.place = 1, CASE WHEN o.times > 1
+            THEN concat_ws(' ', tstzrange(o.first_at, o.last_at, '[]'), o.buyer_id, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = o.buyer_id))
+        END)
+    FROM (
+        SELECT t.*, count(*) OVER same AS times, min(t.occurred_at) OVER same AS first_at,
+            max(t.occurred_at) OVER same AS last_at, min(t.session_id) OVER same AS buyer_id,
+            row_number() OVER (PARTITION BY t.id ORDER BY t.amount IS NULL, t.occurred_at, t.event_id) AS place
+        FROM orders AS t WINDOW same AS (PARTITION BY t.id)
+    ) AS o
     UNION ALL
     SELECT 'visits', concat_ws(' ', v.day, l.dimension, quote_nullable(l.value), 'NULL'),
         concat_ws(' ', count(*), sum(v.seconds))
@@ -73,8 +100,14 @@ told AS (
     GROUP BY 2
     UNION ALL
     SELECT 'visits', concat_ws(' ', v.day, 5, quote_nullable(v.source), quote_nullable(v.campaign)),
-        concat_ws(' ', count(*), sum(v.seconds), array_agg(DISTINCT v.number) FILTER (WHERE v.number IS NOT NULL))
+        concat_ws(' ', count(*), sum(v.seconds))
     FROM visits AS v
+    GROUP BY 2
+    UNION ALL
+    SELECT 'blocks', concat_ws(' ', k.who, k.block, s.what, d.chunk), md5(bit_or(d.bits)::text)
+    FROM {{schema}}.rollup_blocks AS k
+    JOIN sets AS d ON d.who = k.who AND d.series = k.series AND {{schema}}.block_of(d.day) = k.block
+    LEFT JOIN series AS s ON s.who = k.who AND s.id = k.series
     GROUP BY 2
 ),
 kept AS (
@@ -83,29 +116,34 @@ kept AS (
     FROM {{schema}}.rollup_quarters AS q
     UNION ALL
     SELECT 'details', concat_ws(' ', d.day, s.what), d.n::text
-    FROM {{schema}}.rollup_days AS d LEFT JOIN series AS s ON s.id = d.series
+    FROM {{schema}}.rollup_days AS d LEFT JOIN series AS s ON s.who = 0 AND s.id = d.series
     UNION ALL
     SELECT 'people', concat_ws(' ', m.who, m.day, s.what, m.chunk), md5(bit_or(m.bits)::text)
-    FROM (
-        SELECT b.who, b.series, b.day, b.chunk, b.bits FROM {{schema}}.rollup_bits AS b
-        UNION ALL
-        SELECT l.who, l.series, l.day, n.n >> 11, {{schema}}.bits_of(n.n & 2047, 1)
-        FROM {{schema}}.rollup_lists AS l CROSS JOIN LATERAL unnest(l.members) AS n (n)
-        GROUP BY 1, 2, 3, 4
-    ) AS m
-    LEFT JOIN series AS s ON s.id = m.series
+    FROM sets AS m LEFT JOIN series AS s ON s.who = m.who AND s.id = m.series
     WHERE m.who < 2 OR m.day IN (SELECT v.day FROM visits AS v)
     GROUP BY 2
     UNION ALL
-    SELECT 'purchases', p.event_id::text, concat_ws(' ', count(*), min(concat_ws(' ', p.occurred_at, p.session_id,
-        p.session, p.amount, p.currency, p.country, p.device, p.order_id, p.method, p.items)))
-    FROM {{schema}}.rollup_purchases AS p
+    SELECT 'steps', concat_ws(' ', e.day, s.what), md5(string_agg(concat_ws(' ', e.visitor, e.at), ';'
+        ORDER BY e.at, e.visitor))
+    FROM (
+        SELECT t.series, t.day, unnest(t.visitors) AS visitor, unnest(t.times) AS at FROM {{schema}}.rollup_steps AS t
+    ) AS e
+    LEFT JOIN series AS s ON s.who = 0 AND s.id = e.series
     GROUP BY 2
     UNION ALL
-    SELECT 'visits', concat_ws(' ', v.day, v.dimension, quote_nullable(v.value), quote_nullable(v.campaign)),
-        concat_ws(' ', v.sessions, v.seconds, (SELECT array_agg(m.n ORDER BY m.n) FROM unnest(v.members) AS m (n)))
-    FROM {{schema}}.rollup_visits AS v
+    SELECT 'purchases', p.event_id::text, concat_ws(' ', p.id, p.occurred_at, p.session_id, p.session, p.amount,
+        p.currency, p.country, p.device, p.order_id, p.method, p.items, p.counts, CASE WHEN p.told IS NOT NULL
+            THEN concat_ws(' ', p.told, p.buyer_id, p.buyer)
+        END)
+    FROM {{schema}}.rollup_purchases AS p
+    UNION ALL
+    SELECT 'visits', concat_ws(' ', v.day, v.dimension, CASE v.dimension WHEN 5 THEN s.what
+            ELSE concat_ws(' ', quote_nullable(v.value), 'NULL') END), concat_ws(' ', v.sessions, v.seconds)
+    FROM {{schema}}.rollup_visits AS v LEFT JOIN series AS s ON s.who = 4 AND s.id = v.source
     WHERE v.day IN (SELECT v.day FROM visits AS v)
+    UNION ALL
+    SELECT 'blocks', concat_ws(' ', b.who, b.block, s.what, b.chunk), md5(b.bits::text)
+    FROM {{schema}}.rollup_block_bits AS b LEFT JOIN series AS s ON s.who = b.who AND s.id = b.series
     UNION ALL
     SELECT 'numbers', concat_ws(' ', p.who, p.n), count(*)::text
     FROM {{schema}}.rollup_people AS p

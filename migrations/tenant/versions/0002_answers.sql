@@ -1,7 +1,8 @@
 -- Answers from the rollups, completed from raw rows where these do not reach: at the edges of a range, and for what
 -- flushes that are still pending stored. Each call sees one state of the database, so it equals a recount.
 -- Bodies are parsed now, so nobody's search_path has a say in them. STRICT keeps them from being put into the statement
--- that calls them: they are planned once a session, and what surrounds them cannot spoil the plan.
+-- that calls them: they are planned once a session, and what surrounds them cannot spoil the plan. People's numbers are
+-- looked up by subqueries, one by one: a join would read all people there are.
 
 -- What the events of a name are counted by beside their name; null: by nothing.
 CREATE FUNCTION {{schema}}.event_detail(name text, page_path text, properties jsonb) RETURNS text
@@ -21,6 +22,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN 1 + (seconds >= 10)::int + (seconds >= 30)::int + (seconds >= 60)::int + (seconds >= 180)::int
     + (seconds >= 600)::int + (seconds >= 1800)::int;
 
+-- Sets of so many days stand beside those of the days, so that a range is read in fewer pieces.
+CREATE FUNCTION {{schema}}.block_days() RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN 5;
+
+CREATE FUNCTION {{schema}}.block_of(day date) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (day - '0001-01-01'::date) / {{schema}}.block_days();
+
 CREATE FUNCTION {{schema}}.rollup_zone() RETURNS text
 LANGUAGE sql STABLE
 RETURN coalesce((SELECT zone FROM {{schema}}.rollup_state), 'UTC');
@@ -38,73 +48,90 @@ CREATE FUNCTION {{schema}}.local_days(since timestamptz, until timestamptz)
 RETURNS TABLE (day date, starts_at timestamptz, ends_at timestamptz)
 LANGUAGE sql STABLE STRICT ROWS 40
 BEGIN ATOMIC
-    SELECT d.day, {{schema}}.day_start(d.day, d.zone), {{schema}}.day_start(d.day + 1, d.zone)
-    FROM (
-        SELECT z.zone, (since AT TIME ZONE z.zone)::date
-            + generate_series(0, ((until - interval '1 microsecond') AT TIME ZONE z.zone)::date
-                                 - (since AT TIME ZONE z.zone)::date) AS day
-        FROM (SELECT {{schema}}.rollup_zone() AS zone) AS z
-    ) AS d; END;
+    WITH bounds AS MATERIALIZED (
+        SELECT z.zone, (since AT TIME ZONE z.zone)::date AS first_day,
+            ((until - interval '1 microsecond') AT TIME ZONE z.zone)::date AS last_day
+        FROM (SELECT {{schema}}.rollup_zone() AS zone OFFSET 0) AS z
+    ),
+    days AS MATERIALIZED (
+        SELECT b.zone, b.first_day + generate_series(0, b.last_day - b.first_day + 1) AS day FROM bounds AS b
+    ),
+    starts AS MATERIALIZED (SELECT d.day, {{schema}}.day_start(d.day, d.zone) AS starts_at FROM days AS d)
+    SELECT s.day, s.starts_at, next.starts_at FROM starts AS s JOIN starts AS next ON next.day = s.day + 1; END;
 
 -- Whether nothing happened between two times of a day. Counted rather than looked for: for one row the planner would
 -- read the table from its start.
 CREATE FUNCTION {{schema}}.nothing_between(since timestamptz, until timestamptz) RETURNS boolean
 LANGUAGE sql STABLE
-RETURN since >= until OR (
-    (
+RETURN CASE
+    WHEN since >= until THEN true
+    WHEN (
         SELECT count(*) FROM {{schema}}.rollup_quarters AS q WHERE q.quarter >= since AND q.quarter < until
-    ) + (
+    ) > 0 THEN false
+    WHEN (
+        SELECT count(*) FROM {{schema}}.events AS e
+        WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p))
+            AND e.occurred_at >= since AND e.occurred_at < until
+    ) > 0 THEN false
+    -- What is left are events of the quarter in which the time lies, if there were any in it.
+    WHEN (
+        SELECT count(*) FROM {{schema}}.rollup_quarters AS q WHERE q.quarter = date_bin('15 minutes', since, 'epoch')
+    ) = 0 THEN true
+    ELSE (
         SELECT count(*) FROM {{schema}}.events AS e
         WHERE e.occurred_at >= since
             AND e.occurred_at < least(until, date_bin('15 minutes', since, 'epoch') + interval '15 minutes')
-    ) + (
-        SELECT count(*) FROM {{schema}}.events AS e
-        WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p))
-            AND e.occurred_at >= since AND e.occurred_at < until
     ) = 0
-);
+END;
 
--- The days of a range. A day is whole, so that its rollups answer, if all of its events lie in the range.
-CREATE FUNCTION {{schema}}.event_ranges(since timestamptz, until timestamptz)
-RETURNS TABLE (day date, starts_at timestamptz, ends_at timestamptz, whole boolean)
-LANGUAGE sql STABLE STRICT ROWS 40
+-- The whole days of a range, whose rollups answer: from the first one until before `end_day`, or until before a time. A
+-- day is whole if all of its events lie in the range. Without any, both times are the end of the range.
+CREATE FUNCTION {{schema}}.event_span(since timestamptz, until timestamptz)
+RETURNS TABLE (zone text, first_day date, end_day date, whole_from timestamptz, whole_to timestamptz)
+LANGUAGE sql STABLE STRICT ROWS 1
 BEGIN ATOMIC
-    SELECT d.day, greatest(d.starts_at, since), least(d.ends_at, until),
-        d.starts_at >= since AND (d.ends_at <= until OR last_one.free)
-    FROM {{schema}}.local_days(since, until) AS d
-    CROSS JOIN (SELECT {{schema}}.nothing_between(until, max(d.ends_at)) AS free
-        FROM {{schema}}.local_days(since, until) AS d OFFSET 0) AS last_one; END;
+    WITH bounds AS MATERIALIZED (
+        SELECT z.zone, (since AT TIME ZONE z.zone)::date AS since_day, (until AT TIME ZONE z.zone)::date AS until_day
+        FROM (SELECT {{schema}}.rollup_zone() AS zone OFFSET 0) AS z
+    ),
+    starts AS MATERIALIZED (
+        SELECT b.*, {{schema}}.day_start(b.since_day, b.zone) AS since_start,
+            {{schema}}.day_start(b.until_day, b.zone) AS until_start,
+            {{schema}}.day_start(b.until_day + 1, b.zone) AS until_end
+        FROM bounds AS b
+    ),
+    days AS MATERIALIZED (
+        SELECT s.*, s.since_day + (s.since_start < since)::integer AS first_day,
+            s.until_day + (s.until_start < until AND {{schema}}.nothing_between(until, s.until_end))::integer AS end_day
+        FROM starts AS s
+    )
+    SELECT d.zone, d.first_day, greatest(d.first_day, d.end_day),
+        CASE WHEN d.first_day >= d.end_day THEN until
+            WHEN d.first_day = d.since_day THEN since ELSE {{schema}}.day_start(d.first_day, d.zone) END,
+        CASE WHEN d.first_day >= d.end_day OR d.end_day > d.until_day THEN until ELSE d.until_start END
+    FROM days AS d; END;
 
--- The events of a range that its whole days' rollups do not hold: of a name, or of all for ''.
-CREATE FUNCTION {{schema}}.raw_events(of_name text, since timestamptz, until timestamptz)
-RETURNS TABLE (day date, name text, detail text, visitor_id text, session_id text)
+-- The events of a range that the rollups of its whole days do not hold: of a name, or of all for ''.
+CREATE FUNCTION {{schema}}.raw_events(
+    of_name text, since timestamptz, until timestamptz, whole_from timestamptz, whole_to timestamptz
+)
+RETURNS TABLE (occurred_at timestamptz, name text, detail text, visitor_id text, session_id text)
 LANGUAGE sql STABLE STRICT ROWS 1000
 BEGIN ATOMIC
-    WITH ranges AS MATERIALIZED (SELECT r.* FROM {{schema}}.event_ranges(since, until) AS r)
-    SELECT r.day, e.name, {{schema}}.event_detail(e.name, e.page_path, e.properties), e.visitor_id,
-        e.session_id
-    FROM ranges AS r CROSS JOIN LATERAL (
-        SELECT e.* FROM {{schema}}.events AS e
-        WHERE e.occurred_at >= r.starts_at AND e.occurred_at < r.ends_at
-        OFFSET 0
-    ) AS e
-    WHERE NOT r.whole AND (of_name = '' OR e.name = of_name)
+    SELECT e.occurred_at, e.name, {{schema}}.event_detail(e.name, e.page_path, e.properties), e.visitor_id, e.session_id
+    FROM {{schema}}.events AS e
+    WHERE since < whole_from AND e.occurred_at >= since AND e.occurred_at < whole_from
+        AND (of_name = '' OR e.name = of_name)
     UNION ALL
-    SELECT r.day, e.name, {{schema}}.event_detail(e.name, e.page_path, e.properties), e.visitor_id,
-        e.session_id
-    FROM (
-        SELECT e.* FROM {{schema}}.events AS e
-        WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p))
-            AND e.occurred_at >= since AND e.occurred_at < until
-        OFFSET 0
-    ) AS e
-    JOIN ranges AS r ON r.whole AND e.occurred_at >= r.starts_at AND e.occurred_at < r.ends_at
-    WHERE of_name = '' OR e.name = of_name; END;
-
--- The number of a person. A function of its own, so that few people are looked up one by one: a join would read all.
-CREATE FUNCTION {{schema}}.number_of(of_who integer, of_id text) RETURNS integer
-LANGUAGE sql STABLE
-RETURN (SELECT p.n FROM {{schema}}.rollup_people AS p WHERE p.who = of_who AND p.id = of_id);
+    SELECT e.occurred_at, e.name, {{schema}}.event_detail(e.name, e.page_path, e.properties), e.visitor_id, e.session_id
+    FROM {{schema}}.events AS e
+    WHERE whole_to < until AND e.occurred_at >= whole_to AND e.occurred_at < until
+        AND (of_name = '' OR e.name = of_name)
+    UNION ALL
+    SELECT e.occurred_at, e.name, {{schema}}.event_detail(e.name, e.page_path, e.properties), e.visitor_id, e.session_id
+    FROM {{schema}}.events AS e
+    WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p))
+        AND e.occurred_at >= whole_from AND e.occurred_at < whole_to AND (of_name = '' OR e.name = of_name); END;
 
 -- Events and amounts per quarter of an hour. Parts of quarters at the edges, and pending events, are rows of their own.
 CREATE FUNCTION {{schema}}.event_counts(since timestamptz, until timestamptz)
@@ -122,13 +149,15 @@ BEGIN ATOMIC
     SELECT date_bin('15 minutes', e.occurred_at, 'epoch'), e.name, coalesce(e.currency, ''), count(*),
         coalesce(sum(e.amount), 0)
     FROM {{schema}}.events AS e
-    WHERE e.occurred_at >= since AND e.occurred_at < least((SELECT first_at FROM bounds), until)
+    WHERE since < (SELECT first_at FROM bounds)
+        AND e.occurred_at >= since AND e.occurred_at < least((SELECT first_at FROM bounds), until)
     GROUP BY 1, 2, 3
     UNION ALL
     SELECT date_bin('15 minutes', e.occurred_at, 'epoch'), e.name, coalesce(e.currency, ''), count(*),
         coalesce(sum(e.amount), 0)
     FROM {{schema}}.events AS e
-    WHERE e.occurred_at >= greatest((SELECT last_at FROM bounds), (SELECT first_at FROM bounds))
+    WHERE (SELECT last_at FROM bounds) < until
+        AND e.occurred_at >= greatest((SELECT last_at FROM bounds), (SELECT first_at FROM bounds))
         AND e.occurred_at < until
     GROUP BY 1, 2, 3
     UNION ALL
@@ -139,22 +168,52 @@ BEGIN ATOMIC
         AND e.occurred_at >= (SELECT first_at FROM bounds) AND e.occurred_at < (SELECT last_at FROM bounds)
     GROUP BY 1, 2, 3; END;
 
+-- How often each name came, per day; pending events and parts of days are rows of their own.
+CREATE FUNCTION {{schema}}.name_counts(since timestamptz, until timestamptz)
+RETURNS TABLE (day date, name text, n bigint)
+LANGUAGE sql STABLE STRICT ROWS 200
+BEGIN ATOMIC
+    WITH span AS MATERIALIZED (SELECT s.* FROM {{schema}}.event_span(since, until) AS s)
+    SELECT d.day, s.name, d.n
+    FROM {{schema}}.rollup_series AS s
+    JOIN {{schema}}.rollup_days AS d ON d.series = s.id
+    WHERE md5(s.detail) IS NULL
+        AND d.day >= (SELECT w.first_day FROM span AS w) AND d.day < (SELECT w.end_day FROM span AS w)
+    UNION ALL
+    SELECT (c.quarter AT TIME ZONE w.zone)::date, c.name, c.n
+    FROM span AS w CROSS JOIN LATERAL {{schema}}.event_counts(since, w.whole_from) AS c
+    WHERE since < w.whole_from
+    UNION ALL
+    SELECT (c.quarter AT TIME ZONE w.zone)::date, c.name, c.n
+    FROM span AS w CROSS JOIN LATERAL {{schema}}.event_counts(w.whole_to, until) AS c
+    WHERE w.whole_to < until
+    UNION ALL
+    SELECT (e.occurred_at AT TIME ZONE w.zone)::date, e.name, count(*)
+    FROM span AS w
+    JOIN {{schema}}.events AS e ON e.occurred_at >= w.whole_from AND e.occurred_at < w.whole_to
+    WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p))
+    GROUP BY 1, 2; END;
+
 -- The details of a name and how often each came.
 CREATE FUNCTION {{schema}}.detail_counts(of_name text, since timestamptz, until timestamptz)
 RETURNS TABLE (detail text, n bigint)
 LANGUAGE sql STABLE STRICT ROWS 500
 BEGIN ATOMIC
-    WITH ranges AS MATERIALIZED (SELECT r.day FROM {{schema}}.event_ranges(since, until) AS r WHERE r.whole)
+    WITH span AS MATERIALIZED (SELECT s.* FROM {{schema}}.event_span(since, until) AS s)
     SELECT found.detail, sum(found.n)::bigint
     FROM (
         SELECT s.detail, d.n
-        FROM ranges AS r
-        JOIN {{schema}}.rollup_days AS d ON d.day = r.day
+        FROM (
+            SELECT d.series, sum(d.n) AS n FROM {{schema}}.rollup_days AS d
+            WHERE d.day >= (SELECT w.first_day FROM span AS w) AND d.day < (SELECT w.end_day FROM span AS w)
+            GROUP BY d.series
+        ) AS d
         JOIN {{schema}}.rollup_series AS s ON s.id = d.series
         WHERE s.name = of_name AND s.detail IS NOT NULL
         UNION ALL
         SELECT e.detail, count(*)
-        FROM {{schema}}.raw_events(of_name, since, until) AS e
+        FROM span AS w CROSS JOIN LATERAL
+            {{schema}}.raw_events(of_name, since, until, w.whole_from, w.whole_to) AS e
         WHERE e.detail IS NOT NULL
         GROUP BY e.detail
     ) AS found
@@ -165,17 +224,21 @@ CREATE FUNCTION {{schema}}.detail_visitors(of_name text, since timestamptz, unti
 RETURNS TABLE (detail text, n bigint, visitors bigint)
 LANGUAGE sql STABLE STRICT ROWS 50
 BEGIN ATOMIC
-    WITH ranges AS MATERIALIZED (SELECT r.day FROM {{schema}}.event_ranges(since, until) AS r WHERE r.whole),
+    WITH span AS MATERIALIZED (SELECT s.* FROM {{schema}}.event_span(since, until) AS s),
     raw AS MATERIALIZED (
         SELECT e.detail, e.visitor_id, count(*) AS n
-        FROM {{schema}}.raw_events(of_name, since, until) AS e
+        FROM span AS w CROSS JOIN LATERAL
+            {{schema}}.raw_events(of_name, since, until, w.whole_from, w.whole_to) AS e
         WHERE e.detail IS NOT NULL
         GROUP BY e.detail, e.visitor_id
     ),
     counted AS (
         SELECT s.detail, d.n
-        FROM ranges AS r
-        JOIN {{schema}}.rollup_days AS d ON d.day = r.day
+        FROM (
+            SELECT d.series, sum(d.n) AS n FROM {{schema}}.rollup_days AS d
+            WHERE d.day >= (SELECT w.first_day FROM span AS w) AND d.day < (SELECT w.end_day FROM span AS w)
+            GROUP BY d.series
+        ) AS d
         JOIN {{schema}}.rollup_series AS s ON s.id = d.series
         WHERE s.name = of_name AND s.detail IS NOT NULL
         UNION ALL
@@ -188,23 +251,37 @@ BEGIN ATOMIC
         ) AS top
         LEFT JOIN {{schema}}.rollup_series AS s ON s.name = of_name AND md5(s.detail) = md5(top.detail)
     ),
+    -- Sets of several days, where all of these are among the whole ones.
+    blocks AS MATERIALIZED (
+        SELECT k.series, k.block
+        FROM {{schema}}.rollup_blocks AS k
+        WHERE k.who = 0 AND k.block >= (SELECT {{schema}}.block_of(w.first_day + {{schema}}.block_days() - 1) FROM span AS w)
+            AND k.block < (SELECT {{schema}}.block_of(w.end_day) FROM span AS w)
+    ),
     seen AS MATERIALIZED (
-        SELECT c.place, {{schema}}.number_of(0, raw.visitor_id) AS number
+        SELECT c.place, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 0 AND n.id = raw.visitor_id) AS number
         FROM raw JOIN chosen AS c ON c.detail = raw.detail
         WHERE raw.visitor_id IS NOT NULL
     ),
     members AS (
         SELECT c.place, b.chunk, b.bits
         FROM chosen AS c
+        JOIN blocks AS k ON k.series = c.series
+        JOIN {{schema}}.rollup_block_bits AS b ON b.who = 0 AND b.series = k.series AND b.block = k.block
+        UNION ALL
+        SELECT c.place, b.chunk, b.bits
+        FROM chosen AS c
         JOIN {{schema}}.rollup_bits AS b ON b.who = 0 AND b.series = c.series
-        JOIN ranges AS r ON r.day = b.day
+            AND b.day >= (SELECT w.first_day FROM span AS w) AND b.day < (SELECT w.end_day FROM span AS w)
+        WHERE (c.series, {{schema}}.block_of(b.day)) NOT IN (SELECT k.series, k.block FROM blocks AS k)
         UNION ALL
         SELECT found.place, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
         FROM (
             SELECT c.place, unnest(l.members) AS number
             FROM chosen AS c
             JOIN {{schema}}.rollup_lists AS l ON l.who = 0 AND l.series = c.series
-            JOIN ranges AS r ON r.day = l.day
+                AND l.day >= (SELECT w.first_day FROM span AS w) AND l.day < (SELECT w.end_day FROM span AS w)
+            WHERE (c.series, {{schema}}.block_of(l.day)) NOT IN (SELECT k.series, k.block FROM blocks AS k)
             UNION ALL
             SELECT seen.place, seen.number FROM seen WHERE seen.number IS NOT NULL
         ) AS found
@@ -232,32 +309,42 @@ CREATE FUNCTION {{schema}}.visitor_sets(since timestamptz, until timestamptz, st
 RETURNS TABLE (first_day date, chunk integer, bits bit, fresh text)
 LANGUAGE sql STABLE STRICT ROWS 5000
 BEGIN ATOMIC
-    WITH ranges AS MATERIALIZED (
-        SELECT r.day, r.whole, CASE step
-                WHEN 'all' THEN min(r.day) OVER ()
-                WHEN 'day' THEN r.day
-                ELSE date_trunc(step, r.day::timestamp)::date
+    WITH span AS MATERIALIZED (SELECT s.* FROM {{schema}}.event_span(since, until) AS s),
+    -- The range is as long as it is asked for, also where nothing happened.
+    steps AS MATERIALIZED (
+        SELECT d.day, CASE step
+                WHEN 'all' THEN min(d.day) OVER ()
+                WHEN 'day' THEN d.day
+                ELSE date_trunc(step, d.day::timestamp)::date
             END AS first_day
-        FROM {{schema}}.event_ranges(since, until) AS r
+        FROM (
+            SELECT (since AT TIME ZONE w.zone)::date + generate_series(0,
+                ((until - interval '1 microsecond') AT TIME ZONE w.zone)::date - (since AT TIME ZONE w.zone)::date) AS day
+            FROM span AS w
+        ) AS d
     ),
     raw AS MATERIALIZED (
-        SELECT met.first_day, met.visitor_id, {{schema}}.number_of(0, met.visitor_id) AS number
+        SELECT met.first_day, met.visitor_id, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 0 AND n.id = met.visitor_id) AS number
         FROM (
-            SELECT DISTINCT r.first_day, e.visitor_id
-            FROM {{schema}}.raw_events('', since, until) AS e JOIN ranges AS r ON r.day = e.day
+            SELECT DISTINCT d.first_day, e.visitor_id
+            FROM span AS w
+            CROSS JOIN LATERAL {{schema}}.raw_events('', since, until, w.whole_from, w.whole_to) AS e
+            JOIN steps AS d ON d.day = (e.occurred_at AT TIME ZONE w.zone)::date
             WHERE e.visitor_id IS NOT NULL
         ) AS met
     ),
     members AS (
-        SELECT r.first_day, b.chunk, b.bits
-        FROM ranges AS r JOIN {{schema}}.rollup_bits AS b ON b.who = 0 AND b.series = 0 AND b.day = r.day
-        WHERE r.whole
+        SELECT d.first_day, b.chunk, b.bits
+        FROM {{schema}}.rollup_bits AS b JOIN steps AS d ON d.day = b.day
+        WHERE b.who = 0 AND b.series = 0
+            AND b.day >= (SELECT w.first_day FROM span AS w) AND b.day < (SELECT w.end_day FROM span AS w)
         UNION ALL
         SELECT found.first_day, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
         FROM (
-            SELECT r.first_day, unnest(l.members) AS number
-            FROM ranges AS r JOIN {{schema}}.rollup_lists AS l ON l.who = 0 AND l.series = 0 AND l.day = r.day
-            WHERE r.whole
+            SELECT d.first_day, unnest(l.members) AS number
+            FROM {{schema}}.rollup_lists AS l JOIN steps AS d ON d.day = l.day
+            WHERE l.who = 0 AND l.series = 0
+                AND l.day >= (SELECT w.first_day FROM span AS w) AND l.day < (SELECT w.end_day FROM span AS w)
             UNION ALL
             SELECT raw.first_day, raw.number FROM raw WHERE raw.number IS NOT NULL
         ) AS found
@@ -267,7 +354,7 @@ BEGIN ATOMIC
     UNION ALL
     SELECT raw.first_day, NULL, NULL, raw.visitor_id FROM raw WHERE raw.number IS NULL
     UNION ALL
-    SELECT DISTINCT r.first_day, NULL::integer, NULL::bit, NULL FROM ranges AS r; END;
+    SELECT DISTINCT d.first_day, NULL::integer, NULL::bit, NULL FROM steps AS d; END;
 
 CREATE FUNCTION {{schema}}.visitors_over(since timestamptz, until timestamptz, step text)
 RETURNS TABLE (first_day date, visitors bigint)
@@ -296,92 +383,140 @@ BEGIN ATOMIC
     GROUP BY 1, 2
     ORDER BY 1, 2; END;
 
-CREATE FUNCTION {{schema}}.purchases(since timestamptz, until timestamptz)
-RETURNS TABLE (event_id uuid, occurred_at timestamptz, session_id text, session integer, amount numeric, currency text,
-    country text, device text, order_id text, method text, items jsonb)
-LANGUAGE sql STABLE STRICT ROWS 1000
-BEGIN ATOMIC
-    SELECT p.event_id, p.occurred_at, p.session_id, p.session, p.amount, p.currency, p.country, p.device,
-        p.order_id, p.method, p.items
-    FROM {{schema}}.rollup_purchases AS p
-    WHERE p.occurred_at >= since AND p.occurred_at < until
-    UNION ALL
-    SELECT e.event_id, e.occurred_at, e.session_id, {{schema}}.number_of(1, e.session_id), e.amount, e.currency,
-        e.country, e.device, e.properties ->> 'order_id', e.properties ->> 'payment_method', e.properties -> 'items'
-    FROM {{schema}}.events AS e
-    WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p)) AND e.name = 'purchase'
-        AND e.occurred_at >= since AND e.occurred_at < until; END;
+-- What an order is known by: its number, or a telling without one is an order of its own.
+CREATE FUNCTION {{schema}}.order_key(event_id uuid, properties jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(nullif(properties ->> 'order_id', ''), event_id::text);
 
--- Orders of a range: one that was told several times counts once, as it was told first with an amount.
-CREATE FUNCTION {{schema}}.orders(since timestamptz, until timestamptz)
+-- Orders that the rollups cannot tell of a range by themselves, as the range tells them: those that pending flushes tell,
+-- and those of which some tellings lie outside. An order without an amount stands back behind one with it.
+CREATE FUNCTION {{schema}}.loose_orders(since timestamptz, until timestamptz)
+RETURNS TABLE (id text, occurred_at timestamptz, order_id text, amount numeric, currency text, method text, items jsonb,
+    country text, device text, session_id text, session integer)
+LANGUAGE sql STABLE STRICT ROWS 10
+BEGIN ATOMIC
+    WITH pending AS MATERIALIZED (
+        SELECT {{schema}}.order_key(e.event_id, e.properties) AS id, e.*
+        FROM {{schema}}.events AS e
+        WHERE e.flush = ANY (ARRAY(SELECT p.flush FROM {{schema}}.rollup_pending AS p)) AND e.name = 'purchase'
+            AND e.occurred_at >= since AND e.occurred_at < until
+    ),
+    loose AS MATERIALIZED (
+        SELECT p.id FROM pending AS p
+        UNION
+        SELECT t.id FROM {{schema}}.rollup_purchases AS t WHERE t.told @> since
+        UNION
+        SELECT t.id FROM {{schema}}.rollup_purchases AS t WHERE t.told @> until
+    ),
+    told AS (
+        SELECT p.id, p.event_id, p.occurred_at, p.properties ->> 'order_id' AS order_id, p.amount, p.currency,
+            p.properties ->> 'payment_method' AS method, p.properties -> 'items' AS items, p.country, p.device,
+            p.session_id, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = p.session_id) AS session
+        FROM pending AS p
+        UNION ALL
+        SELECT t.id, t.event_id, t.occurred_at, t.order_id, t.amount, t.currency, t.method, t.items, t.country,
+            t.device, t.session_id, t.session
+        FROM loose AS l JOIN {{schema}}.rollup_purchases AS t ON t.id = l.id
+        WHERE t.occurred_at >= since AND t.occurred_at < until
+    )
+    SELECT DISTINCT ON (t.id)
+        t.id, t.occurred_at, t.order_id, t.amount, t.currency, t.method, t.items, t.country, t.device,
+        first_value(t.session_id) OVER (PARTITION BY t.id ORDER BY t.session_id),
+        first_value(t.session) OVER (PARTITION BY t.id ORDER BY t.session_id)
+    FROM told AS t
+    ORDER BY t.id, t.amount IS NULL, t.occurred_at, t.event_id; END;
+
+-- Orders of a range, the latest `most`: one that was told several times counts once, as it was told first with an amount.
+CREATE FUNCTION {{schema}}.orders(since timestamptz, until timestamptz, most bigint DEFAULT 9223372036854775807)
 RETURNS TABLE (occurred_at timestamptz, order_id text, amount numeric, currency text, method text, items jsonb,
     country text, device text, session_id text, session integer)
 LANGUAGE sql STABLE STRICT ROWS 1000
 BEGIN ATOMIC
-    WITH told AS MATERIALIZED (
-        SELECT p.*, coalesce(nullif(p.order_id, ''), p.event_id::text) AS id
-        FROM {{schema}}.purchases(since, until) AS p
-    ),
-    -- Nearly all are told once, and need not be sorted.
-    again AS MATERIALIZED (SELECT t.id FROM told AS t GROUP BY t.id HAVING count(*) > 1)
-    SELECT t.occurred_at, t.order_id, t.amount, t.currency, t.method, t.items, t.country, t.device, t.session_id,
-        t.session
-    FROM told AS t
-    WHERE NOT EXISTS (SELECT FROM again AS a WHERE a.id = t.id)
-    UNION ALL
-    SELECT first.* FROM (
-        SELECT DISTINCT ON (t.id)
-            t.occurred_at, t.order_id, t.amount, t.currency, t.method, t.items, t.country, t.device,
-            first_value(t.session_id) OVER (PARTITION BY t.id ORDER BY t.session_id),
-            first_value(t.session) OVER (PARTITION BY t.id ORDER BY t.session_id)
-        FROM told AS t JOIN again AS a ON a.id = t.id
-        ORDER BY t.id, t.amount IS NULL, t.occurred_at, t.event_id
-    ) AS first; END;
+    WITH loose AS MATERIALIZED (SELECT l.* FROM {{schema}}.loose_orders(since, until) AS l)
+    SELECT o.* FROM (
+        (
+            SELECT p.occurred_at, p.order_id, p.amount, p.currency, p.method, p.items, p.country, p.device,
+                coalesce(p.buyer_id, p.session_id), coalesce(p.buyer, p.session)
+            FROM {{schema}}.rollup_purchases AS p
+            WHERE p.occurred_at >= since AND p.occurred_at < until AND p.counts
+                AND p.id NOT IN (SELECT l.id FROM loose AS l)
+            ORDER BY p.occurred_at DESC
+            LIMIT most
+        )
+        UNION ALL
+        SELECT l.occurred_at, l.order_id, l.amount, l.currency, l.method, l.items, l.country, l.device, l.session_id,
+            l.session
+        FROM loose AS l
+    ) AS o
+    ORDER BY o.occurred_at DESC
+    LIMIT most; END;
 
--- The days of a range whose sessions were counted, and those that have to be looked at; with `rolled` false, all.
+-- Orders of a range by the quarter of an hour, counted once each; `priced` of them have an amount.
+CREATE FUNCTION {{schema}}.order_counts(since timestamptz, until timestamptz)
+RETURNS TABLE (quarter timestamptz, currency text, method text, n bigint, priced bigint, amount numeric)
+LANGUAGE sql STABLE STRICT ROWS 1000
+BEGIN ATOMIC
+    WITH loose AS MATERIALIZED (SELECT l.* FROM {{schema}}.loose_orders(since, until) AS l)
+    SELECT date_bin('15 minutes', p.occurred_at, 'epoch'), p.currency, p.method, count(*), count(p.amount), sum(p.amount)
+    FROM {{schema}}.rollup_purchases AS p
+    WHERE p.occurred_at >= since AND p.occurred_at < until AND p.counts AND p.id NOT IN (SELECT l.id FROM loose AS l)
+    GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT date_bin('15 minutes', l.occurred_at, 'epoch'), l.currency, l.method, count(*), count(l.amount), sum(l.amount)
+    FROM loose AS l
+    GROUP BY 1, 2, 3; END;
+
+-- The days of a range, and whether their sessions were counted; with `rolled` false, none is said to be.
 CREATE FUNCTION {{schema}}.visit_ranges(since timestamptz, until timestamptz, rolled boolean)
 RETURNS TABLE (day date, starts_at timestamptz, ends_at timestamptz, counted boolean)
 LANGUAGE sql STABLE STRICT ROWS 40
 BEGIN ATOMIC
+    WITH changed AS MATERIALIZED (
+        SELECT DISTINCT (c.at AT TIME ZONE z.zone)::date AS day
+        FROM (SELECT {{schema}}.rollup_zone() AS zone OFFSET 0) AS z
+        CROSS JOIN (
+            SELECT DISTINCT visit.at FROM {{schema}}.rollup_pending AS p CROSS JOIN LATERAL unnest(p.visits) AS visit (at)
+        ) AS c
+    )
     SELECT d.day, greatest(d.starts_at, since), least(d.ends_at, until),
         rolled AND d.starts_at >= since
-        AND EXISTS (SELECT FROM {{schema}}.rollup_visit_days AS c WHERE c.day = d.day)
-        AND NOT EXISTS (
-            SELECT FROM {{schema}}.rollup_pending AS p CROSS JOIN LATERAL unnest(p.visits) AS changed (at)
-            WHERE (changed.at AT TIME ZONE {{schema}}.rollup_zone())::date = d.day
-        )
+        AND d.day IN (SELECT c.day FROM {{schema}}.rollup_visit_days AS c)
+        AND d.day NOT IN (SELECT c.day FROM changed AS c)
         AND CASE WHEN d.ends_at <= until THEN true ELSE (
             SELECT count(*) FROM {{schema}}.sessions AS s WHERE s.started_at >= until AND s.started_at < d.ends_at
         ) = 0 END
     FROM {{schema}}.local_days(since, until) AS d; END;
 
-CREATE FUNCTION {{schema}}.raw_visits(since timestamptz, until timestamptz, rolled boolean)
-RETURNS TABLE (session_id text, started_at timestamptz, seconds numeric, visitor_id text, country text, device text, browser text,
-    source text, campaign text)
+-- Sessions that started in certain times.
+CREATE FUNCTION {{schema}}.raw_visits(during tstzmultirange)
+RETURNS TABLE (session_id text, started_at timestamptz, seconds numeric, visitor_id text, country text, device text,
+    browser text, source text, campaign text)
 LANGUAGE sql STABLE STRICT ROWS 1000
 BEGIN ATOMIC
-    SELECT s.session_id, s.started_at, extract(epoch FROM s.ended_at - s.started_at), s.visitor_id, coalesce(s.country, 'unknown'),
-        coalesce(s.device, 'unknown'), coalesce(s.browser, 'unknown'), coalesce(s.utm_source, s.referrer, 'direct'),
-        s.utm_campaign
-    FROM {{schema}}.visit_ranges(since, until, rolled) AS r
-    JOIN {{schema}}.sessions AS s ON s.started_at >= r.starts_at AND s.started_at < r.ends_at
-    WHERE NOT r.counted; END;
+    SELECT s.session_id, s.started_at, extract(epoch FROM s.ended_at - s.started_at), s.visitor_id,
+        coalesce(s.country, 'unknown'), coalesce(s.device, 'unknown'), coalesce(s.browser, 'unknown'),
+        coalesce(s.utm_source, s.referrer, 'direct'), s.utm_campaign
+    FROM unnest(during) AS r (span)
+    JOIN {{schema}}.sessions AS s ON s.started_at >= lower(r.span) AND s.started_at < upper(r.span); END;
 
 -- Sessions by what describes them: 0 nothing, 1 country, 2 device, 3 browser, 4 how long they lasted.
 CREATE FUNCTION {{schema}}.visit_counts(by_dimension integer, since timestamptz, until timestamptz)
 RETURNS TABLE (value text, sessions bigint, seconds numeric)
 LANGUAGE sql STABLE STRICT ROWS 50
 BEGIN ATOMIC
+    WITH ranges AS MATERIALIZED (SELECT r.* FROM {{schema}}.visit_ranges(since, until, true) AS r)
     SELECT found.value, sum(found.sessions)::bigint, sum(found.seconds)
     FROM (
         SELECT v.value, v.sessions, v.seconds
-        FROM {{schema}}.visit_ranges(since, until, true) AS r
+        FROM ranges AS r
         JOIN {{schema}}.rollup_visits AS v ON v.dimension = by_dimension AND v.day = r.day
         WHERE r.counted
         UNION ALL
         SELECT CASE by_dimension WHEN 1 THEN s.country WHEN 2 THEN s.device WHEN 3 THEN s.browser
                 WHEN 4 THEN {{schema}}.visit_span(s.seconds)::text END, count(*), sum(s.seconds)
-        FROM {{schema}}.raw_visits(since, until, true) AS s
+        FROM {{schema}}.raw_visits((
+            SELECT coalesce(range_agg(tstzrange(r.starts_at, r.ends_at)) FILTER (WHERE NOT r.counted), '{}') FROM ranges AS r
+        )) AS s
         GROUP BY 1
     ) AS found
     GROUP BY found.value; END;
@@ -395,19 +530,20 @@ BEGIN ATOMIC
         SELECT step = 'all' OR (step <> 'hour' AND zone = {{schema}}.rollup_zone()) AS rolled
     ),
     ranges AS MATERIALIZED (
-        SELECT r.day,
-            CASE step WHEN 'all' THEN since ELSE date_trunc(step, r.starts_at, zone) END AS "time"
+        SELECT r.*, CASE step WHEN 'all' THEN since ELSE date_trunc(step, r.starts_at, zone) END AS "time"
         FROM fits CROSS JOIN LATERAL {{schema}}.visit_ranges(since, until, fits.rolled) AS r
-        WHERE r.counted
     ),
     raw AS MATERIALIZED (
         SELECT CASE step WHEN 'all' THEN since ELSE date_trunc(step, s.started_at, zone) END AS "time",
-            s.visitor_id, CASE WHEN fits.rolled THEN {{schema}}.number_of(0, s.visitor_id) END AS number
-        FROM fits CROSS JOIN LATERAL {{schema}}.raw_visits(since, until, fits.rolled) AS s
+            s.visitor_id, CASE WHEN fits.rolled THEN (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 0 AND n.id = s.visitor_id) END AS number
+        FROM fits CROSS JOIN LATERAL {{schema}}.raw_visits((
+            SELECT coalesce(range_agg(tstzrange(r.starts_at, r.ends_at)) FILTER (WHERE NOT r.counted), '{}') FROM ranges AS r
+        )) AS s
     ),
     members AS (
         SELECT r."time", b.chunk, b.bits
         FROM ranges AS r JOIN {{schema}}.rollup_bits AS b ON b.who = 2 AND b.series = 0 AND b.day = r.day
+        WHERE r.counted
         UNION ALL
         SELECT raw."time", raw.number >> 11, {{schema}}.bits_of(raw.number & 2047, 1)
         FROM raw WHERE raw.number IS NOT NULL
@@ -416,6 +552,7 @@ BEGIN ATOMIC
     counted AS (
         SELECT r."time", v.sessions, 0 AS visitors
         FROM ranges AS r JOIN {{schema}}.rollup_visits AS v ON v.dimension = 0 AND v.day = r.day
+        WHERE r.counted
         UNION ALL
         SELECT u."time", 0, u.n
         FROM (
@@ -432,20 +569,26 @@ CREATE FUNCTION {{schema}}.visit_sources(since timestamptz, until timestamptz, m
 RETURNS TABLE (source text, campaign text, sessions bigint, visitors bigint, seconds numeric)
 LANGUAGE sql STABLE STRICT ROWS 50
 BEGIN ATOMIC
-    WITH ranges AS MATERIALIZED (
-        SELECT r.day FROM {{schema}}.visit_ranges(since, until, true) AS r WHERE r.counted
-    ),
+    WITH ranges AS MATERIALIZED (SELECT r.* FROM {{schema}}.visit_ranges(since, until, true) AS r),
+    days AS MATERIALIZED (SELECT r.day, {{schema}}.block_of(r.day) AS block FROM ranges AS r WHERE r.counted),
     raw AS MATERIALIZED (
-        SELECT s.source, s.campaign, s.visitor_id, s.seconds, {{schema}}.number_of(0, s.visitor_id) AS number
-        FROM {{schema}}.raw_visits(since, until, true) AS s
+        SELECT s.source, s.campaign, s.visitor_id, s.seconds, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 0 AND n.id = s.visitor_id) AS number
+        FROM {{schema}}.raw_visits((
+            SELECT coalesce(range_agg(tstzrange(r.starts_at, r.ends_at)) FILTER (WHERE NOT r.counted), '{}') FROM ranges AS r
+        )) AS s
     ),
     chosen AS MATERIALIZED (
-        SELECT top.*, row_number() OVER () AS place
+        SELECT top.*, row_number() OVER () AS place, known.id AS series
         FROM (
             SELECT found.source, found.campaign, sum(found.sessions)::bigint AS sessions, sum(found.seconds) AS seconds
             FROM (
-                SELECT v.value AS source, v.campaign, v.sessions, v.seconds
-                FROM ranges AS r JOIN {{schema}}.rollup_visits AS v ON v.dimension = 5 AND v.day = r.day
+                SELECT f.source, f.campaign, v.sessions, v.seconds
+                FROM (
+                    SELECT v.source, sum(v.sessions) AS sessions, sum(v.seconds) AS seconds
+                    FROM days AS d JOIN {{schema}}.rollup_visits AS v ON v.dimension = 5 AND v.day = d.day
+                    GROUP BY v.source
+                ) AS v
+                JOIN {{schema}}.rollup_sources AS f ON f.id = v.source
                 UNION ALL
                 SELECT raw.source, raw.campaign, count(*), sum(raw.seconds) FROM raw GROUP BY raw.source, raw.campaign
             ) AS found
@@ -453,14 +596,34 @@ BEGIN ATOMIC
             ORDER BY 3 DESC, 1, 2
             LIMIT most
         ) AS top
+        LEFT JOIN {{schema}}.rollup_sources AS known ON known.source = top.source
+            AND known.campaign IS NOT DISTINCT FROM top.campaign
+    ),
+    -- Sets of several days serve where all of these days do.
+    blocks AS MATERIALIZED (
+        SELECT k.series, k.block
+        FROM (SELECT d.block FROM days AS d GROUP BY d.block HAVING count(*) = {{schema}}.block_days()) AS d
+        JOIN {{schema}}.rollup_blocks AS k ON k.who = 4 AND k.block = d.block
     ),
     members AS (
+        SELECT c.place, b.chunk, b.bits
+        FROM chosen AS c
+        JOIN blocks AS k ON k.series = c.series
+        JOIN {{schema}}.rollup_block_bits AS b ON b.who = 4 AND b.series = k.series AND b.block = k.block
+        UNION ALL
+        SELECT c.place, b.chunk, b.bits
+        FROM chosen AS c
+        JOIN {{schema}}.rollup_bits AS b ON b.who = 4 AND b.series = c.series
+        JOIN days AS d ON d.day = b.day
+        WHERE (c.series, d.block) NOT IN (SELECT k.series, k.block FROM blocks AS k)
+        UNION ALL
         SELECT found.place, found.number >> 11 AS chunk, {{schema}}.bits_of(found.number & 2047, 1) AS bits
         FROM (
-            SELECT c.place, unnest(v.members) AS number
-            FROM ranges AS r
-            JOIN {{schema}}.rollup_visits AS v ON v.dimension = 5 AND v.day = r.day
-            JOIN chosen AS c ON c.source = v.value AND c.campaign IS NOT DISTINCT FROM v.campaign
+            SELECT c.place, unnest(l.members) AS number
+            FROM chosen AS c
+            JOIN {{schema}}.rollup_lists AS l ON l.who = 4 AND l.series = c.series
+            JOIN days AS d ON d.day = l.day
+            WHERE (c.series, d.block) NOT IN (SELECT k.series, k.block FROM blocks AS k)
             UNION ALL
             SELECT c.place, raw.number
             FROM raw JOIN chosen AS c ON c.source = raw.source AND c.campaign IS NOT DISTINCT FROM raw.campaign
@@ -469,7 +632,10 @@ BEGIN ATOMIC
         GROUP BY 1, 2
     ),
     counted AS (
-        SELECT m.place, bit_count(m.bits) AS visitors FROM members AS m
+        SELECT u.place, u.n AS visitors
+        FROM (
+            SELECT m.place, m.chunk, bit_count(bit_or(m.bits)) AS n FROM members AS m GROUP BY m.place, m.chunk
+        ) AS u
         UNION ALL
         SELECT c.place, count(DISTINCT raw.visitor_id)
         FROM raw JOIN chosen AS c ON c.source = raw.source AND c.campaign IS NOT DISTINCT FROM raw.campaign
@@ -483,49 +649,58 @@ BEGIN ATOMIC
 
 -- The sessions that started in a range, and how many of them did what on the way to an order in it.
 CREATE FUNCTION {{schema}}.shop_visits(since timestamptz, until timestamptz)
-RETURNS TABLE (visits bigint, looked bigint, added bigint, checked_out bigint, paid bigint, looked_and_added bigint)
+RETURNS TABLE (visits bigint, looked bigint, added bigint, checked_out bigint, paid bigint, looked_and_added bigint,
+    orders bigint)
 LANGUAGE sql STABLE STRICT ROWS 1
 BEGIN ATOMIC
-    WITH ranges AS MATERIALIZED (SELECT r.day FROM {{schema}}.event_ranges(since, until) AS r WHERE r.whole),
+    WITH ranges AS MATERIALIZED (SELECT r.* FROM {{schema}}.visit_ranges(since, until, true) AS r),
+    span AS MATERIALIZED (SELECT s.* FROM {{schema}}.event_span(since, until) AS s),
     started AS MATERIALIZED (
-        SELECT v.session_id, {{schema}}.number_of(1, v.session_id) AS number
-        FROM {{schema}}.raw_visits(since, until, true) AS v
+        SELECT s.session_id, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = s.session_id) AS number
+        FROM {{schema}}.raw_visits((
+            SELECT coalesce(range_agg(tstzrange(r.starts_at, r.ends_at)) FILTER (WHERE NOT r.counted), '{}') FROM ranges AS r
+        )) AS s
     ),
     steps AS MATERIALIZED (
         SELECT s.id AS series, s.name FROM {{schema}}.rollup_series AS s
         WHERE s.name IN ('product_view', 'add_to_cart', 'checkout_start') AND md5(s.detail) IS NULL
     ),
     raw AS MATERIALIZED (
-        SELECT met.*, {{schema}}.number_of(1, met.session_id) AS number
+        SELECT met.*, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = met.session_id) AS number
         FROM (
             SELECT e.session_id, bool_or(e.name = 'product_view') AS looked, bool_or(e.name = 'add_to_cart') AS added,
                 bool_or(e.name = 'checkout_start') AS checked_out
-            FROM {{schema}}.raw_events('', since, until) AS e
+            FROM span AS w CROSS JOIN LATERAL {{schema}}.raw_events('', since, until, w.whole_from, w.whole_to) AS e
             WHERE e.session_id IS NOT NULL AND e.name IN ('product_view', 'add_to_cart', 'checkout_start')
             GROUP BY e.session_id
         ) AS met
     ),
-    buyers AS MATERIALIZED (
-        SELECT DISTINCT o.session_id, o.session AS number
-        FROM {{schema}}.orders(since, until) AS o WHERE o.session_id IS NOT NULL
+    loose AS MATERIALIZED (SELECT l.id, l.session_id, l.session FROM {{schema}}.loose_orders(since, until) AS l),
+    bought AS MATERIALIZED (
+        SELECT coalesce(p.buyer, p.session) AS session
+        FROM {{schema}}.rollup_purchases AS p
+        WHERE p.occurred_at >= since AND p.occurred_at < until AND p.counts
+            AND p.id NOT IN (SELECT l.id FROM loose AS l)
+        UNION ALL
+        SELECT l.session FROM loose AS l
     ),
     members AS (
         SELECT 'visit' AS name, b.chunk, b.bits
-        FROM {{schema}}.visit_ranges(since, until, true) AS r
+        FROM ranges AS r
         JOIN {{schema}}.rollup_bits AS b ON b.who = 3 AND b.series = 0 AND b.day = r.day
         WHERE r.counted
         UNION ALL
         SELECT s.name, b.chunk, b.bits
         FROM steps AS s
         JOIN {{schema}}.rollup_bits AS b ON b.who = 1 AND b.series = s.series
-        JOIN ranges AS r ON r.day = b.day
+            AND b.day >= (SELECT w.first_day FROM span AS w) AND b.day < (SELECT w.end_day FROM span AS w)
         UNION ALL
         SELECT found.name, found.number >> 11, {{schema}}.bits_of(found.number & 2047, 1)
         FROM (
             SELECT s.name, unnest(l.members) AS number
             FROM steps AS s
             JOIN {{schema}}.rollup_lists AS l ON l.who = 1 AND l.series = s.series
-            JOIN ranges AS r ON r.day = l.day
+                AND l.day >= (SELECT w.first_day FROM span AS w) AND l.day < (SELECT w.end_day FROM span AS w)
             UNION ALL
             SELECT did.name, raw.number
             FROM raw CROSS JOIN LATERAL (
@@ -535,7 +710,7 @@ BEGIN ATOMIC
             UNION ALL
             SELECT 'visit', started.number FROM started
             UNION ALL
-            SELECT 'order', buyers.number FROM buyers
+            SELECT 'order', bought.session FROM bought
         ) AS found
         WHERE found.number IS NOT NULL
         GROUP BY 1, 2
@@ -559,10 +734,10 @@ BEGIN ATOMIC
             (raw.looked AND raw.added)::int
         FROM started
         LEFT JOIN raw ON raw.session_id = started.session_id
-        LEFT JOIN buyers ON buyers.session_id = started.session_id
+        LEFT JOIN (SELECT DISTINCT l.session_id FROM loose AS l) AS buyers ON buyers.session_id = started.session_id
         WHERE started.number IS NULL
     )
     SELECT coalesce(sum(c.visits), 0)::bigint, coalesce(sum(c.looked), 0)::bigint, coalesce(sum(c.added), 0)::bigint,
         coalesce(sum(c.checked_out), 0)::bigint, coalesce(sum(c.paid), 0)::bigint,
-        coalesce(sum(c.looked_and_added), 0)::bigint
+        coalesce(sum(c.looked_and_added), 0)::bigint, (SELECT count(*) FROM bought)
     FROM counted AS c; END;
