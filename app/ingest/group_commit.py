@@ -1,7 +1,7 @@
 """Let concurrent requests of one client share flushes, and keep clients out of each other's way.
 
-Called by the collection routes. Each client has a lane: a bounded queue and two flushes at a time, so that one gathers
-while the database is at work on the other. An idle lane dispatches at once, a busy one soon.
+Called by the collection routes. Each client has a lane: a bounded queue and a flush at a time, or two if they are
+large. While a flush is under way the next one gathers; an idle lane dispatches at once, a busy one soon.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from tenants.placement import Placement
 MAX_FLUSH_EVENTS = 5_000
 MAX_FLIGHTS = 2
 # A flush costs as much as ten requests, so a busy lane waits a moment for those whom it has just answered: they are
-# likely to send again. Half of all who lately sent at once make a flush; from so many events on, another one more makes
-# no difference.
+# likely to send again. From so many events on, another one more makes no difference, and the flush need not wait for
+# the one under way.
 LINGER_S = 0.002
 ENOUGH_EVENTS = 500
 MOST_RETRY_AFTER_S = 60
@@ -78,13 +78,18 @@ class Lane:
         self._waiting.append(_Waiting(submission, size, answer))
         self._waiting_events += size
         self.queued_events += size
-        if len(self._flights) < MAX_FLIGHTS:
+        if self._may_dispatch:
             self._schedule(loop)
         return answer
 
+    @property
+    def _may_dispatch(self) -> bool:
+        """Whether another flush may go off: a second one only if it is large, since small ones cost as much each."""
+        return not self._flights or (len(self._flights) < MAX_FLIGHTS and self._waiting_events >= ENOUGH_EVENTS)
+
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         """Dispatch soon if enough are here, else after a moment, or when what is under way has ended."""
-        if 2 * len(self._waiting) >= self._at_once or self._waiting_events >= ENOUGH_EVENTS:
+        if len(self._waiting) >= self._at_once or self._waiting_events >= ENOUGH_EVENTS:
             self._cancel_timer()
             # Soon rather than now, so that requests read in the same turn of the loop share the flush.
             self._timer = loop.call_soon(self._dispatch)
@@ -98,7 +103,7 @@ class Lane:
 
     def _dispatch(self) -> None:
         self._cancel_timer()
-        if self._waiting and len(self._flights) < MAX_FLIGHTS:
+        if self._waiting and self._may_dispatch:
             taken = self.take()
             self._flights[asyncio.create_task(self._write(taken))] = len(taken)
 

@@ -1,4 +1,4 @@
-"""Requests share flushes, and no more than two of a client's are under way."""
+"""Requests share flushes; a second one of a client is under way only if it is large, a third one never."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from asyncpg.pgproto.pgproto import UUID
 from app.ingest.event import Arrival
 from app.ingest.flush import Flush, Refused, Submission
 from app.ingest.flush_ids import FlushIds
-from app.ingest.group_commit import GroupCommit
+from app.ingest.group_commit import ENOUGH_EVENTS, GroupCommit
 from app.ingest.outcomes import Code, IngestAnswer, Rejected
 from tenants.ids import TenantId
 from tenants.placement import Placement, PlacementKind
@@ -28,38 +28,32 @@ class Store:
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
-        self.begun = asyncio.Semaphore(0)
         self.may_end = asyncio.Semaphore(0)
 
     async def store(self, _placement: Placement, flush: Flush) -> list[IngestAnswer]:
         """Wait until this one may end."""
         self.sizes.append(len(flush.submissions))
-        self.begun.release()
         await self.may_end.acquire()
         return [ANSWER for _ in flush.submissions]
 
 
-def submission() -> Submission:
-    return Submission(arrival=ARRIVAL, events=[], refused=[Refused(answer=REJECTED, body=b"{}")])
+def submission(events: int = 1) -> Submission:
+    return Submission(arrival=ARRIVAL, events=[], refused=[Refused(answer=REJECTED, body=b"{}")] * events)
 
 
-async def test_two_flushes_are_under_way_at_most_and_what_comes_meanwhile_shares_the_next() -> None:
+async def test_small_flushes_take_turns_and_a_large_one_goes_off_beside_another() -> None:
     store = Store()
-    commit = GroupCommit(store, FlushIds(0), max_queued_events=100)
+    commit = GroupCommit(store, FlushIds(0), max_queued_events=10_000)
     posts = []
-    for _ in range(2):
-        posts.append(asyncio.create_task(commit.submit(PLACEMENT, submission())))
-        await store.begun.acquire()
-    posts += [asyncio.create_task(commit.submit(PLACEMENT, submission())) for _ in range(5)]
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert store.sizes == [1, 1]
-    store.may_end.release()
-    await store.begun.acquire()
-    assert store.sizes == [1, 1, 5]
-    store.may_end.release()
-    store.may_end.release()
-    assert await asyncio.gather(*posts) == [ANSWER] * 7
+    for events, sizes in ((1, [1]), (1, [1]), (ENOUGH_EVENTS, [1, 2]), (ENOUGH_EVENTS, [1, 2])):
+        posts.append(asyncio.create_task(commit.submit(PLACEMENT, submission(events))))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert store.sizes == sizes
+    for _ in posts:
+        store.may_end.release()
+    assert await asyncio.gather(*posts) == [ANSWER] * 4
+    assert store.sizes == [1, 2, 1]
 
 
 async def test_an_idle_client_does_not_wait_for_company() -> None:
