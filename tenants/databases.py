@@ -6,7 +6,7 @@ else. Called by ingest and query; ingest, query and attached sources have pools 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -350,7 +350,12 @@ async def _roll_back(raw: Any, *, at_once: bool) -> None:
     if at_once:
         raw.terminate()
         return
+    rolled_back = False
     try:
-        await raw.execute("ROLLBACK", timeout=CONNECT_TIMEOUT_S)
-    except (*UNAVAILABLE, asyncpg.PostgresError):
-        raw.terminate()
+        with suppress(*UNAVAILABLE, asyncpg.PostgresError):
+            await raw.execute("ROLLBACK", timeout=CONNECT_TIMEOUT_S)
+            rolled_back = True
+    finally:
+        # Also when this was cancelled: what is still on its way to the server would be committed by the next unit.
+        if not rolled_back:
+            raw.terminate()

@@ -54,7 +54,7 @@ async def set_back(grove: Provisioner, *client_ids: str) -> None:
         routines = [row["name"] for row in await grove.fetch(
             "SELECT oid::regprocedure::text AS name FROM pg_proc WHERE pronamespace = $1::text::regnamespace", schema
         )]  # fmt: skip
-        await grove.execute("; ".join(f"DROP ROUTINE {routine} CASCADE" for routine in routines))
+        await grove.execute("; ".join(f"DROP ROUTINE IF EXISTS {routine} CASCADE" for routine in routines))
     await grove.execute("UPDATE grove.placements SET revision = 'older' WHERE client_id = ANY ($1::text[])", client_ids)
 
 
