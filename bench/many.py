@@ -4,8 +4,7 @@ Starts a server as `grove serve` does in a throwaway folder, makes the clients a
 - how long it took to migrate all of them (aim: 180 s), and to find that there is nothing to migrate (aim: 5 s);
 - p99 of posts and p95 of a dashboard's question at a steady pace, of ten clients and of all in turn, medians of the
   rounds and their ratio (aim: 1.25);
-- the memory of the Postgres processes that serve, at the start and after each round, and how many there are;
-- how long ingest is held up while a partition of millions of events is dropped (aim: 1 s).
+- the memory of the Postgres processes that serve, at the start and after each round, and how many there are.
 `ARGS="--clients 300 --rounds 2"` makes it short. Ratios compare between machines, figures do not.
 """
 
