@@ -190,6 +190,15 @@ class GroupCommit:
         # A caller that goes away takes only itself out of the flush.
         return await lane.put(submission, size)
 
+    def refuse_early(self, placement: Placement) -> None:
+        """Spare a request the work of reading events for which there is no room.
+
+        Errors: QueueFull.
+        """
+        lane = self._lanes.get(placement.tenant_id)
+        if lane is not None and lane.queued_events >= self._max_queued_events:
+            raise QueueFull(lane.retry_after_s)
+
     @property
     def queued_events(self) -> int:
         """How many events of all clients wait or are being written."""

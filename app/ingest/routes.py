@@ -92,9 +92,12 @@ class Collection:
             self._admit(principal, scope)
         if client is None:
             client = await self._client(principal)
+        rehearses = _DEBUG in scope["query_string"].split(b"&")
+        if not rehearses:
+            self._commit.refuse_early(client.placement)
         submission = self._read(body, principal, client, scope)
         limits = await self._limiter.admit(client, principal, submission.size)
-        if scope["query_string"] and _DEBUG in scope["query_string"].split(b"&"):
+        if rehearses:
             async with self._databases.unit(client.placement, Purpose.READ) as db:
                 await _answer(send, 200, _encode(await foretell(db, submission)), limits)
             return

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
+import pytest
 from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.event import Arrival
@@ -10,6 +11,7 @@ from app.ingest.flush import Flush, Refused, Submission
 from app.ingest.flush_ids import FlushIds
 from app.ingest.group_commit import ENOUGH_EVENTS, GroupCommit
 from app.ingest.outcomes import Code, IngestAnswer, Rejected
+from tenants.errors import QueueFull
 from tenants.ids import TenantId
 from tenants.placement import Placement, PlacementKind
 
@@ -67,3 +69,16 @@ async def test_an_idle_client_does_not_wait_for_company() -> None:
     assert store.sizes == [1, 1]
     store.may_end.release()
     await post
+
+
+async def test_who_finds_a_full_queue_is_refused_before_anything_is_read() -> None:
+    store = Store()
+    commit = GroupCommit(store, FlushIds(0), max_queued_events=1)
+    commit.refuse_early(PLACEMENT)
+    post = asyncio.create_task(commit.submit(PLACEMENT, submission()))
+    await asyncio.sleep(0)
+    with pytest.raises(QueueFull):
+        commit.refuse_early(PLACEMENT)
+    store.may_end.release()
+    await post
+    commit.refuse_early(PLACEMENT)
