@@ -15,6 +15,8 @@ import asyncpg
 import msgspec
 import redis.asyncio
 
+from app.embedded.errors import EngineFailed
+from app.embedded.keeper import Keeper
 from tenants.clock import utc_now
 from tenants.ids import quote
 from tests.support.history import fetch_in
@@ -57,15 +59,13 @@ async def end_backends(world: World, _target: Target, dose: float) -> None:
 
 async def kill_postgres(world: World, _target: Target, _dose: float) -> None:
     """Kill the postmaster."""
-    assert world.server.engines.postgres is not None
-    strike(world.server.engines.postgres.pid, signal.SIGKILL)
+    strike_engine(world.server.engines.postgres, signal.SIGKILL)
     await world.server.await_database()
 
 
 async def restart_postgres(world: World, _target: Target, _dose: float) -> None:
     """Have Postgres send everybody away and stop; its keeper starts it again."""
-    assert world.server.engines.postgres is not None
-    strike(world.server.engines.postgres.pid, signal.SIGINT)
+    strike_engine(world.server.engines.postgres, signal.SIGINT)
     await asyncio.sleep(0.2)
     await world.server.await_database()
 
@@ -100,8 +100,7 @@ async def kill_worker(world: World, _target: Target, _dose: float) -> None:
 
 async def kill_redis(world: World, _target: Target, _dose: float) -> None:
     """Kill Redis."""
-    assert world.server.engines.valkey is not None
-    strike(world.server.engines.valkey.pid, signal.SIGKILL)
+    strike_engine(world.server.engines.valkey, signal.SIGKILL)
 
 
 async def flush_redis(world: World, _target: Target, _dose: float) -> None:
@@ -205,6 +204,13 @@ def strike(pid: int, number: signal.Signals) -> None:
     """Send a signal to a process that may have gone already."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def strike_engine(engine: Keeper | None, number: signal.Signals) -> None:
+    """Send a signal to an engine, unless it is being started again after another one."""
+    assert engine is not None
+    with suppress(EngineFailed):
+        strike(engine.pid, number)
 
 
 async def _tell_redis(world: World, *words: str) -> None:
