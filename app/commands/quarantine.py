@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import BinaryIO, TypeVar
+from functools import reduce, wraps
+from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
 
 import click
@@ -20,10 +21,44 @@ from tenants.placement import TenantContext
 
 T = TypeVar("T")
 client = click.option("--client", "client_id", required=True, help="Whose quarantine.")
-code = click.option("--code", help="Only events refused with this code.")
-key = click.option("--key", type=click.UUID, help="Only events that the key of this id sent.")
-start = click.option("--from", "start", type=click.DateTime(), help="Only events received from this time on, UTC.")
-end = click.option("--to", "end", type=click.DateTime(), help="Only events received before this time, UTC.")
+_FILTERS = (
+    click.option("--code", help="Only events refused with this code."),
+    click.option("--key", type=click.UUID, help="Only events that the key of this id sent."),
+    click.option("--from", "start", type=click.DateTime(), help="Only events received from this time on, UTC."),
+    click.option("--to", "end", type=click.DateTime(), help="Only events received before this time, UTC."),
+)
+
+
+def filters(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which events it is about."""
+    return reduce(lambda given, option: option(given), reversed(_FILTERS), function)
+
+
+def named_or_all(function: Callable[..., None]) -> Callable[..., None]:
+    """Have a command take ids of events, or --all that fit its filters; `wanted` are the fields of an order."""
+
+    @client
+    @click.argument("row_ids", type=click.UUID, nargs=-1)
+    @click.option("--all", "everything", is_flag=True, help="All that fit the options, not those named.")
+    @filters
+    @wraps(function)
+    def choose(
+        client_id: str,
+        row_ids: tuple[UUID, ...],
+        code: str | None,
+        key: UUID | None,
+        start: datetime | None,
+        end: datetime | None,
+        *,
+        everything: bool,
+    ) -> None:
+        if bool(row_ids) == everything:
+            raise click.UsageError("Name the events, or say --all.")
+        function(
+            client_id, {"ids": [*row_ids] or None, "code": code, "key": key, "start": _utc(start), "end": _utc(end)}
+        )
+
+    return choose
 
 
 @click.group("quarantine")
@@ -33,10 +68,7 @@ def command() -> None:
 
 @command.command("list")
 @client
-@code
-@key
-@start
-@end
+@filters
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=MAX_LIMIT, show_default=True, help="How many at most."
 )
@@ -87,27 +119,10 @@ def edit(client_id: str, row_id: UUID, event: BinaryIO) -> None:
 
 
 @command.command("replay")
-@client
-@click.argument("row_ids", type=click.UUID, nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that fit the options, not those named.")
-@code
-@key
-@start
-@end
-def replay(
-    client_id: str,
-    row_ids: tuple[UUID, ...],
-    code: str | None,
-    key: UUID | None,
-    start: datetime | None,
-    end: datetime | None,
-    *,
-    everything: bool,
-) -> None:
+@named_or_all
+def replay(client_id: str, wanted: dict[str, Any]) -> None:
     """Take refused events through the steps again; each is stored once. Exit status 1 if some are refused again."""
-    if bool(row_ids) == everything:
-        raise click.UsageError("Name the events, or say --all.")
-    order = ReplayOrder(ids=[*row_ids] or None, code=code, key=key, start=_utc(start), end=_utc(end))
+    order = ReplayOrder(**wanted)
     answers = _work(client_id, lambda desk, tenant: _replay_all(desk, tenant, order))
     for answer in answers:
         for each in answer.data:
@@ -121,27 +136,10 @@ def replay(
 
 
 @command.command("purge")
-@client
-@click.argument("row_ids", type=click.UUID, nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that fit the options, not those named.")
-@code
-@key
-@start
-@end
-def purge(
-    client_id: str,
-    row_ids: tuple[UUID, ...],
-    code: str | None,
-    key: UUID | None,
-    start: datetime | None,
-    end: datetime | None,
-    *,
-    everything: bool,
-) -> None:
+@named_or_all
+def purge(client_id: str, wanted: dict[str, Any]) -> None:
     """Delete refused events for good."""
-    if bool(row_ids) == everything:
-        raise click.UsageError("Name the events, or say --all.")
-    order = PurgeOrder(ids=[*row_ids] or None, code=code, key=key, start=_utc(start), end=_utc(end), all=everything)
+    order = PurgeOrder(**wanted, all=wanted["ids"] is None)
     purged = _work(client_id, lambda desk, tenant: desk.purge(tenant, order)).purged
     click.echo(f"{purged} purged.")
 
