@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
-from litestar.types import Scope
+from litestar.types import Message, Scope, Send
 
 from tenants import errors
 
@@ -20,6 +20,19 @@ OPERATION_PATH = "/api/v1/operations"
 _NAMED_FIELD = re.compile(r"Object (?:missing required|contains unknown) field `([^`]*)`")
 _INDEX = re.compile(r"\[(\d+)\]")
 log = structlog.get_logger()
+
+
+class WatchedSend:
+    """Sends on, and tells whether an answer has begun: from then on all that is left is to break it off."""
+
+    def __init__(self, send: Send) -> None:
+        self.started = False
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        """Send."""
+        self.started = True
+        await self._send(message)
 
 
 class Kind(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from app.auth.cookies import HOST_MODE
 from app.gateway.failures import answer_failure, refuse_socket
 from app.gateway.gateway import Gateway, Visit
 from app.gateway.origins import host_of, origin_of
+from app.problems import WatchedSend
 from app.settings import Settings
 from tenants.errors import StoreUnavailable
 
@@ -79,25 +80,19 @@ class Front:
 async def _serve(
     gateway: Gateway, scope: HTTPScope | WebSocketScope, receive: Receive, send: Send, visit: Visit
 ) -> None:
-    started = False
-
-    async def watched_send(message: Any) -> None:
-        nonlocal started
-        started = True
-        await send(message)
-
+    watched = WatchedSend(send)
     try:
         if scope["type"] == ScopeType.WEBSOCKET:
-            await gateway.connect(scope, receive, watched_send, visit)
+            await gateway.connect(scope, receive, watched, visit)
             return
         leads_to = _LEAVING.get(visit.raw_path, f"{visit.prefix}/" if visit.raw_path == b"" else None)
         if leads_to is not None:
             await _redirect(send, leads_to if visit.raw_path == b"" else visit.home + leads_to)
             return
-        await gateway.answer(scope, receive, watched_send, visit)
+        await gateway.answer(scope, receive, watched, visit)
     except Exception as error:
-        if started:
-            raise  # the answer has begun: all that is left is to break it off
+        if watched.started:
+            raise
         await _fail(scope, send, error, visit)
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from litestar import Litestar, Request
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.problems import problem_response
+from app.problems import WatchedSend, problem_response
 
 
 class Shortcut:
@@ -27,17 +27,11 @@ class Shortcut:
             await self._routes(scope, receive, send)
             return
         scope["litestar_app"] = self._routes
-        started = False
-
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        watched = WatchedSend(send)
         try:
-            await way(scope, receive, watched_send)
+            await way(scope, receive, watched)
         except Exception as error:
-            if started:
-                raise  # the answer has begun: all that is left is to break it off
+            if watched.started:
+                raise
             answer = problem_response(error, scope).to_asgi_response(None, Request(scope))
             await answer(scope, receive, send)
