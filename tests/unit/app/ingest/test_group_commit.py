@@ -82,3 +82,26 @@ async def test_who_finds_a_full_queue_is_refused_before_anything_is_read() -> No
     store.may_end.release()
     await post
     commit.refuse_early(PLACEMENT)
+
+
+async def test_a_full_queue_says_when_there_will_be_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    store = Store()
+    commit = GroupCommit(store, FlushIds(0), max_queued_events=100)
+    first = asyncio.create_task(commit.submit(PLACEMENT, submission(10)))
+    for _ in range(5):  # the loop's clock stands still too: only its turns go on
+        await asyncio.sleep(0)
+    assert store.sizes == [1]
+    now[0] = 2.0  # so ten events take two seconds
+    store.may_end.release()
+    await first
+    monkeypatch.undo()
+    queued = [asyncio.create_task(commit.submit(PLACEMENT, submission(40))) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(QueueFull) as full:
+        await commit.submit(PLACEMENT, submission(40))
+    assert full.value.retry_after_s == 16
+    store.may_end.release()
+    store.may_end.release()
+    await asyncio.gather(*queued)
