@@ -47,6 +47,7 @@ KINDS: dict[type[Exception], Kind] = {
     errors.NotFound: Kind(404, "not-found", "There is no such thing here"),
     errors.InputRefused: Kind(400, "invalid-input", "The request holds a value that cannot be taken"),
     errors.AlreadyTaken: Kind(409, "already-taken", "This name is already in use"),
+    errors.IncompatibleSchema: Kind(409, "incompatible-schema", "The schema would break what relies on it"),
     errors.WrongState: Kind(409, "wrong-state", "This cannot be done in the present state"),
     errors.DatabaseRefused: Kind(400, "database-refused", "The database cannot be used"),
     errors.Unauthenticated: Kind(401, "unauthenticated", "A valid key is needed"),
@@ -129,8 +130,9 @@ def describe(error: Exception, scope: Scope) -> tuple[Kind, dict[str, str], Prob
         headers = _headers_of(error)
         if error.field is not None:
             fields = [FieldError(error.field, error.detail)]
-        if isinstance(error, errors.InputRefused):
+        if isinstance(error, errors.InputRefused | errors.IncompatibleSchema):
             fields = [FieldError(pointer, text) for pointer, text in error.errors] or fields
+        if isinstance(error, errors.InputRefused):
             code = error.code if error.code != "invalid" else None
     elif isinstance(error, HTTPException):
         kind = HTTP_KINDS.get(error.status_code, INTERNAL)
@@ -190,6 +192,7 @@ def _validation_entry(entry: Mapping[str, Any]) -> tuple[str, str]:
         return key, message
     if message == "'data'":
         return "", "A JSON body is needed."
+    key = key.replace("[...]", "")  # somewhere in a map: the decoder does not tell where
     path = [] if key in {"", "data"} else _INDEX.sub(r".\1", key).split(".")
     named = _NAMED_FIELD.match(message)
     if named is not None:

@@ -13,6 +13,7 @@ from provisioning.isolation import ISOLATION_CHECK
 from provisioning.placing import PLACE
 from provisioning.removal import REMOVAL
 from provisioning.retention import PARTITIONS, RETAIN
+from provisioning.schemas.publication import PUBLICATION, PUBLISH
 from provisioning.sources import SOURCE
 from provisioning.spaces import DATABASE, SCHEMA, WALLS
 from provisioning.work import Step
@@ -42,4 +43,5 @@ PLANS = {
     CHECK: Plan(ISOLATION_CHECK),
     RECONCILE: Plan(RECONCILIATION),
     RETAIN: Plan((PARTITIONS,)),
+    PUBLISH: Plan(PUBLICATION),
 }

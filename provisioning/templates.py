@@ -46,7 +46,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     title: str
     file: str
     folder: str
-    audience: Literal["chatbot", "portfolio", "shop", "platform"]
+    audience: Literal["chatbot", "portfolio", "shop", "schema", "platform"]
     reads: Literal["chat", "events", "platform"]
     placements: tuple[PlacementKind, ...] = ()
     sets: tuple[str, ...] = ()

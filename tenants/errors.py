@@ -39,6 +39,14 @@ class AlreadyTaken(GroveError):
     """An id, domain or name that must be unique is in use."""
 
 
+class IncompatibleSchema(GroveError):
+    """A new version of an event schema takes away what is relied on. `errors` lists (pointer, detail) pairs."""
+
+    def __init__(self, errors: list[tuple[str, str]]) -> None:
+        super().__init__("The change breaks what senders and readers rely on; say `force` to make it all the same.")
+        self.errors = errors
+
+
 class WrongState(GroveError):
     """The thing exists, but not in a state in which this can be done."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, Sequence, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, TIMESTAMP, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSON, JSONB, TIMESTAMP, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SCHEMA = "grove"
@@ -363,6 +363,42 @@ class DashboardInstalled(Base):
     content_hash: Mapped[str]
     saved_as: Mapped[int]
     installed_at: Mapped[datetime] = mapped_column(server_default=_NOW)
+
+
+class EventSchemaRow(Base):
+    """An event schema of a client, whose definitions are its versions.
+
+    `published` is the version that views and dashboards were last made of, null before there are any. `key` is the
+    name as it stands in the names of views; no two schemas of a client share it.
+    """
+
+    __tablename__ = "event_schemas"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    key: Mapped[str]
+    description: Mapped[str]
+    version: Mapped[int]
+    published: Mapped[int | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("client_id", "key"),)
+
+
+class EventSchemaVersion(Base):
+    """A definition that an event schema has, or had; never changed, and in the order in which it was given."""
+
+    __tablename__ = "event_schema_versions"
+
+    schema_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("grove.event_schemas.id", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    definition: Mapped[dict[str, Any]] = mapped_column(JSON)
+    breaking: Mapped[bool]
+    created_at: Mapped[datetime]
 
 
 class RollupMark(Base):

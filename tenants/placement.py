@@ -10,6 +10,7 @@ import msgspec
 
 from tenants.allowances import UNLIMITED, Allowance
 from tenants.ids import TenantId, quote
+from tenants.schemas import Schemas
 
 
 class PlacementKind(StrEnum):
@@ -77,7 +78,7 @@ class TenantContext(msgspec.Struct, frozen=True, kw_only=True):
     """What serving needs to know of a client; comes from a verified key or session, never from input.
 
     Shape: `dashboards` names the sets that it asked for; none means the default ones. `logo` changes with its logo, and
-    is None where there is none to show.
+    is None where there is none to show. `schemas` are its event schemas, by name.
     """
 
     tenant_id: TenantId
@@ -92,3 +93,4 @@ class TenantContext(msgspec.Struct, frozen=True, kw_only=True):
     grafana_org_id: int | None = None
     dashboards: tuple[str, ...] = ()
     logo: str | None = None
+    schemas: Schemas = {}

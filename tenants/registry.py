@@ -5,24 +5,38 @@ Called by authentication with a verified key's client id, and by jobs; reads the
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 from urllib.parse import quote as quote_url
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tenants.allowances import allowance_of
 from tenants.control import ControlPlane
 from tenants.errors import NotFound
 from tenants.ids import TenantId
-from tenants.models import Client, Logo, PlacementRow, Server
+from tenants.models import Client, EventSchemaRow, EventSchemaVersion, Logo, PlacementRow, Server
 from tenants.placement import Placement, PlacementKind, SourceMap, TenantContext
 from tenants.revocations import RevocationFeed
+from tenants.schemas import EventSchema, Schemas
 from tenants.shared_lookups import SharedLookups
 from tenants.vault import Vault
 
 MAIN_SERVER = "main"
+
+_VERSIONS = (
+    select(func.json_object_agg(EventSchemaVersion.version, EventSchemaVersion.definition))
+    .where(EventSchemaVersion.schema_id == EventSchemaRow.id)
+    .scalar_subquery()
+)
+_SCHEMA_FIELDS = ("id", "name", "description", "version", "published")
+_SCHEMA = func.json_build_object(
+    *(part for name in _SCHEMA_FIELDS for part in (name, getattr(EventSchemaRow, name))), "versions", _VERSIONS
+)
+_SCHEMAS = select(func.json_agg(_SCHEMA, type_=JSON)).where(EventSchemaRow.client_id == Client.id).scalar_subquery()
 
 
 def with_login(url: str, *, user: str, password: str, database: str | None = None) -> str:
@@ -116,7 +130,7 @@ class Registry:
 
     async def _contexts(self, session: AsyncSession, ids: Sequence[TenantId] | None) -> list[TenantContext]:
         query = (
-            select(Client, PlacementRow, Server, Logo.digest)
+            select(Client, PlacementRow, Server, Logo.digest, _SCHEMAS)
             .join(PlacementRow, PlacementRow.client_id == Client.id)
             .join(Server, Server.name == PlacementRow.server)
             .outerjoin(Logo, (Logo.client_id == Client.id) & (Logo.url == Client.branding["logoUrl"].astext))
@@ -127,7 +141,9 @@ class Registry:
         rows = (await session.execute(query)).all()
         return [self._context(*row) for row in rows]
 
-    def _context(self, client: Client, row: PlacementRow, server: Server, logo: str | None) -> TenantContext:
+    def _context(
+        self, client: Client, row: PlacementRow, server: Server, logo: str | None, schemas: list[Any] | None
+    ) -> TenantContext:
         return TenantContext(
             tenant_id=TenantId(client.id),
             name=client.name,
@@ -138,6 +154,7 @@ class Registry:
             grafana_org_id=client.grafana_org_id,
             dashboards=tuple(client.dashboards),
             logo=logo,
+            schemas=_read_schemas(schemas or []),
             retention_days=client.retention_days,
             allowance=allowance_of(client),
             placement=self.placement(row, server, share=client.share),
@@ -161,3 +178,8 @@ class Registry:
             source=None if row.source_map is None else msgspec.convert(row.source_map, SourceMap),
             share=share,
         )
+
+
+def _read_schemas(rows: list[Any]) -> Schemas:
+    schemas = msgspec.convert(rows, list[EventSchema], str_keys=True)
+    return {schema.name: schema for schema in schemas}

@@ -75,6 +75,13 @@ class Dispatcher(msgspec.Struct, frozen=True):
         Call it after the transaction that stored the operation.
         Errors: what the operation failed with, if the caller wanted to wait for it.
         """
+        view = await self.settle(operation_id)
+        if view.state == "failed" and self.wait_s is not None:
+            raise failure_of(view)
+        return view
+
+    async def settle(self, operation_id: UUID) -> OperationView:
+        """Do as `dispatch`, where the operation's failure is none of what the caller asked for."""
         await self.feed.announce()
         view = await self._read(operation_id)
         if not view.finished:
@@ -84,8 +91,6 @@ class Dispatcher(msgspec.Struct, frozen=True):
             await asyncio.sleep(min(pause_s, left_s))
             pause_s = min(pause_s * 1.5, MAX_POLL_S)
             view = await self._read(operation_id)
-        if view.state == "failed" and self.wait_s is not None:
-            raise failure_of(view)
         return view
 
     async def ring(self, *operation_ids: UUID | None) -> None:

@@ -18,6 +18,7 @@ from app.api.keys import KeyRequest, PlatformKeyRequest
 from app.api.operations import OperationAnswer
 from app.api.pages import Page, PageMeta
 from app.api.quarantine_examples import QUARANTINE_EXAMPLES
+from app.api.schema_examples import SCHEMA_EXAMPLES
 from app.api.staff_desk import InvitedStaff, StaffLink
 from app.api.usage import OutcomeCount, Usage, UsageHour
 from app.api.web_analytics import FUNNEL_QUESTION
@@ -240,6 +241,7 @@ EXAMPLES: dict[tuple[str, str], Examples] = {
     ("get", "/docs"): Examples({"200": "<!doctype html>…"}),
     ("get", "/api/docs"): Examples({"200": "<!doctype html>…"}),
     **QUARANTINE_EXAMPLES,
+    **SCHEMA_EXAMPLES,
     ("patch", f"{_ONE}/keys/{{key_id}}"): Examples({"200": _KEY}, body=KeyChange(rate_limit=50)),
     **_key_paths(f"{_ONE}/keys", _KEY, KeyRequest(kind="server", name="web shop")),
     **_key_paths("/api/v1/keys", _PLATFORM_KEY, PlatformKeyRequest(name="deploy script")),

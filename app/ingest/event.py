@@ -7,6 +7,7 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.wire import AgentProperties, LeadProperties, MessageProperties, WireEvent
+from tenants.schemas import Schemas
 
 EVENT_TYPES = {
     "event_id": "uuid", "name": "text", "category": "text", "occurred_at": "timestamptz", "received_at": "timestamptz",
@@ -24,7 +25,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """What all events of one request share.
 
     Shape: `key_id` is the asyncpg-ready UUID of the key; `oldest` is the earliest time accepted, `latest` the latest,
-    if that is not an hour after `received_at`; `event_id` is the id of an event that brings none.
+    if that is not an hour after `received_at`; `event_id` is the id of an event that brings none; `schemas` are those
+    that events may name.
     """
 
     key_id: UUID
@@ -34,6 +36,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     latest: datetime | None = None
     event_id: UUID | None = None
+    schemas: Schemas = {}
 
 
 class ChatPart(msgspec.Struct, frozen=True, gc=False):

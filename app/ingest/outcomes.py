@@ -37,6 +37,8 @@ class Code(StrEnum):
     STRING_TOO_LONG = "string_too_long"
     EVENT_TOO_LARGE = "event_too_large"
     SESSION_REQUIRED = "session_required"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    UNKNOWN_EVENT_TYPE = "unknown_event_type"
     CHAT_TABLES_READ_ONLY = "chat_tables_read_only"
     UNSTORABLE = "unstorable"
 

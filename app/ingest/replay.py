@@ -113,6 +113,7 @@ class Replay:
             accepts_chat=self._client.placement.kind is not PlacementKind.EXTERNAL,
             latest=self._now + FUTURE_ALLOWED,
             event_id=row["event_uuid"] or row["id"],
+            schemas=self._client.schemas,
         )
         try:
             if row["id"] in self._unstorable:

@@ -143,6 +143,7 @@ class Collection:
             oldest=now - timedelta(days=client.retention_days),
             accepts_chat=client.placement.kind is not PlacementKind.EXTERNAL,
             idempotency_key=_idempotency_key(scope),
+            schemas=client.schemas,
         )
         submission = read_submission(body, arrival)
         if not submission.events and all(

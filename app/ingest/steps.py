@@ -20,8 +20,9 @@ from app.ingest.chat import CHAT_EVENTS, read_chat
 from app.ingest.event import Arrival, Event
 from app.ingest.limits import check_limits, check_numbers, escape, fit_amount
 from app.ingest.outcomes import Code, Refusal
+from app.ingest.schemas import check_schema
 from app.ingest.splitting import diagnose
-from app.ingest.wire import Context, Page, SchemaRef, Utm, WireEvent
+from app.ingest.wire import Context, Page, Utm, WireEvent
 from tenants.ids import as_uuid, hashed_uuid
 
 FUTURE_ALLOWED = timedelta(hours=1)
@@ -59,7 +60,7 @@ def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival) -> Event:
         page = Page(url=page)
     path, utm = read_url(page.url) if page.url is not None else (None, _NO_UTM)
     utm = context.utm or utm
-    schema = SchemaRef(name=wire.schema) if isinstance(wire.schema, str) else wire.schema
+    schema = None if wire.schema is None else check_schema(wire, properties, arrival.schemas)
     record = (
         event_id,
         wire.name,

@@ -20,6 +20,7 @@ from provisioning.grafana.home import clear_home, make_home
 from provisioning.grafana.releases import templates_of
 from provisioning.grafana.titles import claim_title, slug
 from provisioning.grafana.visit import Room, Visit
+from provisioning.schemas.dashboard import dashboards_of
 from provisioning.templates import Template, Templates, context_of, render, shipped_templates
 from provisioning.work import administrator
 from tenants.errors import GrafanaRefused
@@ -134,7 +135,7 @@ async def _chosen(visit: Visit) -> tuple[int, list[Template]]:
     shipped = work.templates or shipped_templates()
     async with work.control.session() as session:
         templates: Templates = await templates_of(session, visit.site.template_version, shipped=shipped)
-    return templates.version, templates.choose(visit.site.dashboards, work.placement(visit.place).kind)
+    return templates.version, dashboards_of(await _client(visit), templates)
 
 
 async def _folders(visit: Visit) -> list[str]:

@@ -17,7 +17,7 @@ from app.observability import Metrics
 from tests.support.grove import Grove, MadeClient, grove_settings, open_grove
 
 # Which objects a path names, by its parameters.
-OF_CLIENTS = {"client_id", "key_id", "operation_id", "quarantine_id", "staff_id"}
+OF_CLIENTS = {"client_id", "key_id", "operation_id", "quarantine_id", "schema_id", "staff_id"}
 # Paths that name nothing of a client's: public pages, lists whose owner is the key, and what only the platform has.
 PUBLIC = {
     "/docs", "/api/docs", "/docs/{name}", "/health", "/health/live", "/health/ready", "/metrics", "/problems/{slug}",
@@ -26,10 +26,15 @@ PUBLIC = {
 BY_KEY_ALONE = {
     "/api/v1/events", "/api/v1/events/{event_id}", "/api/v1/quarantine", "/api/v1/quarantine/replay",
     "/api/v1/quarantine/purge", "/api/v1/analytics/summary", "/api/v1/analytics/realtime",
-    "/api/v1/analytics/funnel/analyze",
+    "/api/v1/analytics/funnel/analyze", "/api/schemas",
 }  # fmt: skip
 # Things below a path that names no client, which keys that may not read learn nothing of either.
-OF_READERS = {"/api/v1/quarantine/{quarantine_id}", "/api/v1/quarantine/{quarantine_id}/replay"}
+OF_READERS = {
+    "/api/v1/quarantine/{quarantine_id}", "/api/v1/quarantine/{quarantine_id}/replay", "/api/schemas/{schema_id}",
+    "/api/schemas/{schema_id}/json-schema", "/api/schemas/{schema_id}/types.ts",
+}  # fmt: skip
+# Of these, what only an admin key may change.
+OF_ADMINS = {"/api/schemas/{schema_id}"}
 OF_PLATFORM = {
     "/clients", "/api/v1/clients", "/api/v1/keys", "/api/v1/keys/{key_id}", "/api/v1/keys/{key_id}/rotate",
 }  # fmt: skip
@@ -39,6 +44,8 @@ BODIES: dict[str, Any] = {
     "/api/v1/clients/{client_id}/keys": {"kind": "admin"},
     "/api/v1/clients/{client_id}/staff": {"email": "eve@birch.example", "name": "Eve"},
     "/api/v1/quarantine/{quarantine_id}": {"event": {"name": "another"}},
+    "/api/schemas": {"name": "another", "properties": {"another": {}}},
+    "/api/schemas/{schema_id}": {"name": "shop", "properties": {"another": {}}},
 }
 NONE = {
     "client_id": "nobody",
@@ -46,6 +53,7 @@ NONE = {
     "operation_id": str(uuid.UUID(int=8)),
     "staff_id": str(uuid.UUID(int=9)),
     "quarantine_id": str(uuid.UUID(int=10)),
+    "schema_id": str(uuid.UUID(int=11)),
     "event_id": "nothing",
 }
 
@@ -106,12 +114,16 @@ async def things(grove: Grove, victim: MadeClient) -> dict[str, str]:
     bad = {"event_id": "refused-1", "name": 7}
     assert (await grove.http.post("/api/v1/events", json=bad, headers=victim.server)).status_code == 202
     (refused,) = (await grove.http.get("/api/v1/quarantine", headers=victim.server)).json()["data"]
+    shop = {"name": "shop", "properties": {"purchase": {}}}
+    schema = await grove.http.post("/api/schemas", json=shop, headers=victim.admin | {"Prefer": "wait=30"})
+    assert schema.status_code == 201, schema.text
     return {
         "client_id": victim.id,
         "key_id": keys[0]["id"],
         "operation_id": victim.body["operationId"],
         "staff_id": invited.json()["id"],
         "quarantine_id": refused["id"],
+        "schema_id": schema.json()["id"],
         "event_id": "refused-1",
     }
 
@@ -144,7 +156,9 @@ async def test_anothers_things_and_none_at_all_are_answered_alike(
 ) -> None:
     headers: dict[str, str] = getattr(intruder, kind)
     foreign = told(await ask(grove, route, things, headers))
-    assert foreign[0] == (403 if kind == "browser" and route.path in OF_READERS else 404)
+    may_not_read = kind == "browser" and route.path in OF_READERS
+    may_not_change = kind == "server" and route.path in OF_ADMINS and route.method != "GET"
+    assert foreign[0] == (403 if may_not_read or may_not_change else 404)
     assert foreign == told(await ask(grove, route, NONE, headers))
     assert not any(thing in str(foreign) for thing in things.values())
 
@@ -202,6 +216,8 @@ async def test_the_things_that_were_asked_about_are_really_there_and_untouched(
     shown = (await grove.http.get(victim.path, headers=grove.platform)).json()
     made = {name: value for name, value in victim.body.items() if name not in {"keys", "operationId"}}
     assert shown == made | {"staff": [{"email": "ada@maple.example", "name": "Ada", "role": "viewer"}]}
+    (schema,) = (await grove.http.get("/api/schemas", headers=victim.server)).json()["data"]
+    assert (schema["version"], schema["properties"]) == (1, {"purchase": {}})
     keys = (await grove.http.get(f"{victim.path}/keys", headers=grove.platform)).json()["data"]
     assert len(keys) == 3
     assert {key["revoked_at"] or key["replaced_by"] for key in keys} == {None}

@@ -5,8 +5,10 @@ be that an attached database; all others ask the client's Grove schema.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import msgspec
 
 from app.console.dashboards.figures import Look
@@ -16,6 +18,7 @@ from app.console.dashboards.panels import PanelView, find_panel, view_panel
 from app.query.plan import Statement
 from app.query.run import Analyst
 from app.query.spec import Period
+from provisioning.schemas.dashboard import dashboards_of
 from provisioning.templates import Template, context_of, palette, render, shipped_templates
 from tenants.databases import Databases
 from tenants.errors import InputRefused, NotFound
@@ -31,7 +34,7 @@ MAX_POINTS = 50_000
 
 def list_dashboards(client: TenantContext) -> list[Template]:
     """List the dashboards that a client has."""
-    return shipped_templates().choose(client.dashboards, client.placement.kind)
+    return dashboards_of(client, shipped_templates())
 
 
 def get_dashboard(client: TenantContext, uid: str) -> Template:
@@ -80,12 +83,20 @@ class Desk:
         if template.reads == "chat":
             rows, _ = await self._analyst.ask(client.placement, plan, most=most + 1)
         else:
-            async with self._databases.unit(client.placement, Purpose.READ) as connection:
-                rows = await connection.fetch_first(most + 1, plan(OWN_SHAPE).sql)
+            rows = await self._ask(client, template, plan(OWN_SHAPE).sql, most + 1)
         frame = make_frame(rows, most)
         if sketch["type"] == "timeseries" and len(rows) * len(frame.numbers) > MAX_POINTS:
             raise _too_long(variables)
         return view_panel(model["panel"], frame, Look(palette(context_of(client).primary), period))
+
+    async def _ask(self, client: TenantContext, template: Template, sql: str, most: int) -> list[Any]:
+        try:
+            async with self._databases.unit(client.placement, Purpose.READ) as connection:
+                return await connection.fetch_first(most, sql)
+        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+            if template.audience != "schema":
+                raise
+            raise NotFound("The schema has just been changed.") from error
 
 
 def _too_long(variables: Sequence[Variable]) -> InputRefused:

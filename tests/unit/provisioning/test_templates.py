@@ -3,15 +3,18 @@
 import copy
 import json
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from app.console.dashboards.fields import field_of
 from app.console.dashboards.macros import MACROS, VARIABLE_TYPES, TemplateUnknown, expand, read_variables
 from app.console.dashboards.panels import PANEL_TYPES
+from provisioning.schemas.dashboard import dashboards_of, make_dashboard
 from provisioning.templates import (
     FOLDER,
     Context,
@@ -25,9 +28,15 @@ from provisioning.templates import (
 from tenants.clock import utc_now
 from tenants.ids import TenantId
 from tenants.placement import Placement, PlacementKind, TenantContext
+from tenants.schemas import EventSchema, FieldType
 
 TEMPLATES = load_templates()
-EACH = pytest.mark.parametrize("template", TEMPLATES.dashboards, ids=lambda template: template.uid)
+SHOP = EventSchema(
+    id=uuid.UUID(int=1), name="shop: a/b.c-d", description="", version=1, published=1,
+    versions={1: {"cart add": {kind.value: kind for kind in FieldType}, "empty": {}}},
+)  # fmt: skip
+MADE = make_dashboard(SHOP)
+EACH = pytest.mark.parametrize("template", [*TEMPLATES.dashboards, MADE], ids=lambda template: template.uid)
 CLIENT = TenantContext(
     tenant_id=TenantId("maple"),
     name="Maple",
@@ -196,6 +205,20 @@ def test_a_client_gets_what_it_asked_for_else_all() -> None:
     assert uids("chatbot") == ["user-events", "conversations"]
     assert uids("shop", "unheard-of") == ["e-commerce"]
     assert uids() == ["user-events", "conversations", "portfolio", "e-commerce"]
+
+
+def test_the_dashboards_of_schemas_that_have_views_come_last() -> None:
+    new = msgspec.structs.replace(SHOP, name="new", published=None)
+    client = msgspec.structs.replace(CLIENT, dashboards=("shop",), schemas={"new": new, SHOP.name: SHOP})
+    assert [template.uid for template in dashboards_of(client, TEMPLATES)] == ["e-commerce", MADE.uid]
+
+
+def test_a_schemas_dashboard_has_a_panel_for_each_field_that_can_be_counted_or_added_up() -> None:
+    panels = {panel["title"]: panel["type"] for panel in MADE.model["panels"]}
+    assert panels == {
+        "Events": "stat", "Events over time": "timeseries", "Latest events": "table",
+        "cart add: string": "barchart", "cart add: number": "stat", "cart add: boolean": "barchart",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("primary", ["#000000", "#ffffff", "#c2410c", "#3b82f6"])

@@ -12,9 +12,14 @@ from app.ingest.event import EVENT_COLUMNS, Arrival, Event
 from app.ingest.limits import MAX_DEPTH, MAX_EVENT_BYTES, MAX_KEYS, MAX_STRING
 from app.ingest.outcomes import Code, Refusal
 from app.ingest.steps import read_event, uuid7
+from tenants.schemas import EventSchema, FieldType
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = UUID("00000000-0000-4000-8000-000000000001")
+SHOP = EventSchema(
+    id=uuid.UUID(int=1), name="shop", description="", version=2, published=2,
+    versions={2: {"purchase": {"items": FieldType.ARRAY}}},
+)  # fmt: skip
 
 
 def arrival(**changes: Any) -> Arrival:
@@ -123,7 +128,8 @@ def test_everything_that_is_sent_reaches_its_column() -> None:
             "currency": "EUR",
             "schema": {"name": "shop", "version": 2},
             "properties": {"items": [1, 2]},
-        }
+        },
+        schemas={"shop": SHOP},
     )
     said = dict(zip(EVENT_COLUMNS, event.record, strict=True))
     assert {name: str(value) for name, value in said.items() if value is not None} == {

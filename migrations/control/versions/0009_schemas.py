@@ -1,0 +1,58 @@
+"""Clients' event schemas and their versions.
+
+Revision: 0009; after 0008; 2026-11-21 12:00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Expand."""
+    time = postgresql.TIMESTAMP(timezone=True)
+    op.create_table(
+        "event_schemas",
+        sa.Column("id", postgresql.UUID(as_uuid=True), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("published", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", time, nullable=False),
+        sa.Column("updated_at", time, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["client_id"], ["grove.clients.id"], name=op.f("fk_event_schemas_client_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event_schemas")),
+        sa.UniqueConstraint("client_id", "key", name=op.f("uq_event_schemas_client_id_key")),
+        schema="grove",
+    )
+    op.create_table(
+        "event_schema_versions",
+        sa.Column("schema_id", postgresql.UUID(as_uuid=True), nullable=False),
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("definition", postgresql.JSON(astext_type=sa.Text()), nullable=False),
+        sa.Column("breaking", sa.Boolean(), nullable=False),
+        sa.Column("created_at", time, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["schema_id"],
+            ["grove.event_schemas.id"],
+            name=op.f("fk_event_schema_versions_schema_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("schema_id", "version", name=op.f("pk_event_schema_versions")),
+        schema="grove",
+    )
+
+
+def downgrade() -> None:
+    """Take it back."""
+    op.drop_table("event_schema_versions", schema="grove")
+    op.drop_table("event_schemas", schema="grove")

@@ -1,0 +1,1 @@
+"""Event schemas: judged and kept, and made into views, dashboards and documents."""
