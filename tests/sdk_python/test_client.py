@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -79,6 +80,17 @@ async def test_what_is_tracked_arrives_as_it_was_meant(client: Client) -> None:
         str(user), Decimal("49.90"), "EUR", at,
     )  # fmt: skip
     assert json.loads(row["properties"]) == {"ref": str(user), "ü": None}
+
+
+async def test_ids_sort_by_time(client: Client) -> None:
+    name, started_ms = f"n{uuid.uuid4()}", time.time_ns() // 1_000_000
+    with made(client) as grove:
+        grove.track(name)
+        assert await flushed(grove)
+    (row,) = await stored(client, name)
+    found = uuid.UUID(str(row["event_id"]))
+    assert (found.version, found.variant) == (7, uuid.RFC_4122)
+    assert started_ms <= found.int >> 80 <= time.time_ns() // 1_000_000
 
 
 async def test_pages_and_people_arrive_under_their_names(client: Client) -> None:
