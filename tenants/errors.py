@@ -152,8 +152,8 @@ class BodyTooLarge(GroveError):
 class BodyTooSlow(GroveError):
     """The body did not arrive within its time."""
 
-    def __init__(self, limit_s: int) -> None:
-        super().__init__(f"The body must arrive within {limit_s} seconds.")
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"The body must arrive within {limit_s:g} seconds.")
 
 
 class UnsupportedBody(GroveError):
