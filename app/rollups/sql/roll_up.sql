@@ -117,8 +117,8 @@ lists AS (
         SET members = ARRAY(SELECT unnest(kept.members) UNION SELECT unnest(excluded.members))
 ),
 steps AS (
-    INSERT INTO {{schema}}.rollup_steps (series, day, visitors, times)
-    SELECT r.plain, r.day, array_agg(r.visitor), array_agg(r.occurred_at)
+    INSERT INTO {{schema}}.rollup_steps (series, day, events)
+    SELECT r.plain, r.day, string_agg(int4send(r.visitor) || timestamptz_send(r.occurred_at), '')
     FROM rows AS r WHERE r.visitor IS NOT NULL
     GROUP BY r.plain, r.day
 ),

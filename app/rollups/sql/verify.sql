@@ -75,9 +75,9 @@ told AS (
     LEFT JOIN {{schema}}.rollup_people AS n ON n.who = p.who % 2 AND n.id = p.id
     GROUP BY 2
     UNION ALL
-    SELECT 'steps', concat_ws(' ', r.day, r.name, 'NULL'), md5(string_agg(concat_ws(' ', n.n, r.occurred_at), ';'
-        ORDER BY r.occurred_at, n.n))
+    SELECT 'steps', concat_ws(' ', r.day, r.name, 'NULL'), md5(string_agg(e.event, '' ORDER BY e.event))
     FROM rolled AS r JOIN {{schema}}.rollup_people AS n ON n.who = 0 AND n.id = r.visitor_id
+    CROSS JOIN LATERAL (SELECT int4send(n.n) || timestamptz_send(r.occurred_at) AS event) AS e
     GROUP BY 2
     UNION ALL
     SELECT 'purchases', o.event_id::text, concat_ws(' ', o.id, o.occurred_at, o.session_id,
@@ -123,10 +123,10 @@ kept AS (
     WHERE m.who < 2 OR m.day IN (SELECT v.day FROM visits AS v)
     GROUP BY 2
     UNION ALL
-    SELECT 'steps', concat_ws(' ', e.day, s.what), md5(string_agg(concat_ws(' ', e.visitor, e.at), ';'
-        ORDER BY e.at, e.visitor))
+    SELECT 'steps', concat_ws(' ', e.day, s.what), md5(string_agg(e.event, '' ORDER BY e.event))
     FROM (
-        SELECT t.series, t.day, unnest(t.visitors) AS visitor, unnest(t.times) AS at FROM {{schema}}.rollup_steps AS t
+        SELECT t.series, t.day, substring(t.events FROM 1 + 12 * generate_series(0, length(t.events) / 12 - 1) FOR 12) AS event
+        FROM (SELECT p.series, p.day, p.events || '' AS events FROM {{schema}}.rollup_steps AS p OFFSET 0) AS t
     ) AS e
     LEFT JOIN series AS s ON s.who = 0 AND s.id = e.series
     GROUP BY 2

@@ -110,14 +110,14 @@ CREATE TABLE {{schema}}.rollup_block_bits (
 );
 
 -- When visitors did what: the events of a name on a day, a row per round that found some, and one when the day is over.
+-- An event is twelve bytes, the visitor's number and the time, as Postgres sends them.
 CREATE TABLE {{schema}}.rollup_steps (
-    series   integer       NOT NULL,
-    day      date          NOT NULL,
-    visitors integer[]     NOT NULL,
-    times    timestamptz[] NOT NULL
+    series integer NOT NULL,
+    day    date    NOT NULL,
+    events bytea   NOT NULL
 );
 
-ALTER TABLE {{schema}}.rollup_steps ALTER COLUMN visitors SET STORAGE EXTERNAL, ALTER COLUMN times SET STORAGE EXTERNAL;
+ALTER TABLE {{schema}}.rollup_steps ALTER COLUMN events SET STORAGE EXTERNAL;
 CREATE INDEX rollup_steps_day ON {{schema}}.rollup_steps (day, series);
 
 -- Purchases without what surrounds them: they are few, and several questions look at each. An order may be told several
