@@ -123,16 +123,20 @@ steps AS (
     GROUP BY r.plain, r.day
 ),
 blocks AS (
-    INSERT INTO {{schema}}.rollup_block_bits AS kept (who, series, block, chunk, bits)
-    SELECT m.who, m.series, m.block, m.n >> 11, {{schema}}.bits_of(m.n & 2047, 1)
+    INSERT INTO {{schema}}.rollup_block_bits AS kept (who, series, block, quad, bits)
+    SELECT m.who, m.series, m.block, m.chunk >> 2, {{schema}}.quad_of(m.bits, 1 + 2048 * (m.chunk & 3))
     FROM (
-        SELECT s.who, s.series, k.block, unnest(s.members) AS n
-        FROM sets AS s
-        JOIN {{schema}}.rollup_blocks AS k
-            ON k.block = {{schema}}.block_of(s.day) AND k.who = s.who AND k.series = s.series
+        SELECT late.who, late.series, late.block, late.n >> 11 AS chunk, {{schema}}.bits_of(late.n & 2047, 1) AS bits
+        FROM (
+            SELECT s.who, s.series, k.block, unnest(s.members) AS n
+            FROM sets AS s
+            JOIN {{schema}}.rollup_blocks AS k
+                ON k.block = {{schema}}.block_of(s.day) AND k.who = s.who AND k.series = s.series
+        ) AS late
+        GROUP BY late.who, late.series, late.block, late.n >> 11
     ) AS m
-    GROUP BY m.who, m.series, m.block, m.n >> 11
-    ON CONFLICT (block, who, series, chunk) DO UPDATE SET bits = kept.bits | excluded.bits
+    GROUP BY m.who, m.series, m.block, m.chunk >> 2
+    ON CONFLICT (block, who, series, quad) DO UPDATE SET bits = kept.bits | excluded.bits
 ),
 told AS MATERIALIZED (
     SELECT {{schema}}.order_key(e.event_id, e.properties) AS id, e.event_id, e.occurred_at, e.session_id, e.amount,

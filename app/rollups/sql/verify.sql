@@ -142,8 +142,13 @@ kept AS (
     FROM {{schema}}.rollup_visits AS v LEFT JOIN series AS s ON s.who = 4 AND s.id = v.source
     WHERE v.day IN (SELECT v.day FROM visits AS v)
     UNION ALL
-    SELECT 'blocks', concat_ws(' ', b.who, b.block, s.what, b.chunk), md5(b.bits::text)
-    FROM {{schema}}.rollup_block_bits AS b LEFT JOIN series AS s ON s.who = b.who AND s.id = b.series
+    SELECT 'blocks', concat_ws(' ', b.who, b.block, s.what, 4 * b.quad + c.n), md5(c.bits::text)
+    FROM {{schema}}.rollup_block_bits AS b
+    CROSS JOIN LATERAL (
+        SELECT g.n, substring(b.bits FROM 1 + 2048 * g.n FOR 2048) AS bits FROM (VALUES (0), (1), (2), (3)) AS g (n)
+    ) AS c
+    LEFT JOIN series AS s ON s.who = b.who AND s.id = b.series
+    WHERE bit_count(c.bits) > 0
     UNION ALL
     SELECT 'numbers', concat_ws(' ', p.who, p.n), count(*)::text
     FROM {{schema}}.rollup_people AS p

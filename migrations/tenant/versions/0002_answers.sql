@@ -264,10 +264,15 @@ BEGIN ATOMIC
         WHERE raw.visitor_id IS NOT NULL
     ),
     members AS (
-        SELECT c.place, b.chunk, b.bits
-        FROM chosen AS c
-        JOIN blocks AS k ON k.series = c.series
-        JOIN {{schema}}.rollup_block_bits AS b ON b.who = 0 AND b.series = k.series AND b.block = k.block
+        SELECT q.place, 4 * q.quad + g.n AS chunk, substring(q.bits FROM 1 + 2048 * g.n FOR 2048) AS bits
+        FROM (
+            SELECT c.place, b.quad, bit_or(b.bits) AS bits
+            FROM chosen AS c
+            JOIN blocks AS k ON k.series = c.series
+            JOIN {{schema}}.rollup_block_bits AS b ON b.who = 0 AND b.series = k.series AND b.block = k.block
+            GROUP BY c.place, b.quad
+        ) AS q
+        CROSS JOIN (VALUES (0), (1), (2), (3)) AS g (n)
         UNION ALL
         SELECT c.place, b.chunk, b.bits
         FROM chosen AS c
@@ -606,10 +611,15 @@ BEGIN ATOMIC
         JOIN {{schema}}.rollup_blocks AS k ON k.who = 4 AND k.block = d.block
     ),
     members AS (
-        SELECT c.place, b.chunk, b.bits
-        FROM chosen AS c
-        JOIN blocks AS k ON k.series = c.series
-        JOIN {{schema}}.rollup_block_bits AS b ON b.who = 4 AND b.series = k.series AND b.block = k.block
+        SELECT q.place, 4 * q.quad + g.n AS chunk, substring(q.bits FROM 1 + 2048 * g.n FOR 2048) AS bits
+        FROM (
+            SELECT c.place, b.quad, bit_or(b.bits) AS bits
+            FROM chosen AS c
+            JOIN blocks AS k ON k.series = c.series
+            JOIN {{schema}}.rollup_block_bits AS b ON b.who = 4 AND b.series = k.series AND b.block = k.block
+            GROUP BY c.place, b.quad
+        ) AS q
+        CROSS JOIN (VALUES (0), (1), (2), (3)) AS g (n)
         UNION ALL
         SELECT c.place, b.chunk, b.bits
         FROM chosen AS c

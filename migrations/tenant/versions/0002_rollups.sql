@@ -92,7 +92,8 @@ CREATE TABLE {{schema}}.rollup_bits (
     PRIMARY KEY (day, who, series, chunk)
 );
 
--- The same for several days at once, where that is shorter. Made when the days are over: a row for `series` 0 says so.
+-- The same for several days at once, where that is shorter, four chunks per row. Made when the days are over: a row for
+-- `series` 0 says so.
 CREATE TABLE {{schema}}.rollup_blocks (
     who    smallint NOT NULL,
     series integer  NOT NULL,
@@ -104,9 +105,9 @@ CREATE TABLE {{schema}}.rollup_block_bits (
     who    smallint  NOT NULL,
     series integer   NOT NULL,
     block  integer   NOT NULL,
-    chunk  integer   NOT NULL,
-    bits   bit(2048) NOT NULL,
-    PRIMARY KEY (block, who, series, chunk)
+    quad   integer   NOT NULL,
+    bits   bit(8192) NOT NULL,
+    PRIMARY KEY (block, who, series, quad)
 );
 
 -- When visitors did what: the events of a name on a day, a row per round that found some, and one when the day is over.
