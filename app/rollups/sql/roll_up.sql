@@ -146,11 +146,17 @@ told AS MATERIALIZED (
 ),
 purchases AS (
     INSERT INTO {{schema}}.rollup_purchases (
-        id, event_id, occurred_at, session_id, session, amount, currency, country, device, order_id, method, items
+        id, event_id, occurred_at, session_id, session, amount, currency, country, device, order_id, method,
+        products, units, prices
     )
     SELECT t.id, t.event_id, t.occurred_at, t.session_id, m.n, t.amount, t.currency, t.country, t.device,
-        t.properties ->> 'order_id', t.properties ->> 'payment_method', t.properties -> 'items'
-    FROM told AS t LEFT JOIN numbered AS m ON m.who = 1 AND m.id = t.session_id
+        t.properties ->> 'order_id', t.properties ->> 'payment_method', i.products, i.units, i.prices
+    FROM told AS t
+    LEFT JOIN numbered AS m ON m.who = 1 AND m.id = t.session_id
+    CROSS JOIN LATERAL (
+        SELECT array_agg(i.product) AS products, array_agg(i.units) AS units, array_agg(i.price) AS prices
+        FROM {{schema}}.order_items(t.properties -> 'items') AS i
+    ) AS i
 )
 SELECT count(*) FILTER (WHERE m.who = 0) AS visitors, count(*) FILTER (WHERE m.who = 1) AS sessions,
     ARRAY(SELECT DISTINCT q.day FROM by_quarter AS q) AS days,

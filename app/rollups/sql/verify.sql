@@ -82,7 +82,10 @@ told AS (
     UNION ALL
     SELECT 'purchases', o.event_id::text, concat_ws(' ', o.id, o.occurred_at, o.session_id,
         (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = o.session_id), o.amount, o.currency, o.country, o.device, o.properties ->> 'order_id',
-        o.properties ->> 'payment_method', o.properties -> 'items', o.place = 1, CASE WHEN o.times > 1
+        o.properties ->> 'payment_method', (
+            SELECT concat_ws(' ', array_agg(i.product), array_agg(i.units), array_agg(i.price))
+            FROM {{schema}}.order_items(o.properties -> 'items') AS i
+        ), o.place = 1, CASE WHEN o.times > 1
             THEN concat_ws(' ', tstzrange(o.first_at, o.last_at, '[]'), o.buyer_id, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = o.buyer_id))
         END)
     FROM (
@@ -132,7 +135,7 @@ kept AS (
     GROUP BY 2
     UNION ALL
     SELECT 'purchases', p.event_id::text, concat_ws(' ', p.id, p.occurred_at, p.session_id, p.session, p.amount,
-        p.currency, p.country, p.device, p.order_id, p.method, p.items, p.counts, CASE WHEN p.told IS NOT NULL
+        p.currency, p.country, p.device, p.order_id, p.method, concat_ws(' ', p.products, p.units, p.prices), p.counts, CASE WHEN p.told IS NOT NULL
             THEN concat_ws(' ', p.told, p.buyer_id, p.buyer)
         END)
     FROM {{schema}}.rollup_purchases AS p

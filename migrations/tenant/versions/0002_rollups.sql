@@ -123,7 +123,7 @@ CREATE INDEX rollup_steps_day ON {{schema}}.rollup_steps (day, series);
 
 -- Purchases without what surrounds them: they are few, and several questions look at each. An order may be told several
 -- times: one telling `counts`, as long as all of them, which came in the times `told`, are looked at; then the session is
--- that of the `buyer`. Both are null for an order that was told once.
+-- that of the `buyer`. Both are null for an order that was told once. Products, units and prices are those of its items.
 CREATE TABLE {{schema}}.rollup_purchases (
     id          text        NOT NULL,
     event_id    uuid        NOT NULL,
@@ -140,7 +140,9 @@ CREATE TABLE {{schema}}.rollup_purchases (
     device      text,
     order_id    text,
     method      text,
-    items       jsonb
+    products    text[],
+    units       numeric[],
+    prices      numeric[]
 );
 
 CREATE INDEX rollup_purchases_occurred_at ON {{schema}}.rollup_purchases (occurred_at);
