@@ -4,13 +4,15 @@ Runs under the client's read role. Unlike questions about chatbots these always 
 client whose chatbot tables are in an attached database.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import asyncpg
 
+from app.query.funnel import count_reached
 from app.query.plan import bind_values
 from tenants.databases import Databases
 from tenants.placement import Purpose, TenantContext
@@ -18,27 +20,6 @@ from tenants.statements import read_statement
 
 ACTIVE = timedelta(minutes=5)
 _question = partial(read_statement, "app.query")
-LETTERS = "abcdefghij"
-
-_STEP = """{letter} AS MATERIALIZED (
-    SELECT d.visitor, min(d.at) AS at
-    FROM (
-        SELECT unnest(t.visitors) AS visitor, unnest(t.times) AS at
-        FROM {{{{schema}}}}.rollup_steps AS t
-        WHERE t.series = (
-                SELECT s.id FROM {{{{schema}}}}.rollup_series AS s
-                WHERE s.name = :step_{letter} AND md5(s.detail) IS NULL
-            )
-            AND t.day >= (SELECT w.first_day FROM span AS w) AND t.day < (SELECT w.end_day FROM span AS w)
-        UNION ALL
-        SELECT r.visitor, r.at FROM raw AS r WHERE r.name = :step_{letter}
-    ) AS d{after}
-    GROUP BY d.visitor
-)"""
-_AFTER = " JOIN {before} AS b ON b.visitor = d.visitor AND d.at > b.at"
-# What the visitors of a month at a busy client take.
-_FUNNEL_MEMORY = "SET LOCAL work_mem = '32MB'"
-_COUNT = "(SELECT count(*) FROM {letter}) AS {letter}"
 
 
 class WebAnalyst:
@@ -75,30 +56,13 @@ class WebAnalyst:
         self, client: TenantContext, from_at: datetime, to_at: datetime, *, steps: Sequence[str]
     ) -> list[int]:
         """Count the visitors who reached each step, each after the one before."""
-        values = {"from_at": from_at, "to_at": to_at, "names": list(steps)}
-        values |= {f"step_{letter}": name for letter, name in zip(LETTERS, steps, strict=False)}
-        (row,) = await self._run(client, write_funnel(len(steps)), values, _FUNNEL_MEMORY)
-        return list(row.values())
+        pieces = await self._ask(client, "web_funnel", from_at, to_at, names=list(steps))
+        return await asyncio.to_thread(count_reached, steps, pieces)
 
     async def _ask(
         self, client: TenantContext, question: str, from_at: datetime, to_at: datetime, **values: Any
     ) -> list[asyncpg.Record]:
-        return await self._run(client, _question(question), {"from_at": from_at, "to_at": to_at, **values})
-
-    async def _run(
-        self, client: TenantContext, sql: str, values: Mapping[str, Any], settings: str | None = None
-    ) -> list[asyncpg.Record]:
-        statement = bind_values(client.placement.render(sql), values)
+        sql = client.placement.render(_question(question))
+        statement = bind_values(sql, {"from_at": from_at, "to_at": to_at, **values})
         async with self._databases.unit(client.placement, Purpose.READ) as db:
-            if settings is not None:
-                await db.execute(settings)
             return await db.fetch(statement.sql, *statement.args)
-
-
-def write_funnel(steps: int) -> str:
-    """Write a funnel of up to ten steps: each visitor does the next one as early as possible after the one before."""
-    letters = LETTERS[:steps]
-    afters = ["", *(_AFTER.format(before=before) for before in letters[:-1])]
-    parts = [_question("web_funnel")]
-    parts += [_STEP.format(letter=letter, after=after) for letter, after in zip(letters, afters, strict=True)]
-    return ",\n".join(parts) + "\nSELECT " + ", ".join(_COUNT.format(letter=letter) for letter in letters)

@@ -32,8 +32,10 @@ made AS MATERIALIZED (
     HAVING s.series = 0 OR sum(bit_count(s.bits)) > greatest(64, 6 * count(*))
 ),
 bits AS (
-    INSERT INTO {{schema}}.rollup_block_bits (who, series, block, chunk, bits)
-    SELECT s.who, s.series, s.block, s.chunk, s.bits FROM sets AS s JOIN made USING (who, series, block)
+    INSERT INTO {{schema}}.rollup_block_bits (who, series, block, quad, bits)
+    SELECT s.who, s.series, s.block, s.chunk >> 2, {{schema}}.quad_of(s.bits, 1 + 2048 * (s.chunk & 3))
+    FROM sets AS s JOIN made USING (who, series, block)
+    GROUP BY s.who, s.series, s.block, s.chunk >> 2
 )
 INSERT INTO {{schema}}.rollup_blocks (who, series, block)
 SELECT m.who, m.series, m.block FROM made AS m

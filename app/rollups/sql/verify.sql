@@ -75,14 +75,17 @@ told AS (
     LEFT JOIN {{schema}}.rollup_people AS n ON n.who = p.who % 2 AND n.id = p.id
     GROUP BY 2
     UNION ALL
-    SELECT 'steps', concat_ws(' ', r.day, r.name, 'NULL'), md5(string_agg(concat_ws(' ', n.n, r.occurred_at), ';'
-        ORDER BY r.occurred_at, n.n))
+    SELECT 'steps', concat_ws(' ', r.day, r.name, 'NULL'), md5(string_agg(e.event, '' ORDER BY e.event))
     FROM rolled AS r JOIN {{schema}}.rollup_people AS n ON n.who = 0 AND n.id = r.visitor_id
+    CROSS JOIN LATERAL (SELECT int4send(n.n) || timestamptz_send(r.occurred_at) AS event) AS e
     GROUP BY 2
     UNION ALL
     SELECT 'purchases', o.event_id::text, concat_ws(' ', o.id, o.occurred_at, o.session_id,
         (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = o.session_id), o.amount, o.currency, o.country, o.device, o.properties ->> 'order_id',
-        o.properties ->> 'payment_method', o.properties -> 'items', o.place = 1, CASE WHEN o.times > 1
+        o.properties ->> 'payment_method', (
+            SELECT concat_ws(' ', array_agg(i.product), array_agg(i.units), array_agg(i.price))
+            FROM {{schema}}.order_items(o.properties -> 'items') AS i
+        ), o.place = 1, CASE WHEN o.times > 1
             THEN concat_ws(' ', tstzrange(o.first_at, o.last_at, '[]'), o.buyer_id, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = o.buyer_id))
         END)
     FROM (
@@ -123,16 +126,16 @@ kept AS (
     WHERE m.who < 2 OR m.day IN (SELECT v.day FROM visits AS v)
     GROUP BY 2
     UNION ALL
-    SELECT 'steps', concat_ws(' ', e.day, s.what), md5(string_agg(concat_ws(' ', e.visitor, e.at), ';'
-        ORDER BY e.at, e.visitor))
+    SELECT 'steps', concat_ws(' ', e.day, s.what), md5(string_agg(e.event, '' ORDER BY e.event))
     FROM (
-        SELECT t.series, t.day, unnest(t.visitors) AS visitor, unnest(t.times) AS at FROM {{schema}}.rollup_steps AS t
+        SELECT t.series, t.day, substring(t.events FROM 1 + 12 * generate_series(0, length(t.events) / 12 - 1) FOR 12) AS event
+        FROM (SELECT p.series, p.day, p.events || '' AS events FROM {{schema}}.rollup_steps AS p OFFSET 0) AS t
     ) AS e
     LEFT JOIN series AS s ON s.who = 0 AND s.id = e.series
     GROUP BY 2
     UNION ALL
     SELECT 'purchases', p.event_id::text, concat_ws(' ', p.id, p.occurred_at, p.session_id, p.session, p.amount,
-        p.currency, p.country, p.device, p.order_id, p.method, p.items, p.counts, CASE WHEN p.told IS NOT NULL
+        p.currency, p.country, p.device, p.order_id, p.method, concat_ws(' ', p.products, p.units, p.prices), p.counts, CASE WHEN p.told IS NOT NULL
             THEN concat_ws(' ', p.told, p.buyer_id, p.buyer)
         END)
     FROM {{schema}}.rollup_purchases AS p
@@ -142,8 +145,13 @@ kept AS (
     FROM {{schema}}.rollup_visits AS v LEFT JOIN series AS s ON s.who = 4 AND s.id = v.source
     WHERE v.day IN (SELECT v.day FROM visits AS v)
     UNION ALL
-    SELECT 'blocks', concat_ws(' ', b.who, b.block, s.what, b.chunk), md5(b.bits::text)
-    FROM {{schema}}.rollup_block_bits AS b LEFT JOIN series AS s ON s.who = b.who AND s.id = b.series
+    SELECT 'blocks', concat_ws(' ', b.who, b.block, s.what, 4 * b.quad + c.n), md5(c.bits::text)
+    FROM {{schema}}.rollup_block_bits AS b
+    CROSS JOIN LATERAL (
+        SELECT g.n, substring(b.bits FROM 1 + 2048 * g.n FOR 2048) AS bits FROM (VALUES (0), (1), (2), (3)) AS g (n)
+    ) AS c
+    LEFT JOIN series AS s ON s.who = b.who AND s.id = b.series
+    WHERE bit_count(c.bits) > 0
     UNION ALL
     SELECT 'numbers', concat_ws(' ', p.who, p.n), count(*)::text
     FROM {{schema}}.rollup_people AS p

@@ -264,10 +264,15 @@ BEGIN ATOMIC
         WHERE raw.visitor_id IS NOT NULL
     ),
     members AS (
-        SELECT c.place, b.chunk, b.bits
-        FROM chosen AS c
-        JOIN blocks AS k ON k.series = c.series
-        JOIN {{schema}}.rollup_block_bits AS b ON b.who = 0 AND b.series = k.series AND b.block = k.block
+        SELECT q.place, 4 * q.quad + g.n AS chunk, substring(q.bits FROM 1 + 2048 * g.n FOR 2048) AS bits
+        FROM (
+            SELECT c.place, b.quad, bit_or(b.bits) AS bits
+            FROM chosen AS c
+            JOIN blocks AS k ON k.series = c.series
+            JOIN {{schema}}.rollup_block_bits AS b ON b.who = 0 AND b.series = k.series AND b.block = k.block
+            GROUP BY c.place, b.quad
+        ) AS q
+        CROSS JOIN (VALUES (0), (1), (2), (3)) AS g (n)
         UNION ALL
         SELECT c.place, b.chunk, b.bits
         FROM chosen AS c
@@ -388,11 +393,21 @@ CREATE FUNCTION {{schema}}.order_key(event_id uuid, properties jsonb) RETURNS te
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(nullif(properties ->> 'order_id', ''), event_id::text);
 
+-- The items of an order. Not STRICT, so that it is put into the statement that calls it.
+CREATE FUNCTION {{schema}}.order_items(items jsonb)
+RETURNS TABLE (product text, units numeric, price numeric)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 3
+BEGIN ATOMIC
+    SELECT i.item ->> 'product_id',
+        CASE WHEN jsonb_typeof(i.item -> 'quantity') = 'number' THEN (i.item ->> 'quantity')::numeric ELSE 1 END,
+        CASE WHEN jsonb_typeof(i.item -> 'price') = 'number' THEN (i.item ->> 'price')::numeric END
+    FROM jsonb_array_elements(CASE WHEN jsonb_typeof(items) = 'array' THEN items ELSE '[]' END) AS i (item); END;
+
 -- Orders that the rollups cannot tell of a range by themselves, as the range tells them: those that pending flushes tell,
 -- and those of which some tellings lie outside. An order without an amount stands back behind one with it.
 CREATE FUNCTION {{schema}}.loose_orders(since timestamptz, until timestamptz)
-RETURNS TABLE (id text, occurred_at timestamptz, order_id text, amount numeric, currency text, method text, items jsonb,
-    country text, device text, session_id text, session integer)
+RETURNS TABLE (id text, occurred_at timestamptz, order_id text, amount numeric, currency text, method text, country text,
+    device text, session_id text, session integer, products text[], units numeric[], prices numeric[])
 LANGUAGE sql STABLE STRICT ROWS 10
 BEGIN ATOMIC
     WITH pending AS MATERIALIZED (
@@ -410,32 +425,37 @@ BEGIN ATOMIC
     ),
     told AS (
         SELECT p.id, p.event_id, p.occurred_at, p.properties ->> 'order_id' AS order_id, p.amount, p.currency,
-            p.properties ->> 'payment_method' AS method, p.properties -> 'items' AS items, p.country, p.device,
-            p.session_id, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = p.session_id) AS session
+            p.properties ->> 'payment_method' AS method, p.country, p.device, p.session_id,
+            (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = p.session_id) AS session,
+            i.products, i.units, i.prices
         FROM pending AS p
+        CROSS JOIN LATERAL (
+            SELECT array_agg(i.product) AS products, array_agg(i.units) AS units, array_agg(i.price) AS prices
+            FROM {{schema}}.order_items(p.properties -> 'items') AS i
+        ) AS i
         UNION ALL
-        SELECT t.id, t.event_id, t.occurred_at, t.order_id, t.amount, t.currency, t.method, t.items, t.country,
-            t.device, t.session_id, t.session
+        SELECT t.id, t.event_id, t.occurred_at, t.order_id, t.amount, t.currency, t.method, t.country, t.device,
+            t.session_id, t.session, t.products, t.units, t.prices
         FROM loose AS l JOIN {{schema}}.rollup_purchases AS t ON t.id = l.id
         WHERE t.occurred_at >= since AND t.occurred_at < until
     )
     SELECT DISTINCT ON (t.id)
-        t.id, t.occurred_at, t.order_id, t.amount, t.currency, t.method, t.items, t.country, t.device,
+        t.id, t.occurred_at, t.order_id, t.amount, t.currency, t.method, t.country, t.device,
         first_value(t.session_id) OVER (PARTITION BY t.id ORDER BY t.session_id),
-        first_value(t.session) OVER (PARTITION BY t.id ORDER BY t.session_id)
+        first_value(t.session) OVER (PARTITION BY t.id ORDER BY t.session_id), t.products, t.units, t.prices
     FROM told AS t
     ORDER BY t.id, t.amount IS NULL, t.occurred_at, t.event_id; END;
 
 -- Orders of a range, the latest `most`: one that was told several times counts once, as it was told first with an amount.
 CREATE FUNCTION {{schema}}.orders(since timestamptz, until timestamptz, most bigint DEFAULT 9223372036854775807)
-RETURNS TABLE (occurred_at timestamptz, order_id text, amount numeric, currency text, method text, items jsonb,
-    country text, device text, session_id text, session integer)
+RETURNS TABLE (occurred_at timestamptz, order_id text, amount numeric, currency text, method text, country text,
+    device text, session_id text, session integer)
 LANGUAGE sql STABLE STRICT ROWS 1000
 BEGIN ATOMIC
     WITH loose AS MATERIALIZED (SELECT l.* FROM {{schema}}.loose_orders(since, until) AS l)
     SELECT o.* FROM (
         (
-            SELECT p.occurred_at, p.order_id, p.amount, p.currency, p.method, p.items, p.country, p.device,
+            SELECT p.occurred_at, p.order_id, p.amount, p.currency, p.method, p.country, p.device,
                 coalesce(p.buyer_id, p.session_id), coalesce(p.buyer, p.session)
             FROM {{schema}}.rollup_purchases AS p
             WHERE p.occurred_at >= since AND p.occurred_at < until AND p.counts
@@ -444,8 +464,7 @@ BEGIN ATOMIC
             LIMIT most
         )
         UNION ALL
-        SELECT l.occurred_at, l.order_id, l.amount, l.currency, l.method, l.items, l.country, l.device, l.session_id,
-            l.session
+        SELECT l.occurred_at, l.order_id, l.amount, l.currency, l.method, l.country, l.device, l.session_id, l.session
         FROM loose AS l
     ) AS o
     ORDER BY o.occurred_at DESC, o.order_id
@@ -465,6 +484,43 @@ BEGIN ATOMIC
     SELECT date_bin('15 minutes', l.occurred_at, 'epoch'), l.currency, l.method, count(*), count(l.amount), sum(l.amount)
     FROM loose AS l
     GROUP BY 1, 2, 3; END;
+
+-- What was sold of each product in the orders of a range. An item without a price was sold for that at which its session
+-- last saw it.
+CREATE FUNCTION {{schema}}.products_sold(since timestamptz, until timestamptz)
+RETURNS TABLE (product text, units numeric, revenue numeric)
+LANGUAGE sql STABLE STRICT ROWS 100
+BEGIN ATOMIC
+    WITH loose AS MATERIALIZED (SELECT l.* FROM {{schema}}.loose_orders(since, until) AS l),
+    items AS (
+        SELECT coalesce(p.buyer_id, p.session_id) AS session_id, unnest(p.products) AS product, unnest(p.units) AS units,
+            unnest(p.prices) AS price
+        FROM {{schema}}.rollup_purchases AS p
+        WHERE p.occurred_at >= since AND p.occurred_at < until AND p.counts
+            AND p.id NOT IN (SELECT l.id FROM loose AS l)
+        UNION ALL
+        SELECT l.session_id, unnest(l.products), unnest(l.units), unnest(l.prices) FROM loose AS l
+    ),
+    -- By session too where there is no price.
+    sold AS MATERIALIZED (
+        SELECT CASE WHEN i.price IS NULL THEN i.session_id END AS session_id, i.product, sum(i.units) AS units,
+            sum(i.units * i.price) AS revenue
+        FROM items AS i
+        WHERE i.product IS NOT NULL
+        GROUP BY 1, 2
+    ),
+    prices AS (
+        SELECT DISTINCT ON (e.session_id, e.properties ->> 'product_id')
+            e.session_id, e.properties ->> 'product_id' AS product, (e.properties ->> 'price')::numeric AS price
+        FROM {{schema}}.events AS e
+        WHERE e.occurred_at >= since AND e.occurred_at < until AND e.name IN ('product_view', 'add_to_cart')
+            AND jsonb_typeof(e.properties -> 'price') = 'number'
+            AND EXISTS (SELECT FROM sold AS s WHERE s.session_id IS NOT NULL)
+        ORDER BY e.session_id, e.properties ->> 'product_id', e.occurred_at DESC
+    )
+    SELECT s.product, sum(s.units), sum(coalesce(s.revenue, s.units * p.price))
+    FROM sold AS s LEFT JOIN prices AS p ON p.session_id = s.session_id AND p.product = s.product
+    GROUP BY s.product; END;
 
 -- The days of a range, and whether their sessions were counted; with `rolled` false, none is said to be.
 CREATE FUNCTION {{schema}}.visit_ranges(since timestamptz, until timestamptz, rolled boolean)
@@ -606,10 +662,15 @@ BEGIN ATOMIC
         JOIN {{schema}}.rollup_blocks AS k ON k.who = 4 AND k.block = d.block
     ),
     members AS (
-        SELECT c.place, b.chunk, b.bits
-        FROM chosen AS c
-        JOIN blocks AS k ON k.series = c.series
-        JOIN {{schema}}.rollup_block_bits AS b ON b.who = 4 AND b.series = k.series AND b.block = k.block
+        SELECT q.place, 4 * q.quad + g.n AS chunk, substring(q.bits FROM 1 + 2048 * g.n FOR 2048) AS bits
+        FROM (
+            SELECT c.place, b.quad, bit_or(b.bits) AS bits
+            FROM chosen AS c
+            JOIN blocks AS k ON k.series = c.series
+            JOIN {{schema}}.rollup_block_bits AS b ON b.who = 4 AND b.series = k.series AND b.block = k.block
+            GROUP BY c.place, b.quad
+        ) AS q
+        CROSS JOIN (VALUES (0), (1), (2), (3)) AS g (n)
         UNION ALL
         SELECT c.place, b.chunk, b.bits
         FROM chosen AS c
