@@ -74,13 +74,16 @@ class Limiter:
         self._shares: dict[tuple[str, str], _Share] = {}
         self.local = redis is None
 
-    async def admit(self, client: TenantContext, principal: Principal, events: int) -> Headers:
+    async def admit(self, client: TenantContext, principal: Principal, events: int, *, stores: bool = True) -> Headers:
         """Take so many events off what may be sent; return the headers that tell what is left.
 
+        Shape: what is not going to be stored is work too, and counts against rates, but not against a month's quota.
         Errors: RateLimited; InputRefused if so many could never be taken at once; StoreUnavailable if what is left
         cannot be known, be it that Redis is late or that a quota's client has its database away.
         """
         buckets = self._buckets(client, principal)
+        if not stores:
+            buckets = [bucket for bucket in buckets if not bucket.rule.is_quota]
         if not buckets:
             return []
         _require_possible(buckets, events)

@@ -241,6 +241,50 @@ async def test_a_quota_survives_a_redis_that_forgets(pair: Pair, valkey: Embedde
     assert (await pair.send(client, 1)).status_code == 429
 
 
+async def test_a_dry_run_counts_against_the_rate_and_not_against_the_quota(pair: Pair) -> None:
+    client = await pair.make(rateLimit=1, rateBurst=5, monthlyQuota=4)
+
+    async def rehearse(events: int) -> int:
+        body = [PAGE_VIEW] * events
+        return (await pair.grove.http.post(f"{EVENTS}?debug=1", json=body, headers=client.server)).status_code
+
+    assert await rehearse(3) == 200
+    assert await rehearse(3) == 429
+    stored = await pair.send(client, 2)
+    assert stored.status_code == 202
+    assert '"client-month";r=2;' in stored.headers["ratelimit"]
+
+
+async def test_a_burst_needs_a_rate_and_goes_with_it(pair: Pair) -> None:
+    wanted = {"id": "bursting", "name": "B", "rateBurst": 5}
+    alone = await pair.grove.http.post("/api/v1/clients", json=wanted, headers=pair.grove.platform)
+    assert (alone.status_code, alone.json()["errors"][0]["pointer"]) == (400, "/rateBurst")
+    client = await pair.make(rateLimit=1, rateBurst=5)
+
+    async def change(**limits: int | None) -> httpx.Response:
+        return await pair.grove.http.patch(client.path, json=limits, headers=pair.grove.platform)
+
+    assert (await change(rateBurst=7)).json()["rateBurst"] == 7
+    lifted = (await change(rateLimit=None)).json()
+    assert (lifted["rateLimit"], lifted["rateBurst"]) == (None, None)
+    refused = await change(rateBurst=7)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/rateBurst")
+
+
+async def test_a_keys_burst_needs_a_rate_and_goes_with_it(pair: Pair) -> None:
+    client = await pair.make()
+    keys = f"{client.path}/keys"
+    alone = await pair.grove.http.post(keys, json={"kind": "server", "rate_burst": 5}, headers=client.admin)
+    assert (alone.status_code, alone.json()["errors"][0]["pointer"]) == (400, "/rate_burst")
+    wanted = {"kind": "server", "rate_limit": 1, "rate_burst": 5}
+    made = (await pair.grove.http.post(keys, json=wanted, headers=client.admin)).json()
+    path = f"{keys}/{made['id']}"
+    lifted = (await pair.grove.http.patch(path, json={"rate_limit": None}, headers=client.admin)).json()
+    assert (lifted["rate_limit"], lifted["rate_burst"]) == (None, None)
+    refused = await pair.grove.http.patch(path, json={"rate_burst": 7}, headers=client.admin)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/rate_burst")
+
+
 async def test_a_keys_limit_holds_beside_its_clients(pair: Pair) -> None:
     client = await pair.make(monthlyQuota=100)
     keys = (await pair.grove.http.get(f"{client.path}/keys", headers=client.admin)).json()["data"]
