@@ -95,9 +95,12 @@ class RateLimited(GroveError):
 
 
 class StoreUnavailable(GroveError):
-    """A database cannot be reached or did not answer in time. `retry_after_s` says when to come back."""
+    """A database cannot be reached or did not answer in time.
 
-    def __init__(self, detail: str = "The database is not available at the moment.", *, retry_after_s: int = 2) -> None:
+    `retry_after_s` says when to come back: at once, if nothing is known.
+    """
+
+    def __init__(self, detail: str = "The database is not available at the moment.", *, retry_after_s: int = 1) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
 

@@ -98,7 +98,7 @@ class Collection:
         if not rehearses:
             self._commit.refuse_early(client.placement)
         submission = self._read(body, principal, client, scope)
-        limits = await self._limiter.admit(client, principal, submission.size)
+        limits = await self._limiter.admit(client, principal, submission.size, stores=not rehearses)
         if rehearses:
             async with self._databases.unit(client.placement, Purpose.READ) as db:
                 await _answer(send, 200, _encode(await foretell(db, submission)), limits)
