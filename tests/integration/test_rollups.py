@@ -138,7 +138,7 @@ async def test_an_event_is_seen_at_once_and_rolling_it_up_changes_no_answer(grov
         for days in (0, 1, 2, 35):
             for who in range(4):
                 await send(grove, client, a_shop_visit(who, timedelta(days=days, hours=who * 3)))
-        (row,) = await store.fetch("SELECT sum(n) AS n FROM {{schema}}.event_counts($1, $2)", *some_ranges()[0])
+        (row,) = await store.fetch("SELECT sum(n) AS n FROM {{fn}}event_counts($1, $2)", *some_ranges()[0])
         assert row["n"] == 128
         await assert_dashboards_recount(store, some_ranges())
         done = await store.catch_up(NOW)
@@ -333,7 +333,7 @@ async def test_an_order_told_on_both_sides_of_a_range_counts_as_the_range_tells_
             await store.catch_up(NOW)
             await assert_dashboards_recount(store, some_ranges())
             assert await store.differences() == []
-        sql = "SELECT sum(n) AS n, sum(amount) AS amount FROM {{schema}}.order_counts($1, $2)"
+        sql = "SELECT sum(n) AS n, sum(amount) AS amount FROM {{fn}}order_counts($1, $2)"
         (row,) = await store.fetch(sql, since, until_at)
         assert (row["n"], row["amount"]) == (3, 20 + 60)
 
@@ -345,9 +345,9 @@ async def test_visitors_per_step_and_those_who_come_again_are_exact(grove: Grove
         await send(grove, client, [event("page_view", ago, who=who) for who, ago in met])
         since, until_at = NOW - timedelta(days=60), NOW
         for _ in range(2):
-            ((zone,),) = await store.fetch("SELECT {{schema}}.rollup_zone()")
+            ((zone,),) = await store.fetch("SELECT {{fn}}rollup_zone()")
             for step in ("all", "day", "week", "month"):
-                rows = await store.fetch("SELECT * FROM {{schema}}.visitors_over($1, $2, $3)", since, until_at, step)
+                rows = await store.fetch("SELECT * FROM {{fn}}visitors_over($1, $2, $3)", since, until_at, step)
                 recounted = await store.fetch(
                     "SELECT CASE $3 WHEN 'all' THEN ($1 AT TIME ZONE $4)::date "
                     "ELSE date_trunc($3, occurred_at AT TIME ZONE $4)::date END AS first_day, "
@@ -356,7 +356,7 @@ async def test_visitors_per_step_and_those_who_come_again_are_exact(grove: Grove
                     since, until_at, step, zone,
                 )  # fmt: skip
                 assert [tuple(row) for row in rows if row["visitors"]] == [tuple(row) for row in recounted]
-            kept = await store.fetch("SELECT * FROM {{schema}}.visitors_retained($1, $2)", since, until_at)
+            kept = await store.fetch("SELECT * FROM {{fn}}visitors_retained($1, $2)", since, until_at)
             recounted = await store.fetch(
                 "WITH met AS (SELECT DISTINCT date_trunc('week', occurred_at AT TIME ZONE $3)::date AS week, "
                 "visitor_id FROM {{schema}}.events WHERE occurred_at >= $1 AND occurred_at < $2) "

@@ -4,7 +4,7 @@
 WITH batch AS MATERIALIZED (
     SELECT date_bin('15 minutes', e.occurred_at, 'epoch') AS quarter,
         (e.occurred_at AT TIME ZONE $2::text)::date AS day, e.name,
-        {{schema}}.event_detail(e.name, e.page_path, e.properties) AS detail, e.visitor_id, e.session_id,
+        {{fn}}event_detail(e.name, e.page_path, e.properties) AS detail, e.visitor_id, e.session_id,
         coalesce(e.currency, '') AS currency, e.amount, e.occurred_at
     FROM {{schema}}.events AS e
     WHERE e.flush = ANY ($1::bigint[])
@@ -105,7 +105,7 @@ sets AS MATERIALIZED (
 ),
 bits AS (
     INSERT INTO {{schema}}.rollup_bits AS kept (who, series, day, chunk, bits)
-    SELECT m.who, m.series, m.day, m.n >> 11, {{schema}}.bits_of(m.n & 2047, 1)
+    SELECT m.who, m.series, m.day, m.n >> 11, {{fn}}bits_of(m.n & 2047, 1)
     FROM (SELECT s.who, s.series, s.day, unnest(s.members) AS n FROM sets AS s WHERE s.dense) AS m
     GROUP BY m.who, m.series, m.day, m.n >> 11
     ON CONFLICT (day, who, series, chunk) DO UPDATE SET bits = kept.bits | excluded.bits
@@ -124,18 +124,18 @@ steps AS (
 ),
 blocks AS (
     INSERT INTO {{schema}}.rollup_block_bits AS kept (who, series, block, chunk, bits)
-    SELECT m.who, m.series, m.block, m.n >> 11, {{schema}}.bits_of(m.n & 2047, 1)
+    SELECT m.who, m.series, m.block, m.n >> 11, {{fn}}bits_of(m.n & 2047, 1)
     FROM (
         SELECT s.who, s.series, k.block, unnest(s.members) AS n
         FROM sets AS s
         JOIN {{schema}}.rollup_blocks AS k
-            ON k.block = {{schema}}.block_of(s.day) AND k.who = s.who AND k.series = s.series
+            ON k.block = {{fn}}block_of(s.day) AND k.who = s.who AND k.series = s.series
     ) AS m
     GROUP BY m.who, m.series, m.block, m.n >> 11
     ON CONFLICT (block, who, series, chunk) DO UPDATE SET bits = kept.bits | excluded.bits
 ),
 told AS MATERIALIZED (
-    SELECT {{schema}}.order_key(e.event_id, e.properties) AS id, e.event_id, e.occurred_at, e.session_id, e.amount,
+    SELECT {{fn}}order_key(e.event_id, e.properties) AS id, e.event_id, e.occurred_at, e.session_id, e.amount,
         e.currency, e.country, e.device, e.properties
     FROM {{schema}}.events AS e
     WHERE e.flush = ANY ($1::bigint[]) AND e.name = 'purchase'

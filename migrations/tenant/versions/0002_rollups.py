@@ -21,7 +21,7 @@ def upgrade(*, op: Operations, schema: TenantSchema) -> None:
     schema.run_file(op, "0002_rollups.sql")
     # A function cannot make the empty set that an aggregate begins with, so it is written out.
     statement = (
-        "CREATE AGGREGATE {{schema}}.bits_of(integer, integer) "
+        "CREATE AGGREGATE {{fn}}bits_of(integer, integer) "
         f"(SFUNC = pg_catalog.set_bit, STYPE = bit, INITCOND = '{'0' * CHUNK}')"
     )
     op.get_bind().exec_driver_sql(schema.render(statement))
