@@ -12,7 +12,8 @@ from typing import Any
 import asyncpg
 
 from app.query.plan import bind_values
-from tenants.databases import Databases
+from app.query.spec import Period
+from tenants.databases import Databases, TenantConnection
 from tenants.placement import Purpose, TenantContext
 from tenants.statements import read_statement
 
@@ -46,6 +47,16 @@ class WebAnalyst:
 
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
+
+    async def summary(
+        self, client: TenantContext, period: Period, *, most: int
+    ) -> tuple[asyncpg.Record, list[asyncpg.Record], list[asyncpg.Record]]:
+        """Read totals, days of the period's zone, and pages, all from the same state of the database."""
+        values = {"from_at": period.from_at, "to_at": period.to_at, "zone": period.zone.key, "most": most}
+        async with self._databases.unit(client.placement, Purpose.READ, snapshot=True) as db:
+            (totals,) = await _fetch(db, _question("web_totals"), values)
+            days = await _fetch(db, _question("web_daily"), values)
+            return totals, days, await _fetch(db, _question("web_pages"), values)
 
     async def totals(self, client: TenantContext, from_at: datetime, to_at: datetime) -> asyncpg.Record:
         """Count events, page views, visitors and sessions."""
@@ -88,11 +99,15 @@ class WebAnalyst:
     async def _run(
         self, client: TenantContext, sql: str, values: Mapping[str, Any], settings: str | None = None
     ) -> list[asyncpg.Record]:
-        statement = bind_values(client.placement.render(sql), values)
         async with self._databases.unit(client.placement, Purpose.READ) as db:
             if settings is not None:
                 await db.execute(settings)
-            return await db.fetch(statement.sql, *statement.args)
+            return await _fetch(db, sql, values)
+
+
+async def _fetch(db: TenantConnection, sql: str, values: Mapping[str, Any]) -> list[asyncpg.Record]:
+    statement = bind_values(db.placement.render(sql), values)
+    return await db.fetch(statement.sql, *statement.args)
 
 
 def write_funnel(steps: int) -> str:
