@@ -16,6 +16,7 @@ from asyncpg.pgproto.pgproto import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import app.workers.rollups
 from app.console.dashboards.macros import expand, read_variables
 from app.embedded.postgres import EmbeddedPostgres
 from app.ingest.event import Arrival
@@ -23,14 +24,14 @@ from app.ingest.flush import Flush
 from app.ingest.flush_ids import FlushIds
 from app.ingest.routes import read_submission
 from app.ingest.sink import PostgresSink
-from app.rollups.round import catch_up, count_visits, forget, roll_up
+from app.rollups.round import Done, catch_up, count_visits, forget, roll_up
 from app.workers.resources import open_worker_resources
 from app.workers.rollups import Rollups, mark_clients
 from provisioning.templates import context_of, load_templates, render
 from tenants.clock import utc_now
 from tenants.databases import Databases
 from tenants.errors import StoreUnavailable
-from tenants.placement import Placement, Purpose
+from tenants.placement import Placement, Purpose, TenantContext
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.rollups import Counted, counted
 from tests.support.waiting import until
@@ -430,6 +431,37 @@ async def test_workers_hear_of_new_events_and_roll_them_up_when_they_are_due(gro
     async with counted(grove, client.id) as store:
         assert await store.fetch("SELECT FROM {{schema}}.rollup_pending") == []
         assert await store.differences() == []
+
+
+async def test_one_clients_long_round_does_not_keep_the_others_waiting(
+    grove: Grove, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = [await new_client(grove), await new_client(grove)]
+    for client in clients:
+        await send(grove, client, a_shop_visit(1, timedelta(days=1)))
+    both = asyncio.Barrier(len(clients))
+
+    async def take_as_long_as_the_other(databases: Databases, client: TenantContext, *, now: datetime) -> Done:
+        if client.tenant_id in {each.id for each in clients}:
+            await both.wait()
+        return await catch_up(databases, client, now=now)
+
+    monkeypatch.setattr(app.workers.rollups, "catch_up", take_as_long_as_the_other)
+
+    def later() -> datetime:
+        return utc_now() + timedelta(minutes=6)
+
+    async with open_worker_resources(grove.settings, clock=later, observe=grove.recorder.observe) as resources:
+        working = asyncio.create_task(Rollups(resources).run())
+        for client in clients:
+            async with counted(grove, client.id) as store:
+
+                async def rolled_up(store: Counted = store) -> bool:
+                    return not await store.fetch("SELECT FROM {{schema}}.rollup_pending")
+
+                await until(rolled_up, within_s=20)
+        working.cancel()
+        await asyncio.wait([working])
 
 
 async def test_a_client_with_a_database_of_its_own_is_rolled_up_there(grove: Grove) -> None:
