@@ -5,7 +5,7 @@ client whose chatbot tables are in an attached database.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,7 +14,8 @@ import asyncpg
 
 from app.query.funnel import count_reached
 from app.query.plan import bind_values
-from tenants.databases import Databases
+from app.query.spec import Period
+from tenants.databases import Databases, TenantConnection
 from tenants.placement import Purpose, TenantContext
 from tenants.statements import read_statement
 
@@ -27,6 +28,16 @@ class WebAnalyst:
 
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
+
+    async def summary(
+        self, client: TenantContext, period: Period, *, most: int
+    ) -> tuple[asyncpg.Record, list[asyncpg.Record], list[asyncpg.Record]]:
+        """Read totals, days of the period's zone, and pages, all from the same state of the database."""
+        values = {"from_at": period.from_at, "to_at": period.to_at, "zone": period.zone.key, "most": most}
+        async with self._databases.unit(client.placement, Purpose.READ, snapshot=True) as db:
+            (totals,) = await _fetch(db, _question("web_totals"), values)
+            days = await _fetch(db, _question("web_daily"), values)
+            return totals, days, await _fetch(db, _question("web_pages"), values)
 
     async def totals(self, client: TenantContext, from_at: datetime, to_at: datetime) -> asyncpg.Record:
         """Count events, page views, visitors and sessions."""
@@ -62,7 +73,10 @@ class WebAnalyst:
     async def _ask(
         self, client: TenantContext, question: str, from_at: datetime, to_at: datetime, **values: Any
     ) -> list[asyncpg.Record]:
-        sql = client.placement.render(_question(question))
-        statement = bind_values(sql, {"from_at": from_at, "to_at": to_at, **values})
         async with self._databases.unit(client.placement, Purpose.READ) as db:
-            return await db.fetch(statement.sql, *statement.args)
+            return await _fetch(db, _question(question), {"from_at": from_at, "to_at": to_at, **values})
+
+
+async def _fetch(db: TenantConnection, question: str, values: Mapping[str, Any]) -> list[asyncpg.Record]:
+    statement = bind_values(db.placement.render(question), values)
+    return await db.fetch(statement.sql, *statement.args)

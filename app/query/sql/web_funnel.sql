@@ -1,6 +1,6 @@
 -- Who did the steps when: for each day and name records of twelve bytes, as `rollup_steps` keeps them. Visitors who have
 -- no number yet get one here, behind those that have.
-WITH span AS MATERIALIZED (SELECT s.* FROM {{schema}}.event_span(:from_at, :to_at) AS s),
+WITH span AS MATERIALIZED (SELECT s.* FROM {{fn}}event_span(:from_at, :to_at) AS s),
 raw AS MATERIALIZED (
     SELECT m.day, m.name, m.at,
         coalesce(m.number, m.next_number - 1 + dense_rank() OVER (ORDER BY m.visitor_id))::integer AS visitor
@@ -9,7 +9,7 @@ raw AS MATERIALIZED (
             (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 0 AND n.id = e.visitor_id) AS number,
             coalesce((SELECT s.numbers[1] FROM {{schema}}.rollup_state AS s), 0) AS next_number
         FROM span AS w
-        CROSS JOIN LATERAL {{schema}}.raw_events('', :from_at, :to_at, w.whole_from, w.whole_to) AS e
+        CROSS JOIN LATERAL {{fn}}raw_events('', :from_at, :to_at, w.whole_from, w.whole_to) AS e
         WHERE e.name = ANY (:names::text[]) AND e.visitor_id IS NOT NULL
     ) AS m
 )

@@ -2,7 +2,7 @@
 -- stored and what the recount found. $1 is the zone whose days were counted, $2 how many are named. One snapshot.
 WITH rolled AS NOT MATERIALIZED (
     SELECT e.*, (e.occurred_at AT TIME ZONE $1::text)::date AS day,
-        {{schema}}.event_detail(e.name, e.page_path, e.properties) AS detail
+        {{fn}}event_detail(e.name, e.page_path, e.properties) AS detail
     FROM {{schema}}.events AS e
     WHERE e.flush NOT IN (SELECT p.flush FROM {{schema}}.rollup_pending AS p)
 ),
@@ -15,8 +15,8 @@ visits AS NOT MATERIALIZED (
             coalesce(s.browser, 'unknown') AS browser, coalesce(s.utm_source, s.referrer, 'direct') AS source,
             s.utm_campaign AS campaign
         FROM {{schema}}.sessions AS s
-        WHERE s.started_at >= {{schema}}.day_start(d.day, $1::text)
-            AND s.started_at < {{schema}}.day_start(d.day + 1, $1::text)
+        WHERE s.started_at >= {{fn}}day_start(d.day, $1::text)
+            AND s.started_at < {{fn}}day_start(d.day + 1, $1::text)
     ) AS v
     WHERE d.day NOT IN (
         SELECT (changed.at AT TIME ZONE $1::text)::date
@@ -35,12 +35,12 @@ series AS NOT MATERIALIZED (
 sets AS NOT MATERIALIZED (
     SELECT b.who, b.series, b.day, b.chunk, b.bits FROM {{schema}}.rollup_bits AS b
     UNION ALL
-    SELECT l.who, l.series, l.day, n.n >> 11, {{schema}}.bits_of(n.n & 2047, 1)
+    SELECT l.who, l.series, l.day, n.n >> 11, {{fn}}bits_of(n.n & 2047, 1)
     FROM {{schema}}.rollup_lists AS l CROSS JOIN LATERAL unnest(l.members) AS n (n)
     GROUP BY 1, 2, 3, 4
 ),
 orders AS NOT MATERIALIZED (
-    SELECT r.*, {{schema}}.order_key(r.event_id, r.properties) AS id FROM rolled AS r WHERE r.name = 'purchase'
+    SELECT r.*, {{fn}}order_key(r.event_id, r.properties) AS id FROM rolled AS r WHERE r.name = 'purchase'
 ),
 told AS (
     SELECT 'events' AS kind, concat_ws(' ', date_bin('15 minutes', r.occurred_at, 'epoch'), r.name, r.currency) AS what,
@@ -55,7 +55,7 @@ told AS (
     GROUP BY 2
     UNION ALL
     SELECT 'people', concat_ws(' ', p.who, p.day, p.what, n.n >> 11),
-        md5({{schema}}.bits_of(n.n & 2047, 1)::text)
+        md5({{fn}}bits_of(n.n & 2047, 1)::text)
     FROM (
         SELECT DISTINCT l.who, l.id, l.what, r.day
         FROM rolled AS r CROSS JOIN LATERAL (
@@ -84,7 +84,7 @@ told AS (
         (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = o.session_id), o.amount, o.currency, o.country, o.device, o.properties ->> 'order_id',
         o.properties ->> 'payment_method', (
             SELECT concat_ws(' ', array_agg(i.product), array_agg(i.units), array_agg(i.price))
-            FROM {{schema}}.order_items(o.properties -> 'items') AS i
+            FROM {{fn}}order_items(o.properties -> 'items') AS i
         ), o.place = 1, CASE WHEN o.times > 1
             THEN concat_ws(' ', tstzrange(o.first_at, o.last_at, '[]'), o.buyer_id, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = o.buyer_id))
         END)
@@ -98,7 +98,7 @@ told AS (
     SELECT 'visits', concat_ws(' ', v.day, l.dimension, quote_nullable(l.value), 'NULL'),
         concat_ws(' ', count(*), sum(v.seconds))
     FROM visits AS v CROSS JOIN LATERAL (
-        VALUES (0, NULL), (1, v.country), (2, v.device), (3, v.browser), (4, {{schema}}.visit_span(v.seconds)::text)
+        VALUES (0, NULL), (1, v.country), (2, v.device), (3, v.browser), (4, {{fn}}visit_span(v.seconds)::text)
     ) AS l (dimension, value)
     GROUP BY 2
     UNION ALL
@@ -109,7 +109,7 @@ told AS (
     UNION ALL
     SELECT 'blocks', concat_ws(' ', k.who, k.block, s.what, d.chunk), md5(bit_or(d.bits)::text)
     FROM {{schema}}.rollup_blocks AS k
-    JOIN sets AS d ON d.who = k.who AND d.series = k.series AND {{schema}}.block_of(d.day) = k.block
+    JOIN sets AS d ON d.who = k.who AND d.series = k.series AND {{fn}}block_of(d.day) = k.block
     LEFT JOIN series AS s ON s.who = k.who AND s.id = k.series
     GROUP BY 2
 ),

@@ -26,7 +26,7 @@ def upgrade(*, op: Operations, schema: TenantSchema) -> None:
         ("quad_of(bit, integer)", "overlay", CHUNK * CHUNKS),
     ):
         statement = (
-            f"CREATE AGGREGATE {{{{schema}}}}.{aggregate} "
+            f"CREATE AGGREGATE {{{{fn}}}}{aggregate} "
             f"(SFUNC = pg_catalog.{step}, STYPE = bit, INITCOND = '{'0' * width}')"
         )
         op.get_bind().exec_driver_sql(schema.render(statement))

@@ -176,7 +176,7 @@ def test_all_panels_count_the_same_orders() -> None:
     shop = next(template for template in TEMPLATES.dashboards if template.uid == "e-commerce")
     asked = [panel["targets"][0]["rawSql"] for panel in shop.model["panels"]]
     counted = ("orders", "order_counts", "products_sold", "shop_visits")
-    assert all(any(f"{{{{schema}}}}.{function}($__timeFrom()" in sql for function in counted) for sql in asked)
+    assert all(any(f"{{{{fn}}}}{function}($__timeFrom()" in sql for function in counted) for sql in asked)
     assert not [sql for sql in asked if "purchase" in sql]
 
 
