@@ -1,7 +1,7 @@
 """`make bench`: ingest as a share of what this machine can do at all, everything in one run against one Postgres.
 
 Starts a server as `grove serve` does (one web process, a worker, embedded engines, fsync and synchronous commits on)
-in a throwaway folder, and a second one with two web processes, and loads them from other processes over 32
+in a throwaway folder, and a second one with two web processes, and loads them from other processes over 32 and 256
 connections. Prints tables, then one line of JSON. `bench/README.md` says what each row means and what came of it.
 Whether every acknowledged event is there, once, is checked as well; if not, the exit status is 1.
 `ARGS=--rounds=1` makes it short. Ratios compare between machines, figures do not.

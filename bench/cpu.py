@@ -42,3 +42,18 @@ def _fields(pid: int) -> list[str]:
     except OSError:  # it has ended meanwhile
         return []
     return text.rpartition(")")[2].split()
+
+
+def ports_of(pid: int) -> set[int]:
+    """List the ports of a process's own ends of its TCP connections over IPv4."""
+    ports = {}
+    for line in (_PROC / str(pid) / "net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        ports[f"socket:[{fields[9]}]"] = int(fields[1].rpartition(":")[2], 16)
+    held = set()
+    for entry in (_PROC / str(pid) / "fd").iterdir():
+        try:
+            held.add(str(entry.readlink()))
+        except OSError:  # closed meanwhile
+            continue
+    return {port for name, port in ports.items() if name in held}

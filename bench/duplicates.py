@@ -3,8 +3,8 @@
 First the ways alone: on a durable Postgres, beside `--present` ids that are spread over 30 days, flushes of new random
 ids are claimed in a transaction each. Told per id: microseconds until the commit beyond those of an empty transaction,
 CPU of the backend, WAL after a checkpoint, bytes on disk. Then the product: a real server whose client knows as many
-ids takes batches of 100 events with ids and without, which need no check; the difference in CPU, of the web process
-and of Postgres together, is the check's share of the cost of ingest (aim: at most a fifth).
+ids takes batches of 100 events with random ids, with ids in the order of time, and without, which need no check; the
+difference in CPU, of the web process and of Postgres together, is the check's share of ingest (aim: at most a fifth).
 Source: read by infra/decisions/0008-duplicates.md.
 """
 
@@ -245,8 +245,9 @@ def show(costs: list[Cost], share: Share | None) -> None:
         table.add_row(cost.way, str(cost.flush), *figures)
     console.print(table)
     if share is not None:
-        print(f"In the product, per event of a batch of 100: {share.with_us:.1f} µs of CPU with ids, "
-              f"{share.without_us:.1f} without: the check is {share.share:.0%} of ingest.")  # fmt: skip
+        of_each = ", ".join(f"{ids} ids {cpu_us:.1f}" for ids, cpu_us in share.cpu_us.items())
+        print(f"In the product, µs of CPU per event of a batch of 100: {of_each}. The check is {share.random:.0%} of "
+              f"ingest with random ids, {share.ordered:.0%} with ids in the order of time.")  # fmt: skip
 
 
 @click.command()

@@ -3,8 +3,11 @@
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 import msgspec
+
+from app.ingest.steps import uuid7
 
 EVENTS_PER_SESSION = 10
 _PATHS = ("/", "/pricing", "/blog", "/blog/how-to-start", "/work/lighthouse", "/work/tidal-maps", "/contact", "/about")
@@ -15,24 +18,33 @@ _DEVICES = (
 )
 
 
+class Ids(StrEnum):
+    """What ids events have: random ones, ones in the order of time as our own SDKs make them, or none."""
+
+    RANDOM = "random"
+    ORDERED = "ordered"
+    NONE = "none"
+
+
 def event_ids(seed: int, count: int) -> list[uuid.UUID]:
-    """Make the ids of a seed's events: random ones, as browsers make them."""
+    """Make the random ids of a seed's events."""
     rng = random.Random(seed)  # noqa: S311 - to be repeatable, not to be secret
     return [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(count)]
 
 
-def make_events(seed: int, count: int, now: datetime, *, identified: bool = True) -> list[bytes]:
+def make_events(seed: int, count: int, now: datetime, ids: Ids = Ids.RANDOM) -> list[bytes]:
     """Make JSON page views of sessions that lie side by side, the last one just now."""
     encode = msgspec.json.Encoder().encode
-    views = (_page_view(seed, index, event_id, now) for index, event_id in enumerate(event_ids(seed, count)))
-    return [encode(view if identified else _without_id(view)) for view in views]
+    made = event_ids(seed, count)
+    if ids is Ids.ORDERED:  # a millisecond apart
+        made = [uuid.UUID(bytes=uuid7(now + timedelta(milliseconds=index)).bytes) for index in range(count)]
+    views = (_page_view(seed, index, event_id, now) for index, event_id in enumerate(made))
+    return [encode(_without_id(view) if ids is Ids.NONE else view) for view in views]
 
 
-def make_bodies(
-    seed: int, requests: int, events_per_request: int, now: datetime, *, identified: bool = True
-) -> list[bytes]:
+def make_bodies(seed: int, requests: int, events_per_request: int, now: datetime, ids: Ids = Ids.RANDOM) -> list[bytes]:
     """Make request bodies: an array each, or a lone event."""
-    events = make_events(seed, requests * events_per_request, now, identified=identified)
+    events = make_events(seed, requests * events_per_request, now, ids)
     if events_per_request == 1:
         return events
     starts = range(0, len(events), events_per_request)

@@ -1,12 +1,14 @@
 """`make bench WHAT=fair`: what one client's trouble costs the others, each kind of trouble in turn with quiet.
 
 Starts a server as `grove serve` does in a throwaway folder, with a client `loud` of many events and a small rate, one
-`away` in a database of its own behind a proxy, and quiet ones that post at a steady pace. Prints the p99 of the quiet
-ones' posts, medians of the alternations and their ratio (aim: 1.3), and what the loud one was answered, while
+`away` in a database of its own behind a proxy, and quiet ones that post and ask at a steady pace. Prints the p99 of the
+quiet ones' posts and questions, medians of the alternations and their ratio (aim: 1.3), and what the loud one was
+answered, while
 - `loud` posts at 20 times its rate;
 - the database of `away` takes two seconds more for each answer, or is down, and `away` goes on posting;
 - `loud` asks for a thousand heavy answers of its dashboards.
-`ARGS="--rounds 2 --seconds 4"` makes it short. Ratios compare between machines, figures do not.
+`ARGS="--rounds 2 --seconds 4"` makes it short, `--only` measures one kind of trouble. Ratios compare between machines,
+figures do not.
 """
 
 import asyncio
@@ -16,7 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 import click
@@ -50,23 +52,31 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     seconds: float
     posts: float
+    questions: float
     rate: int
     events: int
 
 
-class Trouble(msgspec.Struct, kw_only=True):
-    """What a kind of trouble cost the others. Units: milliseconds; `answers` are the loud one's."""
+class Waits(msgspec.Struct, kw_only=True):
+    """The p99 of one kind of the quiet ones' requests, with and without trouble. Units: milliseconds."""
 
-    quiet_p99: list[float] = []
-    noisy_p99: list[float] = []
-    answers: dict[str, int] = {}
-    retry_after: dict[str, int] = {}
-    failed: int = 0
+    quiet: list[float] = []
+    noisy: list[float] = []
 
     @property
     def ratio(self) -> float:
         """Compare noisy with quiet."""
-        return round(median(self.noisy_p99) / median(self.quiet_p99), 2)
+        return round(median(self.noisy) / median(self.quiet), 2)
+
+
+class Trouble(msgspec.Struct, kw_only=True):
+    """What a kind of trouble cost the others; `answers` are the loud one's."""
+
+    posts: Waits = msgspec.field(default_factory=Waits)
+    questions: Waits = msgspec.field(default_factory=Waits)
+    answers: dict[str, int] = {}
+    retry_after: dict[str, int] = {}
+    failed: int = 0
 
 
 class Kind(NamedTuple):
@@ -80,24 +90,26 @@ class Kind(NamedTuple):
 @click.option("--rounds", default=5, show_default=True, help="Alternations of quiet and noisy for each kind.")
 @click.option("--seconds", default=6.0, show_default=True, help="How long each side of one lasts.")
 @click.option("--posts", default=40.0, show_default=True, help="Posts per second of the quiet ones.")
+@click.option("--questions", default=10.0, show_default=True, help="Questions per second of the quiet ones.")
 @click.option("--rate", default=20, show_default=True, help="Events per second that the limited one may send.")
 @click.option("--events", default=300_000, show_default=True, help="How many events the heavy questions are about.")
-def main(rounds: int, seconds: float, posts: float, rate: int, events: int) -> None:
+@click.option("--only", help="Measure the kinds of trouble alone whose name holds this.")
+def main(only: str | None, **given: Any) -> None:
     """Measure what one client's trouble costs the others."""
-    sizes = Sizes(rounds=rounds, seconds=seconds, posts=posts, rate=rate, events=events)
+    sizes = Sizes(**given)
     folder = Path(tempfile.mkdtemp(prefix="grove-bench-"))
     settings = Settings(data_dir=folder / "data", port=0, log_level="error")
     try:
         with Console(stderr=True).status("Starting a server …") as status, Supervisor(settings, quiet=True) as running:
-            troubles = asyncio.run(measure(running, sizes, status))
+            troubles = asyncio.run(measure(running, sizes, status, only or ""))
     finally:
         shutil.rmtree(folder)
     show(troubles)
     print(msgspec.json.encode(troubles).decode())
 
 
-async def measure(supervisor: Supervisor, sizes: Sizes, status: Status) -> dict[str, Trouble]:
-    """Make the clients and measure each kind of trouble."""
+async def measure(supervisor: Supervisor, sizes: Sizes, status: Status, only: str) -> dict[str, Trouble]:
+    """Make the clients and measure each kind of trouble whose name holds `only`."""
     url = supervisor.settings.main_url
     admin = await asyncpg.connect(url)
     await admin.execute("CREATE DATABASE bench_away TEMPLATE template0")
@@ -110,10 +122,13 @@ async def measure(supervisor: Supervisor, sizes: Sizes, status: Status) -> dict[
         schema = await admin.fetchval("SELECT schema_name FROM grove.placements WHERE client_id = 'loud'")
         await admin.close()
         await fill(url, schema, Shape(events=sizes.events, visitors=20_000), utc_now())
-        kinds = _kinds(limited, loud, away, proxy, sizes)
-        quiet = Stream(keys=keys, rate=sizes.posts, events=5)
+        kinds = {name: kind for name, kind in _kinds(limited, loud, away, proxy, sizes).items() if only in name}
+        quiet = {
+            "posts": Stream(keys=keys, rate=sizes.posts, events=5),
+            "questions": Stream(keys=keys, rate=sizes.questions, path=QUESTION),
+        }
         with open_crowd(supervisor.settings.port) as crowd:
-            await asyncio.to_thread(crowd.run, 3, utc_now(), quiet=quiet)
+            await asyncio.to_thread(crowd.run, 3, utc_now(), **quiet)
             troubles = {name: Trouble() for name in kinds}
             for number in range(sizes.rounds):
                 for name, kind in kinds.items():
@@ -147,17 +162,21 @@ def _kinds(limited: str, loud: str, away: str, proxy: Proxy, sizes: Sizes) -> di
 
 
 async def _alternate(
-    crowd: Crowd, quiet: Stream, kind: Kind, trouble: Trouble, sizes: Sizes, *, noisy_first: bool
+    crowd: Crowd, quiet: dict[str, Stream], kind: Kind, trouble: Trouble, sizes: Sizes, *, noisy_first: bool
 ) -> None:
     for noisy in (noisy_first, not noisy_first):
         if not noisy:
-            found = await asyncio.to_thread(crowd.run, sizes.seconds, utc_now(), quiet=quiet)
-            trouble.quiet_p99.append(found["quiet"].p99)
+            found = await asyncio.to_thread(crowd.run, sizes.seconds, utc_now(), **quiet)
+            trouble.posts.quiet.append(found["posts"].p99)
+            trouble.questions.quiet.append(found["questions"].p99)
             continue
         async with kind.meanwhile():
-            found = await asyncio.to_thread(crowd.run, sizes.seconds, utc_now(), quiet=quiet, noise=kind.stream)
-        trouble.noisy_p99.append(found["quiet"].p99)
-        trouble.failed += sum(n for answer, n in found["quiet"].statuses.items() if answer != "202")
+            found = await asyncio.to_thread(crowd.run, sizes.seconds, utc_now(), **quiet, noise=kind.stream)
+        trouble.posts.noisy.append(found["posts"].p99)
+        trouble.questions.noisy.append(found["questions"].p99)
+        trouble.failed += sum(
+            n for name in quiet for answer, n in found[name].statuses.items() if answer not in {"200", "202"}
+        )
         _add(trouble, found["noise"])
 
 
@@ -181,16 +200,17 @@ async def _make(supervisor: Supervisor, client_id: str, **wanted: object) -> str
 def show(troubles: dict[str, Trouble]) -> None:
     """Print a report for people."""
     table = Table(
-        "trouble of one client", "p99 of the others, quiet", "noisy", "ratio", "aim", "its answers", "Retry-After",
+        "trouble of one client", "others'", "p99, quiet", "noisy", "ratio", "aim", "its answers", "Retry-After",
         title="ms",
     )  # fmt: skip
     for name, trouble in troubles.items():
-        table.add_row(
-            name, f"{median(trouble.quiet_p99):.1f}", f"{median(trouble.noisy_p99):.1f}", f"{trouble.ratio:.2f}",
-            f"≤ {AIM}", f"{trouble.answers}", f"{_span(trouble.retry_after)}",
-        )  # fmt: skip
+        for what, waits in (("posts", trouble.posts), ("questions", trouble.questions)):
+            table.add_row(
+                name, what, f"{median(waits.quiet):.1f}", f"{median(waits.noisy):.1f}", f"{waits.ratio:.2f}",
+                f"≤ {AIM}", f"{trouble.answers}", f"{_span(trouble.retry_after)}",
+            )  # fmt: skip
     Console().print(table)
-    print(f"Posts of the others that were not stored: {sum(trouble.failed for trouble in troubles.values())}")
+    print(f"Requests of the others that failed: {sum(trouble.failed for trouble in troubles.values())}")
 
 
 def _span(retry_after: dict[str, int]) -> str:

@@ -23,6 +23,7 @@ from tenants.ids import quote
 PGBENCH_CLIENTS = 16
 PGBENCH_S = 3
 _RATE = re.compile(r"tps = ([0-9.]+)")
+_LOGGED_US = 2  # of a transaction's line: client, number, microseconds since it was due, …
 _KEY_ID = "'00000000-0000-4000-8000-000000000001'"
 
 Record = tuple[Any, ...]
@@ -52,25 +53,38 @@ async def measure_copy(url: str, schema: str, records: Sequence[Record], batch: 
 
 def measure_inserts(pgbench: Path, url: str, schema: str) -> float:
     """Insert single rows from 16 clients, each its own durable commit; return rows per second."""
-    parts = urlsplit(url)
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-        script.write(_insert_statement(schema))
-        script.flush()
-        options = {"-h": parts.hostname, "-p": parts.port, "-U": parts.username, "-f": script.name, "-T": PGBENCH_S}
-        words = [str(word) for option in options.items() for word in option]
-        clients = ["-c", str(PGBENCH_CLIENTS), "-j", "2", "-n", "-M", "prepared"]
-        finished = subprocess.run(  # noqa: S603 - the benchmark that comes with Postgres
-            [str(pgbench), *words, *clients, parts.path.lstrip("/")],
-            env={"PGPASSWORD": parts.password or ""},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    found = _RATE.search(finished.stdout)
+    with tempfile.TemporaryDirectory() as folder:
+        said = _run_pgbench(pgbench, url, schema, Path(folder), "-T", PGBENCH_S)
+    found = _RATE.search(said)
     if found is None:
-        message = f"pgbench said: {finished.stdout}"
+        message = f"pgbench said: {said}"
         raise ValueError(message)
     return float(found[1])
+
+
+def measure_insert_tail(pgbench: Path, url: str, schema: str, *, rate: float, seconds: int) -> list[float]:
+    """Insert rows when they are due, so many per second; return in order how many milliseconds each took since then."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        _run_pgbench(pgbench, url, schema, Path(folder), "-T", seconds, "-R", round(rate), "-l", "--log-prefix", log)
+        lines = [line for part in Path(folder).glob("log.*") for line in part.read_text().splitlines()]
+    return sorted(int(line.split()[_LOGGED_US]) / 1000 for line in lines)
+
+
+def _run_pgbench(pgbench: Path, url: str, schema: str, folder: Path, *options: object) -> str:
+    """Run inserts from 16 clients and return what was printed."""
+    script, parts = folder / "insert.sql", urlsplit(url)
+    script.write_text(_insert_statement(schema))
+    server = ("-h", parts.hostname, "-p", parts.port, "-U", parts.username)
+    clients = ("-c", PGBENCH_CLIENTS, "-j", 2, "-n", "-M", "prepared", "-f", script)
+    finished = subprocess.run(  # noqa: S603 - the benchmark that comes with Postgres
+        [str(word) for word in (pgbench, *server, *clients, *options, parts.path.lstrip("/"))],
+        env={"PGPASSWORD": parts.password or ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return finished.stdout
 
 
 def _insert_statement(schema: str) -> str:

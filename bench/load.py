@@ -14,7 +14,7 @@ from datetime import datetime
 import msgspec
 import uvloop
 
-from bench.events import make_bodies
+from bench.events import Ids, make_bodies
 
 PERCENTILES = (50, 95, 99)
 _END_OF_HEAD = b"\r\n\r\n"
@@ -23,7 +23,7 @@ _PATIENCE_S = 60
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send; events that are not `identified` have no id by which a repeat of them could be told.
+    """What to send; by the `ids` of events a repeat of them can be told.
 
     Shape: without a `rate` (requests per second) each connection sends as soon as it is answered; with one, requests
     are due at even intervals whatever becomes of those before them, and their time counts from then on.
@@ -37,7 +37,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     events_per_request: int
     connections: int
     now: datetime
-    identified: bool = True
+    ids: Ids = Ids.RANDOM
     rate: float | None = None
 
 
@@ -105,7 +105,7 @@ class _Run:
     """One job's requests and what was answered."""
 
     def __init__(self, job: Job) -> None:
-        bodies = make_bodies(job.seed, job.requests, job.events_per_request, job.now, identified=job.identified)
+        bodies = make_bodies(job.seed, job.requests, job.events_per_request, job.now, job.ids)
         self.requests = [_request(job, body) for body in bodies]
         self._whole = b'"accepted":%d,' % job.events_per_request
         self._next = 0

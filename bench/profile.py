@@ -15,7 +15,7 @@ import msgspec
 
 from bench.cpu import children_of
 from bench.load import Job
-from bench.rounds import BATCH, CONNECTIONS, EVENTS_PATH
+from bench.rounds import BATCH, EVENTS_PATH, MANY_CONNECTIONS
 from bench.stand import Stand, open_stand
 from bench.steps import STEPS_PATH, Spent
 from tenants.clock import utc_now
@@ -47,7 +47,7 @@ def measure(stand: Stand, seed: int, requests: int, per_request: int) -> str:
     """Send requests and return the table of what they cost, as Markdown."""
     job = Job(
         port=stand.port, path=EVENTS_PATH, key=stand.key, seed=seed, requests=requests,
-        events_per_request=per_request, connections=CONNECTIONS, now=utc_now(),
+        events_per_request=per_request, connections=MANY_CONNECTIONS, now=utc_now(),
     )  # fmt: skip
     events = requests * per_request
     stand.load.prepare(job)

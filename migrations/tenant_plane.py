@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tenants.ids import quote
+from tenants.ids import function_prefix, quote
 from tenants.placement import Placement
 
 LOCK_TIMEOUT_MS = 3_000
@@ -25,9 +25,10 @@ _FOLDER = Path(__file__).parent / "tenant"
 
 
 class TenantSchema(msgspec.Struct, frozen=True, kw_only=True):
-    """The quoted names that a tenant migration puts into its SQL."""
+    """The quoted names that a tenant migration puts into its SQL. `fn` begins those of functions."""
 
     schema: str
+    fn: str
     owner: str
     writer: str
     reader: str
@@ -53,6 +54,7 @@ def schema_names(placement: Placement) -> TenantSchema:
     """Quote the names of a placement."""
     return TenantSchema(
         schema=quote(placement.schema),
+        fn=function_prefix(placement.schema),
         owner=quote(placement.owner_role),
         writer=quote(placement.writer_role),
         reader=quote(placement.reader_role),

@@ -151,7 +151,7 @@ async def _check_client(control: ControlPlane, onboarding: Onboarding, wanted: W
         client = await session.get(Client, new.id)
         if client is not None:
             check_new_client(new, reserved=frozenset())
-            check_client_change(wanted.change)
+            check_client_change(wanted.change, rate=client.rate_limit)
             await check_domain_free(session, new.domain, new.id)
             await _check_stays(session, client, new)
             if new.placement.url is not None:

@@ -6,7 +6,7 @@ Pure; run by `provisioning.isolation`, each in a transaction that is rolled back
 import msgspec
 
 from provisioning.sqltext import literal
-from tenants.ids import quote
+from tenants.ids import function_prefix, quote
 from tenants.placement import Placement
 
 
@@ -126,7 +126,7 @@ def _neighbours(targets: Targets) -> list[Attempt]:
         name = f"{quote(schema)}.{quote(table)}"
         found += [
             Attempt("other clients", f"read the events of {whose}", f"SELECT count(*) FROM {name}"),
-            Attempt("other clients", f"call a function of {whose}", f"SELECT {quote(schema)}.rollup_zone()"),
+            Attempt("other clients", f"call a function of {whose}", f"SELECT {function_prefix(schema)}rollup_zone()"),
             Attempt("other clients", f"write into the events of {whose}", f"INSERT INTO {name} DEFAULT VALUES"),
             Attempt("other clients", f"change the events of {whose}", f"UPDATE {name} SET name = 'x'"),
             Attempt("other clients", f"delete the events of {whose}", f"DELETE FROM {name}"),

@@ -154,10 +154,12 @@ async def change_key(
     """
     row = await _get_row(session, client_id, key_id)
     given = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
-    limits = {name: value for name, value in given.items() if name != "name"}
+    limits = {"rate_limit": row.rate_limit} | {name: value for name, value in given.items() if name != "name"}
     errors = [*_name_faults(given.get("name", "")), *allowance_faults(limits)]
     if errors:
         raise InputRefused(errors[0][1], errors=errors)
+    if limits["rate_limit"] is None:
+        given["rate_burst"] = None  # goes with its rate
     changed = [name for name, value in given.items() if getattr(row, name) != value]
     for name in changed:
         setattr(row, name, given[name])

@@ -42,14 +42,15 @@ async def change_client(
     Errors: NotFound; InputRefused with a pointer per fault; AlreadyTaken (`/domain`); WrongState while it is being
     deleted.
     """
-    check_client_change(change)
     client = await _lock_client(session, client_id)
+    check_client_change(change, rate=client.rate_limit)
     if client.status == "deleting":
         raise WrongState("The client is being deleted; restore it first.")
     wanted = {
         "name": change.name, "timezone": change.timezone, "domain": change.domain,
         "branding": UNSET if change.branding is UNSET else change.branding.stored(client.branding),
-        "dashboards": change.dashboards, "rate_limit": change.rate_limit, "rate_burst": change.rate_burst,
+        "dashboards": change.dashboards, "rate_limit": change.rate_limit,
+        "rate_burst": None if change.rate_limit is None else change.rate_burst,  # goes with its rate
         "monthly_quota": change.monthly_quota, "retention_days": change.retention_days,
         "share": change.share,
     }  # fmt: skip

@@ -21,7 +21,13 @@ DOMAIN = Annotated[
 ]
 
 RATE = Annotated[int, Meta(description="Events per second in the long run; null: any number.", examples=[200])]
-BURST = Annotated[int, Meta(description="Events at once; null: ten seconds' worth of `rateLimit`.", examples=[2000])]
+BURST = Annotated[
+    int,
+    Meta(
+        description="Events at once; null: ten seconds' worth of `rateLimit`, without which it cannot be.",
+        examples=[2000],
+    ),
+]
 QUOTA = Annotated[int, Meta(description="Events per calendar month (UTC); null: any number.", examples=[1_000_000])]
 SHARE = Annotated[
     int,

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from provisioning.sqltext import literal
-from tenants.ids import quote
+from tenants.ids import function_prefix, quote
 from tenants.placement import PlacementKind, TenantContext
 from tenants.relations import OWN_SHAPE, RELATIONS, ChatTables, source_of
 from tenants.sources import SourceShape
@@ -147,7 +147,7 @@ def render(template: Template, context: Context) -> dict[str, Any]:
     names: dict[str, str] = {"timezone": context.timezone, "datasource": context.datasource_uid}
     names |= {f"colour{number}": colour for number, colour in enumerate(palette(context.primary), start=1)}
     if context.schema is not None:
-        names["schema"] = quote(context.schema)
+        names |= {"schema": quote(context.schema), "fn": function_prefix(context.schema)}
 
     def fill(text: str) -> str:
         def replace(match: re.Match[str]) -> str:

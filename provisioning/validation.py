@@ -69,8 +69,8 @@ def check_new_client(new: NewClient, *, reserved: frozenset[str]) -> None:
     _refuse(faults, "The client cannot be made like this.")
 
 
-def check_client_change(change: ClientChange) -> None:
-    """Judge a change.
+def check_client_change(change: ClientChange, *, rate: int | None = None) -> None:
+    """Judge a change of a client that has this rate.
 
     Errors: InputRefused with a pointer per fault.
     """
@@ -92,16 +92,21 @@ def check_client_change(change: ClientChange) -> None:
     if change.share is not UNSET:
         faults += _share_faults(change.share)
     given = {"rateLimit": change.rate_limit, "rateBurst": change.rate_burst, "monthlyQuota": change.monthly_quota}
-    faults += allowance_faults({name: value for name, value in given.items() if value is not UNSET})
+    faults += allowance_faults(
+        {"rateLimit": rate} | {name: value for name, value in given.items() if value is not UNSET}
+    )
     _refuse(faults, "The client cannot be changed like this.")
 
 
 def allowance_faults(given: Mapping[str, int | None]) -> Iterator[Fault]:
-    """Judge limits, by their names."""
+    """Judge limits, by their names; the rate is the first of them, for no burst is without one."""
+    rate = next(iter(given.values()))
     for name, value in given.items():
         most = MAX_QUOTA if "uota" in name else MAX_RATE * BURST_S if "urst" in name else MAX_RATE
         if value is not None and not 1 <= value <= most:
             yield f"/{name}", f"Give a number from 1 to {most}, or null for none."
+        elif value is not None and "urst" in name and rate is None:
+            yield f"/{name}", "How much may come at once is a matter of the rate: give that too."
 
 
 def check_staff(new: NewStaff) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from tenants.errors import StoreUnavailable
+from tenants.outages import Outages
 
 SERVING_LOGIN = "grove_app"
 CONNECT_TIMEOUT_S = 5
@@ -43,6 +44,7 @@ class ControlPlane:
             },
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._outages = Outages()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -52,10 +54,14 @@ class ControlPlane:
                 yield session
         except DBAPIError as error:
             if is_unavailable(error):
-                raise StoreUnavailable from error
+                raise self._unavailable() from error
             raise
         except (OSError, TimeoutError, PoolExhausted) as error:
-            raise StoreUnavailable from error
+            raise self._unavailable() from error
+        self._outages.note_there(None)
+
+    def _unavailable(self) -> StoreUnavailable:
+        return StoreUnavailable(retry_after_s=self._outages.note_away(None))
 
     async def close(self) -> None:
         """Close every connection."""

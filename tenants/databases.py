@@ -17,6 +17,7 @@ from tenants.errors import QueryTimedOut, StoreUnavailable
 from tenants.fair_share import FairShare
 from tenants.held_up import HELD_UP, HeldUp
 from tenants.ids import quote
+from tenants.outages import Outages
 from tenants.placement import Placement, PlacementKind, Purpose
 from tenants.poolers import Poolers
 
@@ -198,6 +199,7 @@ class Databases:
         self._shares: dict[tuple[str, Purpose], FairShare] = {}
         self._held_up = HeldUp(limits.ingest_connections)
         self._poolers = Poolers(timeout_s=CONNECT_TIMEOUT_S)
+        self._outages = Outages()
         self._closed = False
 
     @asynccontextmanager
@@ -239,7 +241,8 @@ class Databases:
         except asyncpg.QueryCanceledError as error:
             raise QueryTimedOut from error
         except (*UNAVAILABLE, *FORGOTTEN) as error:
-            raise StoreUnavailable from error
+            raise StoreUnavailable(retry_after_s=self._outages.note_away(placement.tenant_id)) from error
+        self._outages.note_there(placement.tenant_id)
 
     @asynccontextmanager
     async def _turn(self, placement: Placement, purpose: Purpose) -> AsyncIterator[None]:
@@ -281,6 +284,7 @@ class Databases:
         urls = own_urls(placement) - (set() if now is None else own_urls(now))
         if now is None:
             self._held_up.note(placement, held_up=False)
+            self._outages.note_there(placement.tenant_id)
         await self._close([key for key in self._pools if key[0] in urls], limit_s=RETIRE_S)
 
     async def close(self) -> None:

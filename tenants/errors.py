@@ -103,9 +103,12 @@ class RateLimited(GroveError):
 
 
 class StoreUnavailable(GroveError):
-    """A database cannot be reached or did not answer in time. `retry_after_s` says when to come back."""
+    """A database cannot be reached or did not answer in time.
 
-    def __init__(self, detail: str = "The database is not available at the moment.", *, retry_after_s: int = 2) -> None:
+    `retry_after_s` says when to come back: at once, if nothing is known.
+    """
+
+    def __init__(self, detail: str = "The database is not available at the moment.", *, retry_after_s: int = 1) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
 
@@ -160,8 +163,8 @@ class BodyTooLarge(GroveError):
 class BodyTooSlow(GroveError):
     """The body did not arrive within its time."""
 
-    def __init__(self, limit_s: int) -> None:
-        super().__init__(f"The body must arrive within {limit_s} seconds.")
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"The body must arrive within {limit_s:g} seconds.")
 
 
 class UnsupportedBody(GroveError):

@@ -44,6 +44,15 @@ def hashed_uuid(name: str) -> UUID:
     return UUID(str(uuid.uuid5(uuid.NAMESPACE_OID, name)))
 
 
+def function_prefix(schema: str) -> str:
+    """Begin the name of one of the client's functions.
+
+    Shape: the opaque name is in the function's own, too. Postgres looks a function up among all of its name, whatever
+    their schemas, and each process keeps them all: with the same names, clients would cost each other.
+    """
+    return f"{quote(schema)}.{schema}_"
+
+
 def quote(identifier: str) -> str:
     """Quote an SQL identifier; identifiers come from the registry only, and are quoted all the same."""
     return '"' + identifier.replace('"', '""') + '"'

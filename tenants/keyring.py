@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import select, text
 
 from tenants.allowances import UNLIMITED, Allowance, allowance_of
 from tenants.clock import Clock
@@ -26,6 +26,15 @@ from tenants.shared_lookups import SharedLookups
 CACHED_KEYS = 20_000
 CACHED_REFUSALS = 2_000
 _Found = TypeVar("_Found")
+# Rows are locked in order, so that no two processes wait for each other.
+_SAVE = text("""
+WITH held AS (
+    SELECT id FROM grove.api_keys WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE grove.api_keys AS k SET last_used_at = used.at
+FROM held JOIN unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[])) AS used (id, at) USING (id)
+WHERE k.id = held.id
+""")
 _REFUSED = "The key is missing, malformed, unknown, expired or revoked."
 
 
@@ -90,8 +99,7 @@ class Keyring:
             return
         try:
             async with self._control.session() as session:
-                for key_id in sorted(used):
-                    await session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=used[key_id]))
+                await session.execute(_SAVE, {"ids": list(used), "times": list(used.values())})
         except BaseException:
             self._last_used = used | self._last_used
             raise

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tenants.allowances import UNLIMITED, Allowance
-from tenants.ids import TenantId, quote
+from tenants.ids import TenantId, function_prefix, quote
 from tenants.schemas import Schemas
 
 
@@ -70,8 +70,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         return self.writer_role if purpose is Purpose.WRITE else self.reader_role
 
     def render(self, sql: str) -> str:
-        """Put this client's quoted schema in place of `{{schema}}`."""
-        return sql.replace("{{schema}}", quote(self.schema))
+        """Put this client's quoted schema in place of `{{schema}}`, and what begins its functions, of `{{fn}}`."""
+        return sql.replace("{{schema}}", quote(self.schema)).replace("{{fn}}", function_prefix(self.schema))
 
 
 class TenantContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,7 +41,9 @@ class KeyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = []
     expires_at: Expiry = None
     rate_limit: Annotated[int, Meta(description="Events per second in the long run.", examples=[50])] | None = None
-    rate_burst: Annotated[int, Meta(description="Events at once; null: ten seconds' worth.")] | None = None
+    rate_burst: (
+        Annotated[int, Meta(description="Events at once; null: ten seconds' worth. Needs `rate_limit`.")] | None
+    ) = None
     monthly_quota: Annotated[int, Meta(description="Events per calendar month (UTC).")] | None = None
 
 

@@ -11,7 +11,7 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg
 from msgspec import Meta, Struct, field, to_builtins
 
-from app.api.analytics import From, To, require_single_parameters
+from app.api.analytics import From, To, Tz, require_single_parameters
 from app.query.spec import Period, read_period
 from app.query.web import WebAnalyst
 from app.query.web_answers import RealtimeAnswer, SummaryAnswer, WebFunnelAnswer, make_summary
@@ -51,19 +51,20 @@ def provide_period(
     clock: NamedDependency[Clock],
     from_text: From = None,
     to_text: To = None,
+    tz: Tz = None,
 ) -> Period:
-    """Resolve `from` and `to` in the client's zone.
+    """Resolve `from`, `to` and `tz`.
 
     Errors: InputRefused.
     """
     require_single_parameters(request)
-    return read_period(from_text, to_text, None, client_zone=own.timezone, now=clock())
+    return read_period(from_text, to_text, tz, client_zone=own.timezone, now=clock())
 
 
 @get(
     "/summary",
     summary="Sum up web events",
-    description="Events, page views, visitors and sessions of a period, per day of the client's zone, and the ten "
+    description="Events, page views, visitors and sessions of a period, per day of the zone, and the ten "
     "pages with the most views. All figures are exact and hold every event that was acknowledged.",
     dependencies={"period": Provide(provide_period, sync_to_thread=False)},
     responses=_answers(SummaryAnswer, make_summary(_PERIOD, _TOTALS, [_DAY], [_PAGE])),
@@ -72,8 +73,7 @@ async def read_summary(
     own: NamedDependency[TenantContext], period: NamedDependency[Period], web: NamedDependency[WebAnalyst]
 ) -> SummaryAnswer:
     """Answer with the summary."""
-    at = (own, period.from_at, period.to_at)
-    return make_summary(period, await web.totals(*at), await web.daily(*at), await web.pages(*at, most=MOST_PAGES))
+    return make_summary(period, *await web.summary(own, period, most=MOST_PAGES))
 
 
 @get(

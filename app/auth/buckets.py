@@ -58,15 +58,17 @@ def rules_of(subject: str, name: str, allowance: Allowance, key_id: str | None =
 
 
 class Bucket:
-    """One limit as this process sees it.
+    """One limit as this process sees it; `processes` is how many share it.
 
     Units: times are seconds of a monotonic clock.
     """
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, processes: int = 1) -> None:
         self.rule = rule
+        self.processes = processes
         self.held = 0
         self.month = ""
+        self._returned = 0
         self._held_at = float("-inf")
         self._left = 0.0
         self._left_at: float | None = None
@@ -88,16 +90,23 @@ class Bucket:
         """Spend leased tokens."""
         self.held -= events
 
-    def offer(self, month: str) -> int:
-        """Let go of what is held, to be given back to all; negative for what was let through without asking.
+    def offered(self, month: str) -> int:
+        """Tell what may be given back to all; negative for what was let through without asking.
 
         What was let through long ago would have been refilled since; what of a quota, is in the client's books.
         """
-        held = 0 if self.rule.is_quota and self.month != month else self.held
-        given, self.held, self._debt = held - min(self._debt, self._most_debt), 0, 0
-        return given
+        left = 0 if self.rule.is_quota and self.month != month else self.held + self._returned
+        return left - min(self._debt, self._most_debt)
 
-    def most(self, now: float, processes: int) -> float:
+    def let_go(self) -> None:
+        """Give back what is held: it is said to the shared store, and never again, for it may arrive unanswered."""
+        self.held = self._returned = 0
+
+    def give_back(self, granted: int) -> None:
+        """Keep, for the next call, what was granted to nobody."""
+        self._returned += granted
+
+    def most(self, now: float) -> float:
         """Tell how full the bucket can be for all: after a time without asking, as full as our share of it.
 
         Of a quota, what the client's books leave of it.
@@ -106,7 +115,8 @@ class Bucket:
             return max(0, self.rule.capacity - self._used)
         if self._local is None:
             return self.rule.capacity
-        return max(0.0, min(self.rule.capacity, self._local * processes + (now - self._local_at) * self.rule.per_s))
+        refilled = (now - self._local_at) * self.rule.per_s
+        return max(0.0, min(self.rule.capacity, self._local * self.processes + refilled))
 
     def use(self, used: int) -> None:
         """Take in how much of a quota was used by the client's books, which the shared store may not know of."""
@@ -124,7 +134,7 @@ class Bucket:
         """Take in what the shared store said."""
         self.held, self._held_at, self.month = granted, now, month
         self._left, self._left_at, self._local = left, now, None
-        self.alone, self._used = False, 0
+        self._debt, self.alone, self._used = 0, False, 0
 
     def missing_s(self, events: int, now: float) -> float:
         """Tell for how long so many events cannot be had by anybody, as far as is known here; 0 if they may be."""
@@ -140,19 +150,20 @@ class Bucket:
         refilled = 0.0 if self._left_at is None else (now - self._left_at) * self.rule.per_s
         return max(0, min(self.rule.capacity, int(self._left + self.held + refilled)))
 
-    def wait_locally(self, events: int, now: float, processes: int) -> float:
-        """Tell for how many seconds this process's own share of the rate does not hold so many events.
+    def wait_locally(self, events: int, now: float) -> float:
+        """Tell for how many seconds this process's own share of the rate does not let so many events through.
 
-        The share begins with what was left for all when the shared store was last heard of.
+        The share begins with what was left for all when the shared store was last heard of. More events than it ever
+        holds go when it is full, and are paid off before the next.
         """
-        capacity, per_s = self.rule.capacity / processes, self.rule.per_s / processes
+        capacity, per_s = self.rule.capacity / self.processes, self.rule.per_s / self.processes
         if self._local is None:
             known = self.rule.capacity if self._left_at is None else self._left
-            self._local, self._local_at = min(capacity, max(0.0, known) / processes), now
+            self._local, self._local_at = min(capacity, max(0.0, known) / self.processes), now
             self._most_debt = math.ceil(self._local + per_s * RECENT_S)
         level = min(capacity, self._local + (now - self._local_at) * per_s)
         self._local, self._local_at = level, now
-        return max(0.0, (events - level) / per_s)
+        return max(0.0, (min(events, capacity) - level) / per_s)
 
     def take_locally(self, events: int) -> None:
         """Take from the share what `wait_locally` found there."""

@@ -1,8 +1,8 @@
 """Keep clients and keys to what they may send, together over all processes.
 
-Called by the collection before events are read into a flush. The truth is in Redis, taken from by one atomic script;
-blocks of tokens are leased so that few requests wait for it. Without Redis each process keeps to its share of the
-rate, and quotas are read from what the client's database has counted.
+Called by the collection before events are read into a flush. The truth is in Redis (`app.auth.token_store`); blocks of
+tokens are leased so that few requests wait for it. Without Redis each process keeps to its share of the rate, and
+quotas are read from what the client's database has counted.
 """
 
 import asyncio
@@ -10,18 +10,15 @@ import calendar
 import math
 import secrets
 import time
-from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import msgspec
-import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from app.auth.buckets import LEASE_S, Bucket, Rule, rules_of
+from app.auth.buckets import Bucket, Rule, rules_of
+from app.auth.token_store import TokenStore, TokenStoreDown
 from app.observability import Metrics
 from tenants.allowances import UNLIMITED, Allowance
 from tenants.clock import Clock
@@ -30,22 +27,15 @@ from tenants.errors import InputRefused, RateLimited
 from tenants.keyring import Principal
 from tenants.placement import Purpose, TenantContext
 
-REDIS_TIMEOUT_S = 0.1
-# For so long Redis is not asked again after it failed.
-OPEN_S = 1.0
-QUOTA_KEPT_S = 40 * 86_400
 # Without Redis, how old what is known of a month's use may be.
 USE_TTL_S = 5.0
 MAX_KNOWN = 10_000
-_SCRIPT = (Path(__file__).parent / "take_tokens.lua").read_text(encoding="utf-8")
 _USED = """
 SELECT coalesce(sum(n), 0)::bigint FROM {{schema}}.outcome_counts
 WHERE hour >= $1 AND ($2::uuid IS NULL OR key_id = $2)
 """
 _NO_BUCKETS: list[Bucket] = []
 Headers = list[tuple[bytes, bytes]]
-
-log = structlog.get_logger()
 
 
 class _Share(msgspec.Struct):
@@ -73,35 +63,35 @@ class Limiter:
     def __init__(
         self, redis: Redis | None, databases: Databases, clock: Clock, metrics: Metrics, *, web_processes: int = 1
     ) -> None:
-        self._redis = redis
-        self._take = None if redis is None else redis.register_script(_SCRIPT)
+        self._store = None if redis is None else TokenStore(redis, secrets.token_hex(8))
         self._databases = databases
         self._clock = clock
         self._metrics = metrics
-        self._name = secrets.token_hex(8)
-        self._processes = web_processes
-        self._least_processes = web_processes
+        self._web_processes = web_processes
         self._shared: dict[tuple[str, str], Bucket] = {}
         self._known: dict[tuple[str, UUID], _Known] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._shares: dict[tuple[str, str], _Share] = {}
-        self._closed_until = float("-inf")
         self.local = redis is None
 
-    async def admit(self, client: TenantContext, principal: Principal, events: int) -> Headers:
+    async def admit(self, client: TenantContext, principal: Principal, events: int, *, stores: bool = True) -> Headers:
         """Take so many events off what may be sent; return the headers that tell what is left.
 
-        Errors: RateLimited; InputRefused if so many could never be taken at once; StoreUnavailable if a quota cannot
-        be known.
+        Shape: what is not going to be stored is work too, and counts against rates, but not against a month's quota.
+        Errors: RateLimited; InputRefused if so many could never be taken at once; StoreUnavailable if what is left
+        cannot be known, be it that Redis is late or that a quota's client has its database away.
         """
         buckets = self._buckets(client, principal)
+        if not stores:
+            buckets = [bucket for bucket in buckets if not bucket.rule.is_quota]
         if not buckets:
             return []
         _require_possible(buckets, events)
         if not self._spend(buckets, events):
+            since = time.monotonic()
             async with self._locks.setdefault(client.tenant_id, asyncio.Lock()):
                 if not self._spend(buckets, events):
-                    await self._refill(client, buckets, events)
+                    await self._refill(client, buckets, events, since)
         return self._headers(buckets)
 
     def refuse_early(self, client: TenantContext, principal: Principal) -> None:
@@ -132,7 +122,7 @@ class Limiter:
     def _bucket(self, rule: Rule) -> Bucket:
         bucket = self._shared.get((rule.subject, rule.name))
         if bucket is None or bucket.rule != rule:
-            bucket = self._shared[rule.subject, rule.name] = Bucket(rule)
+            bucket = self._shared[rule.subject, rule.name] = Bucket(rule, self._web_processes)
         return bucket
 
     def _spend(self, buckets: list[Bucket], events: int) -> bool:
@@ -143,17 +133,13 @@ class Limiter:
             bucket.spend(events)
         return True
 
-    async def _refill(self, client: TenantContext, buckets: list[Bucket], events: int) -> None:
-        if self._redis is not None and time.monotonic() >= self._closed_until:
+    async def _refill(self, client: TenantContext, buckets: list[Bucket], events: int, since: float) -> None:
+        if self._store is not None and not self._store.down:
             for bucket in buckets:
                 # What is known to be used up is refused here, so that a flood of requests is none of Redis.
                 self._require(bucket, bucket.missing_s(events, time.monotonic()))
-            try:
-                await self._ask(client, buckets, events)
-            except (RedisError, OSError, TimeoutError) as error:
-                self._closed_until = time.monotonic() + OPEN_S
-                log.warning("redis_unreachable", doing="keep rate limits", error=type(error).__name__)
-            else:
+            with suppress(TokenStoreDown):
+                await self._ask(self._store, client, buckets, events, since)
                 return
         self._note(local=True)
         await self._spend_locally(client, buckets, events)
@@ -162,65 +148,28 @@ class Limiter:
         self.local = local
         self._metrics.limits_local.set(local)
 
-    async def _ask(self, client: TenantContext, buckets: list[Bucket], events: int) -> None:
+    async def _ask(
+        self, store: TokenStore, client: TenantContext, buckets: list[Bucket], events: int, since: float
+    ) -> None:
         month = _month(self._clock())
         for bucket in buckets:
             if bucket.alone:
                 bucket.use(await self._used(client, bucket.rule))
-        given = [bucket.offer(month) for bucket in buckets]
-        now, answer = await self._run(client, buckets, events, given)
+        asked_at, answer = await store.take(client.tenant_id, buckets, events, month, since=since)
         while int(answer[0]) < 0:
-            await self._seed(client, buckets[int(answer[2]) - 1])
-            now, answer = await self._run(client, buckets, events, given)
+            unknown = buckets[int(answer[2]) - 1]
+            await store.tell_used(unknown, month, await self._used(client, unknown.rule))
+            asked_at, answer = await store.take(client.tenant_id, buckets, events, month, since=since)
         self._note(local=False)
-        self._processes, taken = max(self._least_processes, int(answer[1])), int(answer[0]) == 1
+        taken = int(answer[0]) == 1
         levels = [float(left) for left in answer[3::2]]
         for bucket, granted, left in zip(buckets, answer[2::2], levels, strict=True):
-            bucket.note(int(granted) - events if taken else 0, left, now, month)
+            bucket.processes = max(self._web_processes, int(answer[1]))
+            bucket.note(int(granted) - events if taken else 0, left, asked_at, month)
         if not taken:
             for bucket, left in zip(buckets, levels, strict=True):
                 per_s = bucket.rule.per_s
                 self._require(bucket, 0.0 if left >= events else (events - left) / per_s if per_s else math.inf)
-
-    async def _run(
-        self, client: TenantContext, buckets: list[Bucket], events: int, given: list[int]
-    ) -> tuple[float, Sequence[Any]]:
-        """Ask Redis; return since when what it answers with may be spent, and the answer.
-
-        That is when it was asked: the time of a lease does not wait for its answer to arrive.
-        """
-        asked_at = time.monotonic()
-        try:
-            return asked_at, await self._call(client, buckets, events, given)
-        except TimeoutError:
-            if time.monotonic() - asked_at < 2 * REDIS_TIMEOUT_S:
-                raise
-        # It was this process that had no time for the answer. What was given back may have arrived.
-        asked_at = time.monotonic()
-        return asked_at, await self._call(client, buckets, events, [min(0, back) for back in given])
-
-    async def _call(self, client: TenantContext, buckets: list[Bucket], events: int, given: list[int]) -> Sequence[Any]:
-        month = _month(self._clock())
-        keys = [f"grove:limits:{{{client.tenant_id}}}:processes", *(_key(bucket.rule, month) for bucket in buckets)]
-        arguments: list[Any] = [self._name, LEASE_S]
-        for bucket, back in zip(buckets, given, strict=True):
-            rule = bucket.rule
-            kept_s = QUOTA_KEPT_S if rule.is_quota else rule.window_s + 60
-            most = bucket.most(time.monotonic(), self._processes)
-            arguments += [events, bucket.wanted(events), back, rule.capacity, rule.per_s, kept_s, most]
-        if self._take is None:
-            message = "there is no Redis to ask"
-            raise RuntimeError(message)
-        async with asyncio.timeout(REDIS_TIMEOUT_S):
-            answer: Sequence[Any] = await self._take(keys=keys, args=arguments)
-        return answer
-
-    async def _seed(self, client: TenantContext, bucket: Bucket) -> None:
-        """Tell Redis what of a quota was used, by the client's own books; whoever is first is believed."""
-        used = await self._used(client, bucket.rule)
-        if self._redis is not None:
-            async with asyncio.timeout(REDIS_TIMEOUT_S):
-                await self._redis.set(_key(bucket.rule, _month(self._clock())), used, nx=True, ex=QUOTA_KEPT_S)
 
     async def _used(self, client: TenantContext, rule: Rule) -> int:
         since = self._clock().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -236,7 +185,7 @@ class Limiter:
                 self._require(bucket, math.inf)
         for bucket in buckets:
             if not bucket.rule.is_quota:
-                self._require(bucket, bucket.wait_locally(events, time.monotonic(), self._processes))
+                self._require(bucket, bucket.wait_locally(events, time.monotonic()))
         for bucket in buckets:
             if bucket.rule.is_quota:
                 shares[bucket.rule.name].left -= events
@@ -250,7 +199,7 @@ class Limiter:
         share = self._shares.get(key)
         if share is None or share.month != month or now - share.read_at > USE_TTL_S:
             left = bucket.rule.capacity - await self._used(client, bucket.rule)
-            share = self._shares[key] = _Share(left // self._processes, now, month)
+            share = self._shares[key] = _Share(left // bucket.processes, now, month)
         return share
 
     def _require(self, bucket: Bucket, wait_s: float) -> None:
@@ -295,12 +244,6 @@ def _require_possible(buckets: list[Bucket], events: int) -> None:
         if events > most and not bucket.rule.is_quota:
             detail = f"No more than {most} events may come at once here; send them in smaller batches."
             raise InputRefused(detail, field="", code="event_count")
-
-
-def _key(rule: Rule, month: str) -> str:
-    client, _, key = rule.subject.partition(":")
-    what = f"quota:{month}" if rule.is_quota else "rate"
-    return f"grove:limits:{{{client}}}:{key or 'all'}:{what}"
 
 
 def _month(now: datetime) -> str:

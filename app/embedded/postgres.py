@@ -14,6 +14,7 @@ from app.embedded.account import Account
 from app.embedded.cluster import SUPERUSER, ensure_cluster, wheel_programs
 from app.embedded.errors import EngineFailed
 from app.embedded.keeper import Keeper
+from app.embedded.memory import memory_mb
 from app.embedded.ports import LOOPBACK
 from app.embedded.process import Launch
 from app.embedded.sockets import ensure_socket_folder, find_socket_folder
@@ -22,9 +23,8 @@ DATABASE = "grove"
 
 _SOCKET_NAME = ".s.PGSQL.65535"
 
-# Small enough for a laptop. A failed statement or its row never reaches the log: it may hold a visitor's data.
+# A failed statement or its row never reaches the log: it may hold a visitor's data.
 _SETTINGS = {
-    "shared_buffers": "128MB",
     "maintenance_work_mem": "64MB",
     "wal_level": "logical",
     "max_locks_per_transaction": "256",
@@ -36,7 +36,17 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "lc_messages": "C",
 }
+# Checkpoints that are rare under load: after each, every page that is touched goes to the log whole.
+_DURABLE = {"max_wal_size": "4GB", "checkpoint_timeout": "15min"}
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# A share of the machine's memory that leaves a laptop its own; the index of a client's event ids should fit.
+_BUFFERS_SHARE = 16
+_LEAST_BUFFERS_MB, _MOST_BUFFERS_MB = 128, 2_048
+
+
+def size_buffers(memory_mb: int) -> int:
+    """Choose how many MB Postgres shares between its processes."""
+    return min(max(memory_mb // _BUFFERS_SHARE, _LEAST_BUFFERS_MB), _MOST_BUFFERS_MB)
 
 
 class EmbeddedPostgres(Keeper):
@@ -100,8 +110,9 @@ class EmbeddedPostgres(Keeper):
             left.unlink()
 
     def _command(self, port: int) -> Launch:
-        settings = _SETTINGS | ({} if self._durable else _NOT_DURABLE)
+        settings = _SETTINGS | (_DURABLE if self._durable else _NOT_DURABLE)
         settings |= {
+            "shared_buffers": f"{size_buffers(memory_mb()) if self._durable else _LEAST_BUFFERS_MB}MB",
             "listen_addresses": LOOPBACK,
             "port": str(port),
             "unix_socket_directories": str(self.socket_dir),

@@ -34,7 +34,8 @@ from app.gateway.questions import read_questions
 from app.gateway.rules import QUESTIONS, Kind, Rule, find_rule
 from app.gateway.turns import Turns
 from app.gateway.upstream import Upstream
-from app.ingest.body import read_body
+from app.ingest.body import MAX_BODY_S, read_body
+from app.ingest.patience import Patience
 from app.settings import Settings
 from provisioning.grafana.connections import SOURCE
 from provisioning.templates import DATASOURCE
@@ -100,6 +101,7 @@ class Gateway:
         self._assets = AssetCache()
         self._live = LiveSockets(upstream, feed, clock)
         self._turns = Turns()
+        self._patience = Patience(MAX_BODY_S)
 
     async def answer(self, scope: HTTPScope, receive: Receive, send: Send, visit: Visit) -> None:
         """Answer a request.
@@ -128,7 +130,7 @@ class Gateway:
                 return
         body = None
         if asked.method not in _READING:
-            body = await read_body(scope, receive, limit_bytes=MAX_BODY_BYTES)
+            body = await read_body(scope, receive, self._patience, limit_bytes=MAX_BODY_BYTES)
             # The body took its time, in which the session or the role may have ended.
             member = await find_member(scope, visit.client_id, self._settings, self._sessions)
             asked = await self._ask(scope, visit, member, path)

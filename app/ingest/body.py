@@ -8,6 +8,7 @@ from litestar.exceptions import ClientException
 from litestar.types import Receive, Scope
 
 from app.auth.credentials import header
+from app.ingest.patience import Patience
 from tenants.errors import BodyTooLarge, BodyTooSlow, InputRefused, UnsupportedBody
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
@@ -20,8 +21,8 @@ MAX_GZIP_MEMBERS = 16
 MAX_BODY_S = 30
 
 
-async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
-    """Read the whole body; the limit holds for what is sent and for what it inflates to.
+async def read_body(scope: Scope, receive: Receive, patience: Patience, *, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """Read the whole body; the limit of bytes holds for what is sent and for what it inflates to.
 
     Errors: BodyTooLarge, BodyTooSlow, UnsupportedBody (an encoding other than gzip), InputRefused (broken gzip).
     """
@@ -33,10 +34,9 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int = MAX_BO
     if encoding not in {b"identity", b"gzip"}:
         raise UnsupportedBody("Content-Encoding may be gzip, or absent.")
     try:
-        async with asyncio.timeout(MAX_BODY_S):
-            body = await _receive_all(receive, limit_bytes, declared)
+        body = await patience.wait_for(_receive_all(receive, limit_bytes, declared))
     except TimeoutError as error:
-        raise BodyTooSlow(MAX_BODY_S) from error
+        raise BodyTooSlow(patience.limit_s) from error
     return _inflate(body, limit_bytes) if encoding == b"gzip" else body
 
 

@@ -14,12 +14,13 @@ from litestar.types import HTTPScope, Receive, Send
 from app.auth.credentials import body_key, header, header_key, query_key
 from app.auth.guards import require_active
 from app.auth.limiter import Headers, Limiter
-from app.ingest.body import read_body
+from app.ingest.body import MAX_BODY_S, read_body
 from app.ingest.event import Arrival, Event
 from app.ingest.fate import foretell
 from app.ingest.flush import Refused, Submission
 from app.ingest.group_commit import GroupCommit
 from app.ingest.outcomes import Code, IngestAnswer, Outcome, Refusal
+from app.ingest.patience import Patience
 from app.ingest.refusals import refuse
 from app.ingest.splitting import split_events
 from app.ingest.steps import read_event
@@ -67,6 +68,7 @@ class Collection:
         self._databases = databases
         self._limiter = limiter
         self._clock = clock
+        self._patience = Patience(MAX_BODY_S)
         self._counters = {outcome: metrics.events.labels(outcome.value) for outcome in Outcome}
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -86,7 +88,7 @@ class Collection:
             self._admit(principal, scope)
             client = await self._client(principal)
             self._limiter.refuse_early(client, principal)
-        body = await read_body(scope, receive)
+        body = await read_body(scope, receive, self._patience)
         if principal is None:
             principal = await self._verify_body_key(body)
             self._admit(principal, scope)
@@ -96,7 +98,7 @@ class Collection:
         if not rehearses:
             self._commit.refuse_early(client.placement)
         submission = self._read(body, principal, client, scope)
-        limits = await self._limiter.admit(client, principal, submission.size)
+        limits = await self._limiter.admit(client, principal, submission.size, stores=not rehearses)
         if rehearses:
             async with self._databases.unit(client.placement, Purpose.READ) as db:
                 await _answer(send, 200, _encode(await foretell(db, submission)), limits)

@@ -104,7 +104,7 @@ class PostgresSink:
                 # What the database refused was not committed; only where its answer is missing it may have been.
                 lost = lost or isinstance(error, StoreUnavailable)
                 if time.monotonic() > give_up_at:
-                    raise StoreUnavailable from error
+                    raise error if isinstance(error, StoreUnavailable) else StoreUnavailable from error
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LAST_PAUSE_S)
             again = True

@@ -4,6 +4,7 @@ Runs under the client's read role. Unlike questions about chatbots these always 
 client whose chatbot tables are in an attached database.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,34 +12,15 @@ from typing import Any
 
 import asyncpg
 
+from app.query.funnel import count_reached
 from app.query.plan import bind_values
-from tenants.databases import Databases
+from app.query.spec import Period
+from tenants.databases import Databases, TenantConnection
 from tenants.placement import Purpose, TenantContext
 from tenants.statements import read_statement
 
 ACTIVE = timedelta(minutes=5)
 _question = partial(read_statement, "app.query")
-LETTERS = "abcdefghij"
-
-_STEP = """{letter} AS MATERIALIZED (
-    SELECT d.visitor, min(d.at) AS at
-    FROM (
-        SELECT unnest(t.visitors) AS visitor, unnest(t.times) AS at
-        FROM {{{{schema}}}}.rollup_steps AS t
-        WHERE t.series = (
-                SELECT s.id FROM {{{{schema}}}}.rollup_series AS s
-                WHERE s.name = :step_{letter} AND md5(s.detail) IS NULL
-            )
-            AND t.day >= (SELECT w.first_day FROM span AS w) AND t.day < (SELECT w.end_day FROM span AS w)
-        UNION ALL
-        SELECT r.visitor, r.at FROM raw AS r WHERE r.name = :step_{letter}
-    ) AS d{after}
-    GROUP BY d.visitor
-)"""
-_AFTER = " JOIN {before} AS b ON b.visitor = d.visitor AND d.at > b.at"
-# What the visitors of a month at a busy client take.
-_FUNNEL_MEMORY = "SET LOCAL work_mem = '32MB'"
-_COUNT = "(SELECT count(*) FROM {letter}) AS {letter}"
 
 
 class WebAnalyst:
@@ -46,6 +28,16 @@ class WebAnalyst:
 
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
+
+    async def summary(
+        self, client: TenantContext, period: Period, *, most: int
+    ) -> tuple[asyncpg.Record, list[asyncpg.Record], list[asyncpg.Record]]:
+        """Read totals, days of the period's zone, and pages, all from the same state of the database."""
+        values = {"from_at": period.from_at, "to_at": period.to_at, "zone": period.zone.key, "most": most}
+        async with self._databases.unit(client.placement, Purpose.READ, snapshot=True) as db:
+            (totals,) = await _fetch(db, _question("web_totals"), values)
+            days = await _fetch(db, _question("web_daily"), values)
+            return totals, days, await _fetch(db, _question("web_pages"), values)
 
     async def totals(self, client: TenantContext, from_at: datetime, to_at: datetime) -> asyncpg.Record:
         """Count events, page views, visitors and sessions."""
@@ -75,30 +67,16 @@ class WebAnalyst:
         self, client: TenantContext, from_at: datetime, to_at: datetime, *, steps: Sequence[str]
     ) -> list[int]:
         """Count the visitors who reached each step, each after the one before."""
-        values = {"from_at": from_at, "to_at": to_at, "names": list(steps)}
-        values |= {f"step_{letter}": name for letter, name in zip(LETTERS, steps, strict=False)}
-        (row,) = await self._run(client, write_funnel(len(steps)), values, _FUNNEL_MEMORY)
-        return list(row.values())
+        pieces = await self._ask(client, "web_funnel", from_at, to_at, names=list(steps))
+        return await asyncio.to_thread(count_reached, steps, pieces)
 
     async def _ask(
         self, client: TenantContext, question: str, from_at: datetime, to_at: datetime, **values: Any
     ) -> list[asyncpg.Record]:
-        return await self._run(client, _question(question), {"from_at": from_at, "to_at": to_at, **values})
-
-    async def _run(
-        self, client: TenantContext, sql: str, values: Mapping[str, Any], settings: str | None = None
-    ) -> list[asyncpg.Record]:
-        statement = bind_values(client.placement.render(sql), values)
         async with self._databases.unit(client.placement, Purpose.READ) as db:
-            if settings is not None:
-                await db.execute(settings)
-            return await db.fetch(statement.sql, *statement.args)
+            return await _fetch(db, _question(question), {"from_at": from_at, "to_at": to_at, **values})
 
 
-def write_funnel(steps: int) -> str:
-    """Write a funnel of up to ten steps: each visitor does the next one as early as possible after the one before."""
-    letters = LETTERS[:steps]
-    afters = ["", *(_AFTER.format(before=before) for before in letters[:-1])]
-    parts = [_question("web_funnel")]
-    parts += [_STEP.format(letter=letter, after=after) for letter, after in zip(letters, afters, strict=True)]
-    return ",\n".join(parts) + "\nSELECT " + ", ".join(_COUNT.format(letter=letter) for letter in letters)
+async def _fetch(db: TenantConnection, question: str, values: Mapping[str, Any]) -> list[asyncpg.Record]:
+    statement = bind_values(db.placement.render(question), values)
+    return await db.fetch(statement.sql, *statement.args)

@@ -14,7 +14,7 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 
 
 class WebDay(Struct, frozen=True, kw_only=True):
-    """A day of the client's zone."""
+    """A day of the zone that was asked for."""
 
     day: date
     events: Count
@@ -37,7 +37,7 @@ class SummaryAnswer(Struct, frozen=True, kw_only=True):
         name="from"
     )
     to_at: Annotated[datetime, Meta(description="End of the period in UTC, exclusive.")] = msgspec.field(name="to")
-    tz: Annotated[str, Meta(description="The client's zone, whose days are meant.")]
+    tz: Annotated[str, Meta(description="The zone whose days are meant.")]
     events: Count
     page_views: Count
     visitors: Annotated[Count, Meta(description="Different visitors, exactly.")]

@@ -32,7 +32,7 @@ async def find_differences(databases: Databases, client: TenantContext) -> list[
     async with databases.unit(
         client.placement, Purpose.READ, snapshot=True, statement_timeout_ms=int(TIMEOUT_S * 1000)
     ) as db:
-        zone = await db.fetchval(client.placement.render("SELECT {{schema}}.rollup_zone()"))
+        zone = await db.fetchval(client.placement.render("SELECT {{fn}}rollup_zone()"))
         sql = statement(client.placement, "verify")
         rows = await db.fetch(sql, zone, MOST_DIFFERENCES, timeout_s=TIMEOUT_S)
     return [Difference(row["kind"], row["what"], row["stored"], row["recounted"]) for row in rows]

@@ -5,6 +5,7 @@ several workers may look at the same ones, because a client whose rollups are lo
 """
 
 import asyncio
+import math
 import time
 
 import asyncpg
@@ -20,6 +21,8 @@ from tenants.ids import TenantId
 from tenants.models import Client, RollupMark
 
 LOOK_EVERY_S = 1.0
+# So many clients at a time, so that one with a long way to go does not keep the others waiting.
+SIDE_BY_SIDE = 2
 # Raw events that few cost an answer less than rolling them up costs now: a round has a price of its own.
 ENOUGH_EVENTS = 10_000
 OLD_S = 300.0
@@ -38,6 +41,9 @@ class Rollups:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        await asyncio.gather(*(self._keep_looking() for _ in range(SIDE_BY_SIDE)))
+
+    async def _keep_looking(self) -> None:
         while True:
             try:
                 await self.look()
@@ -46,12 +52,12 @@ class Rollups:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> int:
-        """Roll up the clients that are due; return how many events that were."""
+        """Roll up the clients that are due and not under way; return how many events that were."""
         try:
             due = await self._due()
         except GroveError:
             return 0
-        return sum([await self._roll_up(client_id) for client_id in due])
+        return sum([await self._roll_up(client_id) for client_id in due if client_id not in self._rests_until])
 
     async def _due(self) -> list[TenantId]:
         now, at = time.monotonic(), self._resources.clock()
@@ -66,7 +72,8 @@ class Rollups:
         ]
 
     async def _roll_up(self, client_id: TenantId) -> int:
-        resources, began = self._resources, time.monotonic()
+        resources, began, rest_s = self._resources, time.monotonic(), OLD_S
+        self._rests_until[client_id] = math.inf  # while it is under way
         try:
             # The mark goes first: events that come from now on leave another one. What fails is marked within the hour.
             async with resources.control.session() as session:
@@ -76,10 +83,12 @@ class Rollups:
             done = await catch_up(resources.databases, client, now=resources.clock())
         except (GroveError, asyncpg.PostgresError, SQLAlchemyError, OSError, TimeoutError) as error:
             log.warning("rollup_failed", client_id=client_id, error=type(error).__name__)
-            self._rests_until[client_id] = time.monotonic() + OLD_S
             return 0
-        took_s = time.monotonic() - began
-        self._rests_until[client_id] = time.monotonic() + REST * took_s
+        else:
+            took_s = time.monotonic() - began
+            rest_s = REST * took_s
+        finally:
+            self._rests_until[client_id] = time.monotonic() + rest_s
         log.info("rolled_up", client_id=client_id, events=done.events, days=done.visit_days, seconds=round(took_s, 3))
         return done.events
 

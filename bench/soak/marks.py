@@ -12,7 +12,7 @@ import httpx
 
 from bench.soak.samples import OWN_NAME
 from bench.soak.traffic import Sender
-from tenants.ids import quote
+from tenants.ids import function_prefix, quote
 
 NAME = "soak_mark"
 POLL_S = 0.01
@@ -20,7 +20,7 @@ GIVE_UP_S = 30.0
 # What panels ask, over thirty days, from the rollups and what these do not hold yet.
 _QUESTION = """
 SELECT coalesce(sum(e.n), 0)::bigint
-FROM {schema}.event_counts(now() - interval '30 days', now() + interval '1 hour') AS e
+FROM {fn}event_counts(now() - interval '30 days', now() + interval '1 hour') AS e
 WHERE e.name = $1
 """
 _QUESTIONS = ("/api/v1/analytics/summary", "/api/v1/analytics/realtime")
@@ -31,7 +31,7 @@ class Panel:
 
     def __init__(self, sender: Sender, schema: str, connection: asyncpg.Connection) -> None:
         self._sender = sender
-        self._question = _QUESTION.format(schema=quote(schema))
+        self._question = _QUESTION.format(fn=function_prefix(schema))
         self._connection = connection
         self._sent = 0
 

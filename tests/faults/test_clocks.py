@@ -108,6 +108,6 @@ async def test_odd_days_have_their_partitions_and_every_hour_of_them_is_counted(
     async with counted(grove, party.client.id) as store:
         for now in (clock(), clock() + timedelta(days=2)):
             await store.catch_up(now)
-            (row,) = await store.fetch("SELECT sum(n) AS n FROM {{schema}}.event_counts($1, $2)", times[-1], day + HOUR)
+            (row,) = await store.fetch("SELECT sum(n) AS n FROM {{fn}}event_counts($1, $2)", times[-1], day + HOUR)
             assert row["n"] == len(times) + 1
     assert await party.judge() == []

@@ -153,7 +153,7 @@ async def test_a_migration_killed_at_one_client_of_several_is_resumed_by_two_at_
     assert (await new_code.send(event(), event())).answer["accepted"] == 2
     for name in NAMES:
         async with counted(schemas.grove, name) as store:
-            (row,) = await store.fetch("SELECT sum(n) AS n FROM {{schema}}.event_counts($1, $2)", *LATELY)
+            (row,) = await store.fetch("SELECT sum(n) AS n FROM {{fn}}event_counts($1, $2)", *LATELY)
             assert row["n"] == 3 + 2 * (name == NAMES[-1])
             await store.catch_up(utc_now())
             assert await store.differences() == []

@@ -92,6 +92,19 @@ async def test_the_rate_is_kept_when_redis_comes_back(setting: Setting) -> None:
             await send(groves[0], client)
 
 
+async def test_without_redis_as_much_as_ever_may_come_at_once_comes_through_and_is_paid_off(setting: Setting) -> None:
+    groves, engine, _ = setting
+    client = await make(groves[0], rateLimit=RATE, rateBurst=BURST)
+    engine.kill()
+    assert (await send(groves[0], client, BURST)).status_code == 202
+    refused = await send(groves[0], client)
+    share = len(groves)
+    assert (refused.status_code, refused.headers["retry-after"]) == (
+        429,
+        f"{round((BURST - BURST / share) * share / RATE)}",
+    )
+
+
 async def test_what_of_a_quota_was_used_without_redis_is_known_when_it_is_back(setting: Setting) -> None:
     groves, _, line = setting
     client = await make(groves[0], monthlyQuota=1000)

@@ -17,7 +17,7 @@ from tenants.control import ControlPlane
 from tenants.errors import Unauthenticated
 from tenants.ids import TenantId
 from tenants.keyring import Keyring
-from tenants.keys import KeyKind, mint_key
+from tenants.keys import KeyKind, hash_key, mint_key
 from tenants.placement import TenantContext
 from tenants.registry import Registry
 from tenants.revocations import RevocationFeed
@@ -93,6 +93,22 @@ async def test_a_made_up_key_is_looked_up_once(grove: Provisioner) -> None:
             with pytest.raises(Unauthenticated):
                 await keyring.verify(key)
     assert len(asked) == 1
+
+
+async def test_when_keys_were_last_used_is_written_for_all_at_once(grove: Provisioner) -> None:
+    keyring, (first, second, unused) = await open_keyring(grove), await new_keys(grove, 3)
+    for key in (second, first):
+        await keyring.verify(key)
+    with queries_of(grove.serving) as asked:
+        await keyring.save_last_used()
+        assert len(asked) == 1
+        await keyring.save_last_used()
+        assert len(asked) == 1, "there is nothing new"
+    hashes = [hash_key(key) for key in (first, second, unused)]
+    rows = await grove.fetch("SELECT hash, last_used_at FROM grove.api_keys WHERE hash = ANY ($1)", hashes)
+    assert {row["hash"]: row["last_used_at"] for row in rows} == dict(
+        zip(hashes, (grove.now, grove.now, None), strict=True)
+    )
 
 
 async def test_of_too_many_keys_the_one_that_was_used_last_stays(

@@ -97,6 +97,17 @@ async def test_clients_behind_are_migrated_and_a_dry_run_only_lists_them(grove: 
     assert set((await revisions(grove)).values()) == {head_revision()}
 
 
+async def test_no_two_clients_have_functions_of_the_same_name(grove: Provisioner) -> None:
+    for client_id in ("aa", "bb"):
+        await grove.create(client_id)
+    rows = await grove.fetch(
+        "SELECT proname, count(*) AS n FROM pg_proc WHERE pronamespace::regnamespace::text LIKE 't\\_%' "
+        "GROUP BY proname"
+    )
+    assert len(rows) > 2
+    assert not [row["proname"] for row in rows if row["n"] > 1], "each look-up would read those of all clients"
+
+
 @pytest.mark.fault(25)
 async def test_one_clients_failure_stops_no_other_and_is_reported(grove: Provisioner) -> None:
     for client_id in ("aa", "bb"):

@@ -5,19 +5,21 @@ import itertools
 import time
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 from redis.asyncio import Redis
 
-from app.auth import limiter as limiters
+from app.auth import token_store
+from app.auth.buckets import LEASE_S
 from app.auth.limiter import Limiter
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
 from app.observability import Metrics
 from tenants.clock import utc_now
-from tenants.errors import RateLimited
+from tenants.errors import RateLimited, StoreUnavailable
 from tenants.keyring import Principal
 from tenants.keys import KeyKind
 from tests.support.grove import Grove, MadeClient, open_grove
@@ -49,8 +51,6 @@ class Pair:
         """Send as fast as possible; return how many events were taken, in how many seconds, and the refusals."""
         refused: list[httpx.Response] = []
         started, taken = time.monotonic(), 0
-        for _ in range(2):  # so that each has heard of the other, should one be too busy to hear from Redis in time
-            taken += (await self.send(client)).json()["accepted"]
 
         async def sender(events: int) -> None:
             nonlocal taken
@@ -80,51 +80,107 @@ async def test_two_processes_together_never_let_more_through_than_the_limit(pair
     most = burst + rate * elapsed
     assert taken <= most
     assert taken >= 0.7 * most
-    assert {answer.status_code for answer in refused} == {429}
+    # 503 is for who came while Redis itself had no time to answer.
+    assert 429 in {answer.status_code for answer in refused} <= {429, 503}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
-    assert {answer.json()["code"] for answer in refused} == {"rate_limited"}
+    assert "rate_limited" in {answer.json()["code"] for answer in refused}
 
 
 class SlowRedis(Redis):
-    """Its answers take long to arrive."""
+    """Does what it is told at once; `delay_s` is how long its answers take to arrive."""
+
+    delay_s = 0.0
 
     def register_script(self, script: Any) -> Any:
         """Keep a script."""
         take = super().register_script(script)
+        self.calls = 0
 
         async def take_slowly(**wanted: Any) -> Any:
             answer = await take(**wanted)
-            asked.append(wanted["args"][0])
-            await asyncio.sleep(0.05)
+            self.calls += 1
+            await asyncio.sleep(self.delay_s)
             return answer
 
         return take_slowly
 
 
-asked: list[str] = []
+class Process:
+    """What one process keeps of the limits of a client; its Redis may become slow."""
+
+    def __init__(self, store: Counted, redis: SlowRedis) -> None:
+        self.redis = redis
+        self.client = store.client
+        self._limiter = Limiter(redis, store.databases, utc_now, Metrics(), web_processes=2)
+        owner = store.client.tenant_id
+        self._key = Principal(key_id=uuid.uuid4(), kind=KeyKind.SERVER, client_id=owner, scopes=frozenset())
+
+    async def admit(self, events: int) -> int:
+        """Return how many were let through: all or none."""
+        try:
+            await self._limiter.admit(self.client, self._key, events)
+        except (RateLimited, StoreUnavailable):
+            return 0
+        return events
 
 
-def a_key_of(store: Counted) -> Principal:
-    owner = store.client.tenant_id
-    return Principal(key_id=uuid.uuid4(), kind=KeyKind.SERVER, client_id=owner, scopes=frozenset())
+@asynccontextmanager
+async def processes(pair: Pair, valkey: EmbeddedValkey, **limits: int) -> AsyncIterator[tuple[Process, Process]]:
+    """Run two processes that share a new client's limits."""
+    made = await pair.make(**limits)
+    async with (
+        SlowRedis.from_url(valkey.url) as one,
+        SlowRedis.from_url(valkey.url) as other,
+        counted(pair.grove, made.id) as store,
+    ):
+        yield Process(store, one), Process(store, other)
 
 
 async def test_a_lease_is_over_in_time_however_late_its_answer_came(
     pair: Pair, valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limiters, "REDIS_TIMEOUT_S", 5.0)
-    made = await pair.make(rateLimit=1000, rateBurst=1000)
-    async with SlowRedis.from_url(valkey.url) as redis, counted(pair.grove, made.id) as store:
-        limiter, principal = Limiter(redis, store.databases, utc_now, Metrics()), a_key_of(store)
-        await limiter.admit(store.client, principal, 1)
+    monkeypatch.setattr(token_store, "REDIS_TIMEOUT_S", 5.0)
+    async with processes(pair, valkey, rateLimit=1000, rateBurst=1000) as (process, _):
+        process.redis.delay_s = 0.05
+        assert await process.admit(1)
         await asyncio.sleep(0.06)
-        await limiter.admit(store.client, principal, 1)
-        assert len(asked) == 2
+        assert await process.admit(1)
+        assert process.redis.calls == 2
+
+
+async def test_a_redis_that_answers_late_to_one_process_is_no_leave_to_take_what_the_other_one_takes(
+    pair: Pair, valkey: EmbeddedValkey
+) -> None:
+    async with processes(pair, valkey, rateLimit=1, rateBurst=100) as (late, prompt):
+        began = time.monotonic()
+        taken = await late.admit(1) + await prompt.admit(1)
+        await asyncio.sleep(2 * LEASE_S)
+        late.redis.delay_s = 3 * token_store.REDIS_TIMEOUT_S
+        taken += await prompt.admit(90)
+        taken += sum(await asyncio.gather(*(late.admit(10) for _ in range(5))))
+        assert 92 <= taken <= 100 + (time.monotonic() - began)
+
+
+async def test_what_a_late_answer_granted_is_there_for_all_again(pair: Pair, valkey: EmbeddedValkey) -> None:
+    async with processes(pair, valkey, rateLimit=1, rateBurst=100) as (late, prompt):
+        late.redis.delay_s = 2 * token_store.REDIS_TIMEOUT_S
+        assert await late.admit(80) == 0
+        await asyncio.sleep(2 * late.redis.delay_s)
+        late.redis.delay_s = 0.0
+        assert await late.admit(1)
+        assert await prompt.admit(90)
+
+
+async def test_a_process_that_stands_still_does_not_take_redis_for_late(pair: Pair, valkey: EmbeddedValkey) -> None:
+    async with processes(pair, valkey, rateLimit=100, rateBurst=100) as (process, _):
+        loop = asyncio.get_running_loop()
+        process.redis.delay_s = 0.03
+        loop.call_later(0.01, time.sleep, 4 * token_store.REDIS_TIMEOUT_S)
+        assert await process.admit(1)
 
 
 async def test_nearly_enough_is_not_enough(pair: Pair, valkey: EmbeddedValkey) -> None:
-    made = await pair.make(rateLimit=10, rateBurst=1000)
-    async with Redis.from_url(valkey.url) as redis, counted(pair.grove, made.id) as store:
+    async with processes(pair, valkey, rateLimit=10, rateBurst=1000) as (process, _):
         known: dict[Any, Any] = {
             "level": "4.9996",
             "at": time.time() + 1000,
@@ -132,11 +188,9 @@ async def test_nearly_enough_is_not_enough(pair: Pair, valkey: EmbeddedValkey) -
             "leased": 0,
             "leased_before": 0,
         }
-        await redis.hset(f"grove:limits:{{{made.id}}}:all:rate", mapping=known)
-        limiter, principal = Limiter(redis, store.databases, utc_now, Metrics()), a_key_of(store)
-        with pytest.raises(RateLimited):
-            await limiter.admit(store.client, principal, 5)
-        await limiter.admit(store.client, principal, 4)
+        await process.redis.hset(f"grove:limits:{{{process.client.tenant_id}}}:all:rate", mapping=known)
+        assert await process.admit(5) == 0
+        assert await process.admit(4)
 
 
 async def test_who_waits_as_told_is_let_through(pair: Pair) -> None:
@@ -185,6 +239,50 @@ async def test_a_quota_survives_a_redis_that_forgets(pair: Pair, valkey: Embedde
     assert (await pair.send(client, 6)).status_code == 429
     assert (await pair.send(client, 5)).status_code == 202
     assert (await pair.send(client, 1)).status_code == 429
+
+
+async def test_a_dry_run_counts_against_the_rate_and_not_against_the_quota(pair: Pair) -> None:
+    client = await pair.make(rateLimit=1, rateBurst=5, monthlyQuota=4)
+
+    async def rehearse(events: int) -> int:
+        body = [PAGE_VIEW] * events
+        return (await pair.grove.http.post(f"{EVENTS}?debug=1", json=body, headers=client.server)).status_code
+
+    assert await rehearse(3) == 200
+    assert await rehearse(3) == 429
+    stored = await pair.send(client, 2)
+    assert stored.status_code == 202
+    assert '"client-month";r=2;' in stored.headers["ratelimit"]
+
+
+async def test_a_burst_needs_a_rate_and_goes_with_it(pair: Pair) -> None:
+    wanted = {"id": "bursting", "name": "B", "rateBurst": 5}
+    alone = await pair.grove.http.post("/api/v1/clients", json=wanted, headers=pair.grove.platform)
+    assert (alone.status_code, alone.json()["errors"][0]["pointer"]) == (400, "/rateBurst")
+    client = await pair.make(rateLimit=1, rateBurst=5)
+
+    async def change(**limits: int | None) -> httpx.Response:
+        return await pair.grove.http.patch(client.path, json=limits, headers=pair.grove.platform)
+
+    assert (await change(rateBurst=7)).json()["rateBurst"] == 7
+    lifted = (await change(rateLimit=None)).json()
+    assert (lifted["rateLimit"], lifted["rateBurst"]) == (None, None)
+    refused = await change(rateBurst=7)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/rateBurst")
+
+
+async def test_a_keys_burst_needs_a_rate_and_goes_with_it(pair: Pair) -> None:
+    client = await pair.make()
+    keys = f"{client.path}/keys"
+    alone = await pair.grove.http.post(keys, json={"kind": "server", "rate_burst": 5}, headers=client.admin)
+    assert (alone.status_code, alone.json()["errors"][0]["pointer"]) == (400, "/rate_burst")
+    wanted = {"kind": "server", "rate_limit": 1, "rate_burst": 5}
+    made = (await pair.grove.http.post(keys, json=wanted, headers=client.admin)).json()
+    path = f"{keys}/{made['id']}"
+    lifted = (await pair.grove.http.patch(path, json={"rate_limit": None}, headers=client.admin)).json()
+    assert (lifted["rate_limit"], lifted["rate_burst"]) == (None, None)
+    refused = await pair.grove.http.patch(path, json={"rate_burst": 7}, headers=client.admin)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/rate_burst")
 
 
 async def test_a_keys_limit_holds_beside_its_clients(pair: Pair) -> None:

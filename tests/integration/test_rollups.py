@@ -16,6 +16,7 @@ from asyncpg.pgproto.pgproto import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import app.workers.rollups
 from app.console.dashboards.macros import expand, read_variables
 from app.embedded.postgres import EmbeddedPostgres
 from app.ingest.event import Arrival
@@ -23,14 +24,14 @@ from app.ingest.flush import Flush
 from app.ingest.flush_ids import FlushIds
 from app.ingest.routes import read_submission
 from app.ingest.sink import PostgresSink
-from app.rollups.round import catch_up, count_visits, forget, roll_up
+from app.rollups.round import Done, catch_up, count_visits, forget, roll_up
 from app.workers.resources import open_worker_resources
 from app.workers.rollups import Rollups, mark_clients
 from provisioning.templates import context_of, load_templates, render
 from tenants.clock import utc_now
 from tenants.databases import Databases
 from tenants.errors import StoreUnavailable
-from tenants.placement import Placement, Purpose
+from tenants.placement import Placement, Purpose, TenantContext
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.rollups import Counted, counted
 from tests.support.waiting import until
@@ -138,7 +139,7 @@ async def test_an_event_is_seen_at_once_and_rolling_it_up_changes_no_answer(grov
         for days in (0, 1, 2, 35):
             for who in range(4):
                 await send(grove, client, a_shop_visit(who, timedelta(days=days, hours=who * 3)))
-        (row,) = await store.fetch("SELECT sum(n) AS n FROM {{schema}}.event_counts($1, $2)", *some_ranges()[0])
+        (row,) = await store.fetch("SELECT sum(n) AS n FROM {{fn}}event_counts($1, $2)", *some_ranges()[0])
         assert row["n"] == 128
         await assert_dashboards_recount(store, some_ranges())
         done = await store.catch_up(NOW)
@@ -333,7 +334,7 @@ async def test_an_order_told_on_both_sides_of_a_range_counts_as_the_range_tells_
             await store.catch_up(NOW)
             await assert_dashboards_recount(store, some_ranges())
             assert await store.differences() == []
-        sql = "SELECT sum(n) AS n, sum(amount) AS amount FROM {{schema}}.order_counts($1, $2)"
+        sql = "SELECT sum(n) AS n, sum(amount) AS amount FROM {{fn}}order_counts($1, $2)"
         (row,) = await store.fetch(sql, since, until_at)
         assert (row["n"], row["amount"]) == (3, 20 + 60)
 
@@ -345,9 +346,9 @@ async def test_visitors_per_step_and_those_who_come_again_are_exact(grove: Grove
         await send(grove, client, [event("page_view", ago, who=who) for who, ago in met])
         since, until_at = NOW - timedelta(days=60), NOW
         for _ in range(2):
-            ((zone,),) = await store.fetch("SELECT {{schema}}.rollup_zone()")
+            ((zone,),) = await store.fetch("SELECT {{fn}}rollup_zone()")
             for step in ("all", "day", "week", "month"):
-                rows = await store.fetch("SELECT * FROM {{schema}}.visitors_over($1, $2, $3)", since, until_at, step)
+                rows = await store.fetch("SELECT * FROM {{fn}}visitors_over($1, $2, $3)", since, until_at, step)
                 recounted = await store.fetch(
                     "SELECT CASE $3 WHEN 'all' THEN ($1 AT TIME ZONE $4)::date "
                     "ELSE date_trunc($3, occurred_at AT TIME ZONE $4)::date END AS first_day, "
@@ -356,7 +357,7 @@ async def test_visitors_per_step_and_those_who_come_again_are_exact(grove: Grove
                     since, until_at, step, zone,
                 )  # fmt: skip
                 assert [tuple(row) for row in rows if row["visitors"]] == [tuple(row) for row in recounted]
-            kept = await store.fetch("SELECT * FROM {{schema}}.visitors_retained($1, $2)", since, until_at)
+            kept = await store.fetch("SELECT * FROM {{fn}}visitors_retained($1, $2)", since, until_at)
             recounted = await store.fetch(
                 "WITH met AS (SELECT DISTINCT date_trunc('week', occurred_at AT TIME ZONE $3)::date AS week, "
                 "visitor_id FROM {{schema}}.events WHERE occurred_at >= $1 AND occurred_at < $2) "
@@ -430,6 +431,37 @@ async def test_workers_hear_of_new_events_and_roll_them_up_when_they_are_due(gro
     async with counted(grove, client.id) as store:
         assert await store.fetch("SELECT FROM {{schema}}.rollup_pending") == []
         assert await store.differences() == []
+
+
+async def test_one_clients_long_round_does_not_keep_the_others_waiting(
+    grove: Grove, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = [await new_client(grove), await new_client(grove)]
+    for client in clients:
+        await send(grove, client, a_shop_visit(1, timedelta(days=1)))
+    both = asyncio.Barrier(len(clients))
+
+    async def take_as_long_as_the_other(databases: Databases, client: TenantContext, *, now: datetime) -> Done:
+        if client.tenant_id in {each.id for each in clients}:
+            await both.wait()
+        return await catch_up(databases, client, now=now)
+
+    monkeypatch.setattr(app.workers.rollups, "catch_up", take_as_long_as_the_other)
+
+    def later() -> datetime:
+        return utc_now() + timedelta(minutes=6)
+
+    async with open_worker_resources(grove.settings, clock=later, observe=grove.recorder.observe) as resources:
+        working = asyncio.create_task(Rollups(resources).run())
+        for client in clients:
+            async with counted(grove, client.id) as store:
+
+                async def rolled_up(store: Counted = store) -> bool:
+                    return not await store.fetch("SELECT FROM {{schema}}.rollup_pending")
+
+                await until(rolled_up, within_s=20)
+        working.cancel()
+        await asyncio.wait([working])
 
 
 async def test_a_client_with_a_database_of_its_own_is_rolled_up_there(grove: Grove) -> None:

@@ -186,8 +186,8 @@ async def test_days_are_those_of_the_clients_zone_from_its_first_event_on(postgr
         await send(grove, client.server, [Told(each, "page_view", "v1", "s1", "/") for each in at])
         days = [midnight.date() - timedelta(days=1), midnight.date(), midnight.date() + timedelta(days=1)]
 
-        async def summarise() -> list[tuple[str, int, int, int]]:
-            asked = {"from": days[0].isoformat(), "to": days[2].isoformat()}
+        async def summarise(**zone: str) -> list[tuple[str, int, int, int]]:
+            asked = {"from": days[0].isoformat(), "to": days[2].isoformat()} | zone
             answer = await grove.http.get("/api/v1/analytics/summary", params=asked, headers=client.server)
             return [tuple(day.values()) for day in answer.json()["days"]]
 
@@ -196,6 +196,8 @@ async def test_days_are_those_of_the_clients_zone_from_its_first_event_on(postgr
         async with counted(grove, "dawn") as opened:
             await opened.catch_up(NOW)
         assert await summarise() == expected
+        in_utc = [(days[0].isoformat(), 4, 4, 1), (days[1].isoformat(), 1, 1, 1), (days[2].isoformat(), 0, 0, 0)]
+        assert await summarise(tz="UTC") == in_utc
         change = {"timezone": "America/New_York"}
         changed = await grove.http.patch(client.path, json=change, headers=grove.platform)
         assert changed.status_code == 200, changed.text

@@ -213,9 +213,9 @@ def store_what_is_over_the_limit(patch: pytest.MonkeyPatch, _run: Eventful) -> N
         read.set((self._commit, submission))
         return submission
 
-    async def admit(self: Limiter, client: Any, principal: Any, events: int) -> Any:
+    async def admit(self: Limiter, client: Any, *given: Any, **named: Any) -> Any:
         try:
-            return await admit_original(self, client, principal, events)
+            return await admit_original(self, client, *given, **named)
         except RateLimited:
             commit, submission = read.get()
             await commit.submit(client.placement, submission)

@@ -15,11 +15,11 @@ from asyncpg.pgproto.pgproto import UUID
 
 import app.rollups
 from app.ingest.chat import CHAT_EVENTS
-from tenants.ids import quote
+from tenants.ids import function_prefix, quote
 from tenants.keys import hash_key
 from tests.support.history import Finding, fetch_in
 
-_VERIFY = (Path(app.rollups.__path__[0]) / "sql" / "verify.sql").read_text().replace("{{schema}}", "{schema}")
+_VERIFY = (Path(app.rollups.__path__[0]) / "sql" / "verify.sql").read_text().replace("{{", "{").replace("}}", "}")
 _RECOUNT = (Path(__file__).parent / "recount_sessions.sql").read_text()
 _MOST = 20
 
@@ -57,7 +57,9 @@ async def read_store(url: str, schema: str, keys: Iterable[str], registry_url: s
     connection = await asyncpg.connect(url)
 
     async def fetch(sql: str, *args: Any) -> list[asyncpg.Record]:
-        rows: list[asyncpg.Record] = await connection.fetch(sql.replace("{schema}", quote(schema)), *args)
+        rows: list[asyncpg.Record] = await connection.fetch(
+            sql.replace("{schema}", quote(schema)).replace("{fn}", function_prefix(schema)), *args
+        )
         return rows
 
     try:
@@ -83,7 +85,7 @@ async def read_store(url: str, schema: str, keys: Iterable[str], registry_url: s
 
 async def _recount(fetch: Callable[..., Awaitable[list[asyncpg.Record]]]) -> list[Finding]:
     sessions = await fetch(_RECOUNT, sorted(CHAT_EVENTS))
-    (zone,) = await fetch("SELECT {schema}.rollup_zone()")
+    (zone,) = await fetch("SELECT {fn}rollup_zone()")
     pending = await fetch(
         "SELECT flush, p.events, e.n FROM {schema}.rollup_pending AS p LEFT JOIN "
         "(SELECT flush, count(*) AS n FROM {schema}.events GROUP BY flush) AS e USING (flush) "

@@ -1,8 +1,8 @@
 -- Days are those of the client's zone. Until a worker has counted that zone's days, who came is told from raw events.
-WITH fits AS MATERIALIZED (SELECT {{schema}}.rollup_zone() = :zone::text AS rolled),
+WITH fits AS MATERIALIZED (SELECT {{fn}}rollup_zone() = :zone::text AS rolled),
 days AS MATERIALIZED (
     SELECT v.first_day AS day, v.visitors
-    FROM {{schema}}.visitors_over(:from_at, :to_at, 'day') AS v
+    FROM {{fn}}visitors_over(:from_at, :to_at, 'day') AS v
     WHERE (SELECT rolled FROM fits)
     UNION ALL
     SELECT d.day, count(DISTINCT e.visitor_id)
@@ -20,12 +20,12 @@ SELECT d.day, d.visitors, coalesce(c.events, 0)::bigint AS events, coalesce(c.pa
 FROM days AS d
 LEFT JOIN (
     SELECT e.day, sum(e.n) AS events, sum(e.n) FILTER (WHERE e.name = 'page_view') AS page_views
-    FROM {{schema}}.name_counts(:from_at, :to_at) AS e
+    FROM {{fn}}name_counts(:from_at, :to_at) AS e
     WHERE (SELECT rolled FROM fits)
     GROUP BY e.day
     UNION ALL
     SELECT (e.quarter AT TIME ZONE :zone)::date, sum(e.n), sum(e.n) FILTER (WHERE e.name = 'page_view')
-    FROM {{schema}}.event_counts(:from_at, :to_at) AS e
+    FROM {{fn}}event_counts(:from_at, :to_at) AS e
     WHERE NOT (SELECT rolled FROM fits)
     GROUP BY 1
 ) AS c ON c.day = d.day

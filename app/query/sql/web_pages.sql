@@ -1,3 +1,3 @@
 SELECT p.detail AS page, p.n AS views, p.visitors
-FROM {{schema}}.detail_visitors('page_view', :from_at, :to_at, :most) AS p
+FROM {{fn}}detail_visitors('page_view', :from_at, :to_at, :most) AS p
 ORDER BY p.n DESC, p.detail

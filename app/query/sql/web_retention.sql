@@ -1,3 +1,3 @@
 SELECT r.first_week, r.weeks_later, r.visitors
-FROM {{schema}}.visitors_retained(:from_at, :to_at) AS r
+FROM {{fn}}visitors_retained(:from_at, :to_at) AS r
 ORDER BY r.first_week, r.weeks_later

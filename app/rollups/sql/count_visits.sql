@@ -8,8 +8,8 @@ WITH visits AS MATERIALIZED (
         s.utm_campaign AS campaign
     FROM unnest($1::date[]) AS d (day)
     JOIN {{schema}}.sessions AS s
-        ON s.started_at >= {{schema}}.day_start(d.day, $2::text)
-        AND s.started_at < {{schema}}.day_start(d.day + 1, $2::text)
+        ON s.started_at >= {{fn}}day_start(d.day, $2::text)
+        AND s.started_at < {{fn}}day_start(d.day + 1, $2::text)
 ),
 met AS MATERIALIZED (
     SELECT v.source, v.campaign, (
@@ -38,7 +38,7 @@ counted AS (
     SELECT v.day, l.dimension, l.value, NULL, count(*), sum(v.seconds)
     FROM visits AS v CROSS JOIN LATERAL (
         VALUES (0::smallint, NULL), (1::smallint, v.country), (2::smallint, v.device), (3::smallint, v.browser),
-            (4::smallint, {{schema}}.visit_span(v.seconds)::text)
+            (4::smallint, {{fn}}visit_span(v.seconds)::text)
     ) AS l (dimension, value)
     GROUP BY v.day, l.dimension, l.value
     UNION ALL
@@ -51,7 +51,7 @@ lists AS (
 ),
 bits AS (
     INSERT INTO {{schema}}.rollup_bits (who, series, day, chunk, bits)
-    SELECT m.who, 0, m.day, m.n >> 11, {{schema}}.bits_of(m.n & 2047, 1)
+    SELECT m.who, 0, m.day, m.n >> 11, {{fn}}bits_of(m.n & 2047, 1)
     FROM (
         SELECT 2 AS who, v.day, v.visitor AS n FROM visits AS v WHERE v.visitor IS NOT NULL
         UNION ALL

@@ -8,14 +8,14 @@ WITH wanted AS MATERIALIZED (
     )
 ),
 days AS MATERIALIZED (
-    SELECT w.who, w.block, '0001-01-01'::date + w.block * {{schema}}.block_days() + n.n AS day
-    FROM wanted AS w CROSS JOIN generate_series(0, {{schema}}.block_days() - 1) AS n (n)
+    SELECT w.who, w.block, '0001-01-01'::date + w.block * {{fn}}block_days() + n.n AS day
+    FROM wanted AS w CROSS JOIN generate_series(0, {{fn}}block_days() - 1) AS n (n)
 ),
 pieces AS (
     SELECT b.who, b.series, d.block, b.chunk, b.bits
     FROM days AS d JOIN {{schema}}.rollup_bits AS b ON b.day = d.day AND b.who = d.who
     UNION ALL
-    SELECT m.who, m.series, m.block, m.n >> 11, {{schema}}.bits_of(m.n & 2047, 1)
+    SELECT m.who, m.series, m.block, m.n >> 11, {{fn}}bits_of(m.n & 2047, 1)
     FROM (
         SELECT l.who, l.series, d.block, unnest(l.members) AS n
         FROM days AS d JOIN {{schema}}.rollup_lists AS l ON l.day = d.day AND l.who = d.who
@@ -32,8 +32,10 @@ made AS MATERIALIZED (
     HAVING s.series = 0 OR sum(bit_count(s.bits)) > greatest(64, 6 * count(*))
 ),
 bits AS (
-    INSERT INTO {{schema}}.rollup_block_bits (who, series, block, chunk, bits)
-    SELECT s.who, s.series, s.block, s.chunk, s.bits FROM sets AS s JOIN made USING (who, series, block)
+    INSERT INTO {{schema}}.rollup_block_bits (who, series, block, quad, bits)
+    SELECT s.who, s.series, s.block, s.chunk >> 2, {{fn}}quad_of(s.bits, 1 + 2048 * (s.chunk & 3))
+    FROM sets AS s JOIN made USING (who, series, block)
+    GROUP BY s.who, s.series, s.block, s.chunk >> 2
 )
 INSERT INTO {{schema}}.rollup_blocks (who, series, block)
 SELECT m.who, m.series, m.block FROM made AS m

@@ -8,6 +8,6 @@ WITH grown AS (
     RETURNING l.who, l.series, l.day, l.members
 )
 INSERT INTO {{schema}}.rollup_bits (who, series, day, chunk, bits)
-SELECT m.who, m.series, m.day, m.n >> 11, {{schema}}.bits_of(m.n & 2047, 1)
+SELECT m.who, m.series, m.day, m.n >> 11, {{fn}}bits_of(m.n & 2047, 1)
 FROM (SELECT g.who, g.series, g.day, unnest(g.members) AS n FROM grown AS g) AS m
 GROUP BY m.who, m.series, m.day, m.n >> 11

@@ -5,9 +5,7 @@ WITH pieces AS MATERIALIZED (
 ),
 taken AS (
     DELETE FROM {{schema}}.rollup_steps AS s USING pieces AS p WHERE s.series = p.series AND s.day = p.day
-    RETURNING s.series, s.day, s.visitors, s.times
+    RETURNING s.series, s.day, s.events
 )
-INSERT INTO {{schema}}.rollup_steps (series, day, visitors, times)
-SELECT e.series, e.day, array_agg(e.visitor), array_agg(e.at)
-FROM (SELECT t.series, t.day, unnest(t.visitors) AS visitor, unnest(t.times) AS at FROM taken AS t) AS e
-GROUP BY e.series, e.day
+INSERT INTO {{schema}}.rollup_steps (series, day, events)
+SELECT t.series, t.day, string_agg(t.events, '') FROM taken AS t GROUP BY t.series, t.day

@@ -3,8 +3,8 @@ WITH started AS MATERIALIZED (
     SELECT s.session_id, s.visitor_id
     FROM unnest($1::date[]) AS d (day)
     JOIN {{schema}}.sessions AS s
-        ON s.started_at >= {{schema}}.day_start(d.day, $2::text)
-        AND s.started_at < {{schema}}.day_start(d.day + 1, $2::text)
+        ON s.started_at >= {{fn}}day_start(d.day, $2::text)
+        AND s.started_at < {{fn}}day_start(d.day + 1, $2::text)
 ),
 fresh AS (
     INSERT INTO {{schema}}.rollup_people (who, id, n)

@@ -1,9 +1,9 @@
 -- Forgets the days before a time ($1, in a zone $2) and the one that it cuts in two, whose later events get a flush of
 -- their own that is to be rolled up. Answers with the orders that were told before as well as after.
 WITH kept AS MATERIALIZED (
-    SELECT d.day, {{schema}}.day_start(d.day, $2::text) AS starts_at
+    SELECT d.day, {{fn}}day_start(d.day, $2::text) AS starts_at
     FROM (
-        SELECT c.day + ({{schema}}.day_start(c.day, $2::text) < $1::timestamptz)::integer AS day
+        SELECT c.day + ({{fn}}day_start(c.day, $2::text) < $1::timestamptz)::integer AS day
         FROM (SELECT ($1::timestamptz AT TIME ZONE $2::text)::date AS day) AS c
     ) AS d
 ),
@@ -24,9 +24,9 @@ quarters AS (DELETE FROM {{schema}}.rollup_quarters WHERE quarter < (SELECT k.st
 days AS (DELETE FROM {{schema}}.rollup_days WHERE day < (SELECT k.day FROM kept AS k)),
 lists AS (DELETE FROM {{schema}}.rollup_lists WHERE day < (SELECT k.day FROM kept AS k)),
 bits AS (DELETE FROM {{schema}}.rollup_bits WHERE day < (SELECT k.day FROM kept AS k)),
-blocks AS (DELETE FROM {{schema}}.rollup_blocks WHERE block <= (SELECT {{schema}}.block_of(k.day - 1) FROM kept AS k)),
+blocks AS (DELETE FROM {{schema}}.rollup_blocks WHERE block <= (SELECT {{fn}}block_of(k.day - 1) FROM kept AS k)),
 block_bits AS (
-    DELETE FROM {{schema}}.rollup_block_bits WHERE block <= (SELECT {{schema}}.block_of(k.day - 1) FROM kept AS k)
+    DELETE FROM {{schema}}.rollup_block_bits WHERE block <= (SELECT {{fn}}block_of(k.day - 1) FROM kept AS k)
 ),
 steps AS (DELETE FROM {{schema}}.rollup_steps WHERE day < (SELECT k.day FROM kept AS k)),
 purchases AS (DELETE FROM {{schema}}.rollup_purchases WHERE occurred_at < (SELECT k.starts_at FROM kept AS k)),

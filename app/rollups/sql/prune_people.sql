@@ -2,7 +2,7 @@
 WITH there AS (
     SELECT b.who % 2 AS who, b.chunk, b.bits FROM {{schema}}.rollup_bits AS b
     UNION ALL
-    SELECT m.who, m.n >> 11, {{schema}}.bits_of(m.n & 2047, 1)
+    SELECT m.who, m.n >> 11, {{fn}}bits_of(m.n & 2047, 1)
     FROM (
         SELECT l.who % 2 AS who, unnest(l.members) AS n FROM {{schema}}.rollup_lists AS l
         UNION ALL

@@ -4,7 +4,7 @@
 WITH batch AS MATERIALIZED (
     SELECT date_bin('15 minutes', e.occurred_at, 'epoch') AS quarter,
         (e.occurred_at AT TIME ZONE $2::text)::date AS day, e.name,
-        {{schema}}.event_detail(e.name, e.page_path, e.properties) AS detail, e.visitor_id, e.session_id,
+        {{fn}}event_detail(e.name, e.page_path, e.properties) AS detail, e.visitor_id, e.session_id,
         coalesce(e.currency, '') AS currency, e.amount, e.occurred_at
     FROM {{schema}}.events AS e
     WHERE e.flush = ANY ($1::bigint[])
@@ -105,7 +105,7 @@ sets AS MATERIALIZED (
 ),
 bits AS (
     INSERT INTO {{schema}}.rollup_bits AS kept (who, series, day, chunk, bits)
-    SELECT m.who, m.series, m.day, m.n >> 11, {{schema}}.bits_of(m.n & 2047, 1)
+    SELECT m.who, m.series, m.day, m.n >> 11, {{fn}}bits_of(m.n & 2047, 1)
     FROM (SELECT s.who, s.series, s.day, unnest(s.members) AS n FROM sets AS s WHERE s.dense) AS m
     GROUP BY m.who, m.series, m.day, m.n >> 11
     ON CONFLICT (day, who, series, chunk) DO UPDATE SET bits = kept.bits | excluded.bits
@@ -117,36 +117,46 @@ lists AS (
         SET members = ARRAY(SELECT unnest(kept.members) UNION SELECT unnest(excluded.members))
 ),
 steps AS (
-    INSERT INTO {{schema}}.rollup_steps (series, day, visitors, times)
-    SELECT r.plain, r.day, array_agg(r.visitor), array_agg(r.occurred_at)
+    INSERT INTO {{schema}}.rollup_steps (series, day, events)
+    SELECT r.plain, r.day, string_agg(int4send(r.visitor) || timestamptz_send(r.occurred_at), '')
     FROM rows AS r WHERE r.visitor IS NOT NULL
     GROUP BY r.plain, r.day
 ),
 blocks AS (
-    INSERT INTO {{schema}}.rollup_block_bits AS kept (who, series, block, chunk, bits)
-    SELECT m.who, m.series, m.block, m.n >> 11, {{schema}}.bits_of(m.n & 2047, 1)
+    INSERT INTO {{schema}}.rollup_block_bits AS kept (who, series, block, quad, bits)
+    SELECT m.who, m.series, m.block, m.chunk >> 2, {{fn}}quad_of(m.bits, 1 + 2048 * (m.chunk & 3))
     FROM (
-        SELECT s.who, s.series, k.block, unnest(s.members) AS n
-        FROM sets AS s
-        JOIN {{schema}}.rollup_blocks AS k
-            ON k.block = {{schema}}.block_of(s.day) AND k.who = s.who AND k.series = s.series
+        SELECT late.who, late.series, late.block, late.n >> 11 AS chunk, {{fn}}bits_of(late.n & 2047, 1) AS bits
+        FROM (
+            SELECT s.who, s.series, k.block, unnest(s.members) AS n
+            FROM sets AS s
+            JOIN {{schema}}.rollup_blocks AS k
+                ON k.block = {{fn}}block_of(s.day) AND k.who = s.who AND k.series = s.series
+        ) AS late
+        GROUP BY late.who, late.series, late.block, late.n >> 11
     ) AS m
-    GROUP BY m.who, m.series, m.block, m.n >> 11
-    ON CONFLICT (block, who, series, chunk) DO UPDATE SET bits = kept.bits | excluded.bits
+    GROUP BY m.who, m.series, m.block, m.chunk >> 2
+    ON CONFLICT (block, who, series, quad) DO UPDATE SET bits = kept.bits | excluded.bits
 ),
 told AS MATERIALIZED (
-    SELECT {{schema}}.order_key(e.event_id, e.properties) AS id, e.event_id, e.occurred_at, e.session_id, e.amount,
+    SELECT {{fn}}order_key(e.event_id, e.properties) AS id, e.event_id, e.occurred_at, e.session_id, e.amount,
         e.currency, e.country, e.device, e.properties
     FROM {{schema}}.events AS e
     WHERE e.flush = ANY ($1::bigint[]) AND e.name = 'purchase'
 ),
 purchases AS (
     INSERT INTO {{schema}}.rollup_purchases (
-        id, event_id, occurred_at, session_id, session, amount, currency, country, device, order_id, method, items
+        id, event_id, occurred_at, session_id, session, amount, currency, country, device, order_id, method,
+        products, units, prices
     )
     SELECT t.id, t.event_id, t.occurred_at, t.session_id, m.n, t.amount, t.currency, t.country, t.device,
-        t.properties ->> 'order_id', t.properties ->> 'payment_method', t.properties -> 'items'
-    FROM told AS t LEFT JOIN numbered AS m ON m.who = 1 AND m.id = t.session_id
+        t.properties ->> 'order_id', t.properties ->> 'payment_method', i.products, i.units, i.prices
+    FROM told AS t
+    LEFT JOIN numbered AS m ON m.who = 1 AND m.id = t.session_id
+    CROSS JOIN LATERAL (
+        SELECT array_agg(i.product) AS products, array_agg(i.units) AS units, array_agg(i.price) AS prices
+        FROM {{fn}}order_items(t.properties -> 'items') AS i
+    ) AS i
 )
 SELECT count(*) FILTER (WHERE m.who = 0) AS visitors, count(*) FILTER (WHERE m.who = 1) AS sessions,
     ARRAY(SELECT DISTINCT q.day FROM by_quarter AS q) AS days,

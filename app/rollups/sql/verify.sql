@@ -2,7 +2,7 @@
 -- stored and what the recount found. $1 is the zone whose days were counted, $2 how many are named. One snapshot.
 WITH rolled AS NOT MATERIALIZED (
     SELECT e.*, (e.occurred_at AT TIME ZONE $1::text)::date AS day,
-        {{schema}}.event_detail(e.name, e.page_path, e.properties) AS detail
+        {{fn}}event_detail(e.name, e.page_path, e.properties) AS detail
     FROM {{schema}}.events AS e
     WHERE e.flush NOT IN (SELECT p.flush FROM {{schema}}.rollup_pending AS p)
 ),
@@ -15,8 +15,8 @@ visits AS NOT MATERIALIZED (
             coalesce(s.browser, 'unknown') AS browser, coalesce(s.utm_source, s.referrer, 'direct') AS source,
             s.utm_campaign AS campaign
         FROM {{schema}}.sessions AS s
-        WHERE s.started_at >= {{schema}}.day_start(d.day, $1::text)
-            AND s.started_at < {{schema}}.day_start(d.day + 1, $1::text)
+        WHERE s.started_at >= {{fn}}day_start(d.day, $1::text)
+            AND s.started_at < {{fn}}day_start(d.day + 1, $1::text)
     ) AS v
     WHERE d.day NOT IN (
         SELECT (changed.at AT TIME ZONE $1::text)::date
@@ -35,12 +35,12 @@ series AS NOT MATERIALIZED (
 sets AS NOT MATERIALIZED (
     SELECT b.who, b.series, b.day, b.chunk, b.bits FROM {{schema}}.rollup_bits AS b
     UNION ALL
-    SELECT l.who, l.series, l.day, n.n >> 11, {{schema}}.bits_of(n.n & 2047, 1)
+    SELECT l.who, l.series, l.day, n.n >> 11, {{fn}}bits_of(n.n & 2047, 1)
     FROM {{schema}}.rollup_lists AS l CROSS JOIN LATERAL unnest(l.members) AS n (n)
     GROUP BY 1, 2, 3, 4
 ),
 orders AS NOT MATERIALIZED (
-    SELECT r.*, {{schema}}.order_key(r.event_id, r.properties) AS id FROM rolled AS r WHERE r.name = 'purchase'
+    SELECT r.*, {{fn}}order_key(r.event_id, r.properties) AS id FROM rolled AS r WHERE r.name = 'purchase'
 ),
 told AS (
     SELECT 'events' AS kind, concat_ws(' ', date_bin('15 minutes', r.occurred_at, 'epoch'), r.name, r.currency) AS what,
@@ -55,7 +55,7 @@ told AS (
     GROUP BY 2
     UNION ALL
     SELECT 'people', concat_ws(' ', p.who, p.day, p.what, n.n >> 11),
-        md5({{schema}}.bits_of(n.n & 2047, 1)::text)
+        md5({{fn}}bits_of(n.n & 2047, 1)::text)
     FROM (
         SELECT DISTINCT l.who, l.id, l.what, r.day
         FROM rolled AS r CROSS JOIN LATERAL (
@@ -75,14 +75,17 @@ told AS (
     LEFT JOIN {{schema}}.rollup_people AS n ON n.who = p.who % 2 AND n.id = p.id
     GROUP BY 2
     UNION ALL
-    SELECT 'steps', concat_ws(' ', r.day, r.name, 'NULL'), md5(string_agg(concat_ws(' ', n.n, r.occurred_at), ';'
-        ORDER BY r.occurred_at, n.n))
+    SELECT 'steps', concat_ws(' ', r.day, r.name, 'NULL'), md5(string_agg(e.event, '' ORDER BY e.event))
     FROM rolled AS r JOIN {{schema}}.rollup_people AS n ON n.who = 0 AND n.id = r.visitor_id
+    CROSS JOIN LATERAL (SELECT int4send(n.n) || timestamptz_send(r.occurred_at) AS event) AS e
     GROUP BY 2
     UNION ALL
     SELECT 'purchases', o.event_id::text, concat_ws(' ', o.id, o.occurred_at, o.session_id,
         (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = o.session_id), o.amount, o.currency, o.country, o.device, o.properties ->> 'order_id',
-        o.properties ->> 'payment_method', o.properties -> 'items', o.place = 1, CASE WHEN o.times > 1
+        o.properties ->> 'payment_method', (
+            SELECT concat_ws(' ', array_agg(i.product), array_agg(i.units), array_agg(i.price))
+            FROM {{fn}}order_items(o.properties -> 'items') AS i
+        ), o.place = 1, CASE WHEN o.times > 1
             THEN concat_ws(' ', tstzrange(o.first_at, o.last_at, '[]'), o.buyer_id, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = o.buyer_id))
         END)
     FROM (
@@ -95,7 +98,7 @@ told AS (
     SELECT 'visits', concat_ws(' ', v.day, l.dimension, quote_nullable(l.value), 'NULL'),
         concat_ws(' ', count(*), sum(v.seconds))
     FROM visits AS v CROSS JOIN LATERAL (
-        VALUES (0, NULL), (1, v.country), (2, v.device), (3, v.browser), (4, {{schema}}.visit_span(v.seconds)::text)
+        VALUES (0, NULL), (1, v.country), (2, v.device), (3, v.browser), (4, {{fn}}visit_span(v.seconds)::text)
     ) AS l (dimension, value)
     GROUP BY 2
     UNION ALL
@@ -106,7 +109,7 @@ told AS (
     UNION ALL
     SELECT 'blocks', concat_ws(' ', k.who, k.block, s.what, d.chunk), md5(bit_or(d.bits)::text)
     FROM {{schema}}.rollup_blocks AS k
-    JOIN sets AS d ON d.who = k.who AND d.series = k.series AND {{schema}}.block_of(d.day) = k.block
+    JOIN sets AS d ON d.who = k.who AND d.series = k.series AND {{fn}}block_of(d.day) = k.block
     LEFT JOIN series AS s ON s.who = k.who AND s.id = k.series
     GROUP BY 2
 ),
@@ -123,16 +126,16 @@ kept AS (
     WHERE m.who < 2 OR m.day IN (SELECT v.day FROM visits AS v)
     GROUP BY 2
     UNION ALL
-    SELECT 'steps', concat_ws(' ', e.day, s.what), md5(string_agg(concat_ws(' ', e.visitor, e.at), ';'
-        ORDER BY e.at, e.visitor))
+    SELECT 'steps', concat_ws(' ', e.day, s.what), md5(string_agg(e.event, '' ORDER BY e.event))
     FROM (
-        SELECT t.series, t.day, unnest(t.visitors) AS visitor, unnest(t.times) AS at FROM {{schema}}.rollup_steps AS t
+        SELECT t.series, t.day, substring(t.events FROM 1 + 12 * generate_series(0, length(t.events) / 12 - 1) FOR 12) AS event
+        FROM (SELECT p.series, p.day, p.events || '' AS events FROM {{schema}}.rollup_steps AS p OFFSET 0) AS t
     ) AS e
     LEFT JOIN series AS s ON s.who = 0 AND s.id = e.series
     GROUP BY 2
     UNION ALL
     SELECT 'purchases', p.event_id::text, concat_ws(' ', p.id, p.occurred_at, p.session_id, p.session, p.amount,
-        p.currency, p.country, p.device, p.order_id, p.method, p.items, p.counts, CASE WHEN p.told IS NOT NULL
+        p.currency, p.country, p.device, p.order_id, p.method, concat_ws(' ', p.products, p.units, p.prices), p.counts, CASE WHEN p.told IS NOT NULL
             THEN concat_ws(' ', p.told, p.buyer_id, p.buyer)
         END)
     FROM {{schema}}.rollup_purchases AS p
@@ -142,8 +145,13 @@ kept AS (
     FROM {{schema}}.rollup_visits AS v LEFT JOIN series AS s ON s.who = 4 AND s.id = v.source
     WHERE v.day IN (SELECT v.day FROM visits AS v)
     UNION ALL
-    SELECT 'blocks', concat_ws(' ', b.who, b.block, s.what, b.chunk), md5(b.bits::text)
-    FROM {{schema}}.rollup_block_bits AS b LEFT JOIN series AS s ON s.who = b.who AND s.id = b.series
+    SELECT 'blocks', concat_ws(' ', b.who, b.block, s.what, 4 * b.quad + c.n), md5(c.bits::text)
+    FROM {{schema}}.rollup_block_bits AS b
+    CROSS JOIN LATERAL (
+        SELECT g.n, substring(b.bits FROM 1 + 2048 * g.n FOR 2048) AS bits FROM (VALUES (0), (1), (2), (3)) AS g (n)
+    ) AS c
+    LEFT JOIN series AS s ON s.who = b.who AND s.id = b.series
+    WHERE bit_count(c.bits) > 0
     UNION ALL
     SELECT 'numbers', concat_ws(' ', p.who, p.n), count(*)::text
     FROM {{schema}}.rollup_people AS p

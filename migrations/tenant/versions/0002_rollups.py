@@ -12,19 +12,24 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# One row of `rollup_bits` speaks of so many people.
+# One row of `rollup_bits` speaks of so many people, and one of `rollup_block_bits` of so many of its rows.
 CHUNK = 2048
+CHUNKS = 4
 
 
 def upgrade(*, op: Operations, schema: TenantSchema) -> None:
     """Create what the workers fill and the dashboards read; what is stored already waits to be rolled up."""
     schema.run_file(op, "0002_rollups.sql")
     # A function cannot make the empty set that an aggregate begins with, so it is written out.
-    statement = (
-        "CREATE AGGREGATE {{schema}}.bits_of(integer, integer) "
-        f"(SFUNC = pg_catalog.set_bit, STYPE = bit, INITCOND = '{'0' * CHUNK}')"
-    )
-    op.get_bind().exec_driver_sql(schema.render(statement))
+    for aggregate, step, width in (
+        ("bits_of(integer, integer)", "set_bit", CHUNK),
+        ("quad_of(bit, integer)", "overlay", CHUNK * CHUNKS),
+    ):
+        statement = (
+            f"CREATE AGGREGATE {{{{fn}}}}{aggregate} "
+            f"(SFUNC = pg_catalog.{step}, STYPE = bit, INITCOND = '{'0' * width}')"
+        )
+        op.get_bind().exec_driver_sql(schema.render(statement))
     schema.run_file(op, "0002_answers.sql")
 
 

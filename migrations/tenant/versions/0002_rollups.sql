@@ -92,7 +92,8 @@ CREATE TABLE {{schema}}.rollup_bits (
     PRIMARY KEY (day, who, series, chunk)
 );
 
--- The same for several days at once, where that is shorter. Made when the days are over: a row for `series` 0 says so.
+-- The same for several days at once, where that is shorter, four chunks per row. Made when the days are over: a row for
+-- `series` 0 says so.
 CREATE TABLE {{schema}}.rollup_blocks (
     who    smallint NOT NULL,
     series integer  NOT NULL,
@@ -104,25 +105,25 @@ CREATE TABLE {{schema}}.rollup_block_bits (
     who    smallint  NOT NULL,
     series integer   NOT NULL,
     block  integer   NOT NULL,
-    chunk  integer   NOT NULL,
-    bits   bit(2048) NOT NULL,
-    PRIMARY KEY (block, who, series, chunk)
+    quad   integer   NOT NULL,
+    bits   bit(8192) NOT NULL,
+    PRIMARY KEY (block, who, series, quad)
 );
 
 -- When visitors did what: the events of a name on a day, a row per round that found some, and one when the day is over.
+-- An event is twelve bytes, the visitor's number and the time, as Postgres sends them.
 CREATE TABLE {{schema}}.rollup_steps (
-    series   integer       NOT NULL,
-    day      date          NOT NULL,
-    visitors integer[]     NOT NULL,
-    times    timestamptz[] NOT NULL
+    series integer NOT NULL,
+    day    date    NOT NULL,
+    events bytea   NOT NULL
 );
 
-ALTER TABLE {{schema}}.rollup_steps ALTER COLUMN visitors SET STORAGE EXTERNAL, ALTER COLUMN times SET STORAGE EXTERNAL;
+ALTER TABLE {{schema}}.rollup_steps ALTER COLUMN events SET STORAGE EXTERNAL;
 CREATE INDEX rollup_steps_day ON {{schema}}.rollup_steps (day, series);
 
 -- Purchases without what surrounds them: they are few, and several questions look at each. An order may be told several
 -- times: one telling `counts`, as long as all of them, which came in the times `told`, are looked at; then the session is
--- that of the `buyer`. Both are null for an order that was told once.
+-- that of the `buyer`. Both are null for an order that was told once. Products, units and prices are those of its items.
 CREATE TABLE {{schema}}.rollup_purchases (
     id          text        NOT NULL,
     event_id    uuid        NOT NULL,
@@ -139,7 +140,9 @@ CREATE TABLE {{schema}}.rollup_purchases (
     device      text,
     order_id    text,
     method      text,
-    items       jsonb
+    products    text[],
+    units       numeric[],
+    prices      numeric[]
 );
 
 CREATE INDEX rollup_purchases_occurred_at ON {{schema}}.rollup_purchases (occurred_at);

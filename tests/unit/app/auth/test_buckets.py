@@ -23,7 +23,10 @@ def test_leased_tokens_can_be_spent_for_as_long_as_the_lease_lasts() -> None:
     bucket.spend(4)
     assert bucket.usable(5.0 + LEASE_S / 2, "2026-11") == 5
     assert bucket.usable(5.1 + LEASE_S, "2026-11") == 0
-    assert (bucket.offer("2026-11"), bucket.held) == (5, 0)
+    bucket.give_back(2)
+    assert bucket.offered("2026-11") == 7
+    bucket.let_go()
+    assert (bucket.offered("2026-11"), bucket.held) == (0, 0)
 
 
 def test_a_quotas_tokens_end_with_the_month_and_are_not_given_back_to_the_next() -> None:
@@ -31,7 +34,7 @@ def test_a_quotas_tokens_end_with_the_month_and_are_not_given_back_to_the_next()
     bucket.note(50, 9_000.0, 5.0, "2026-11")
     assert bucket.usable(500.0, "2026-11") == 50
     assert bucket.usable(500.0, "2026-12") == 0
-    assert bucket.offer("2026-12") == 0
+    assert bucket.offered("2026-12") == 0
 
 
 def test_blocks_get_smaller_as_a_quota_runs_out() -> None:
@@ -53,23 +56,35 @@ def test_what_is_used_up_is_known_until_it_is_refilled() -> None:
 
 
 def test_without_the_store_a_process_keeps_to_its_share_of_what_was_left() -> None:
-    bucket = Bucket(RATE)
+    bucket = Bucket(RATE, processes=4)
     bucket.note(0, 100.0, 0.0, "2026-11")
     taken = 0
-    while bucket.wait_locally(10, 0.0, 4) == 0:
+    while bucket.wait_locally(10, 0.0) == 0:
         bucket.take_locally(10)
         taken += 10
     assert taken == 20
-    assert bucket.wait_locally(10, 0.0, 4) == pytest.approx(0.2)
-    assert bucket.wait_locally(10, 0.2, 4) == pytest.approx(0.0)
+    assert bucket.wait_locally(10, 0.0) == pytest.approx(0.2)
+    assert bucket.wait_locally(10, 0.2) == pytest.approx(0.0)
 
 
 def test_what_was_let_through_alone_is_told_but_for_what_was_refilled_since() -> None:
-    bucket = Bucket(RATE)
+    bucket = Bucket(RATE, processes=4)
     bucket.note(0, 100.0, 0.0, "2026-11")
     for second in range(100):
-        assert bucket.wait_locally(20, float(second), 4) == 0
+        assert bucket.wait_locally(20, float(second)) == 0
         bucket.take_locally(20)
-    assert bucket.most(99.0, 4) < RATE.capacity
-    assert bucket.offer("2026-11") == -50
-    assert bucket.offer("2026-11") == 0
+    assert bucket.most(99.0) < RATE.capacity
+    assert bucket.offered("2026-11") == -50
+    bucket.let_go()
+    assert bucket.offered("2026-11") == -50, "nobody knows yet whether it arrived"
+    bucket.note(0, 100.0, 100.0, "2026-11")
+    assert bucket.offered("2026-11") == 0
+
+
+def test_without_the_store_more_than_a_share_ever_holds_passes_when_it_is_full_and_is_paid_off() -> None:
+    bucket = Bucket(RATE, processes=4)
+    assert bucket.wait_locally(1000, 0.0) == 0
+    bucket.take_locally(1000)
+    assert bucket.wait_locally(1, 0.0) == pytest.approx(751 / 25)
+    assert bucket.wait_locally(1000, 0.0) == pytest.approx(1000 / 25)
+    assert bucket.wait_locally(1000, 40.0) == 0
