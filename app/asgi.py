@@ -27,6 +27,7 @@ from app.api import (
     problem_pages,
     quarantine,
     schemas,
+    sdk,
     staff,
     usage,
     web_analytics,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 _COLLECT_AFTER = 10_000
 MODULES = (
     analytics, audit, clients, console, dashboards, docs, event_fate, health, keys, operations, problem_pages,
-    quarantine, schemas, staff, usage, web_analytics,
+    quarantine, schemas, sdk, staff, usage, web_analytics,
 )  # fmt: skip
 
 
