@@ -16,11 +16,13 @@ from litestar.exceptions import NotFoundException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.api import (
+    adaptors,
     analytics,
     audit,
     clients,
     docs,
     event_fate,
+    event_stats,
     health,
     keys,
     operations,
@@ -29,6 +31,7 @@ from app.api import (
     schemas,
     sdk,
     staff,
+    tag,
     usage,
     web_analytics,
 )
@@ -40,6 +43,7 @@ from app.console import routes as console
 from app.console.dashboards import routes as dashboards
 from app.console.errors import answer_lost, recognise_lost_staff
 from app.gateway.front import Front
+from app.ingest.dialects import DIALECTS
 from app.ingest.routes import EVENTS_PATH
 from app.ingest.shortcut import Shortcut
 from app.observability import Metrics, Observability, configure_logging
@@ -53,9 +57,10 @@ if TYPE_CHECKING:
     from app.ingest.routes import Collection
 
 _COLLECT_AFTER = 10_000
+COLLECTING = [EVENTS_PATH, *DIALECTS]
 MODULES = (
-    analytics, audit, clients, console, dashboards, docs, event_fate, health, keys, operations, problem_pages,
-    quarantine, schemas, sdk, staff, usage, web_analytics,
+    adaptors, analytics, audit, clients, console, dashboards, docs, event_fate, event_stats, health, keys, operations,
+    problem_pages, quarantine, schemas, sdk, staff, tag, usage, web_analytics,
 )  # fmt: skip
 
 
@@ -84,7 +89,8 @@ def create_app(settings: Settings, **options: Any) -> ASGIApp:
     Shape: the options are those of `open_resources`.
     """
     metrics = Metrics(settings.metrics_dir)
-    return surround(create_litestar(settings, metrics, **options), settings, metrics, {EVENTS_PATH: collect})
+    ways = dict.fromkeys(COLLECTING, collect)
+    return surround(create_litestar(settings, metrics, **options), settings, metrics, ways)
 
 
 def surround(routes: Litestar, settings: Settings, metrics: Metrics, ways: Mapping[str, ASGIApp]) -> ASGIApp:
@@ -104,7 +110,7 @@ def create_litestar(settings: Settings, metrics: Metrics, **options: Any) -> Lit
 
     return Litestar(
         route_handlers=[
-            asgi(EVENTS_PATH, copy_scope=False)(collect),
+            asgi(COLLECTING, copy_scope=False)(collect),
             *(handler for module in MODULES for handler in module.handlers),
         ],
         lifespan=[lifespan],

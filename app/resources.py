@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.api.tag_files import Tags
 from app.auth.limiter import Limiter
 from app.auth.passwords import Passwords
 from app.auth.sessions import SessionStore
@@ -72,6 +73,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     metrics_store: Metrics
     limiter: Limiter
     collection: Collection
+    tags: Tags
     hosts: Hosts
     gateway: Gateway | None
     witnesses: Witnesses
@@ -118,6 +120,8 @@ async def open_resources(
         commit = GroupCommit(sink, ids, max_queued_events=settings.ingest_queue_events)
         hosts = Hosts(settings, control, feed)
         feed.listen(_forgetter(keyring, sessions, registry, databases, commit))
+        tags = Tags(control, registry, vault, feed, base_url=settings.base_url)
+        feed.listen(lambda _kind, _subject: tags.forget_all())
         gateway = None
         if settings.grafana_url is not None:
             upstream = Upstream(settings.grafana_url, answer_timeout_s=grafana_timeout_s)
@@ -148,6 +152,7 @@ async def open_resources(
             metrics_store=metrics,
             limiter=limiter,
             collection=Collection(keyring, registry, commit, databases, limiter, clock, metrics),
+            tags=tags,
             hosts=hosts,
             gateway=gateway,
             witnesses=witnesses or Witnesses(own_host=urlsplit(settings.base_url).hostname),

@@ -19,7 +19,7 @@ from provisioning.audit import Actor, record
 from provisioning.validation import allowance_faults
 from tenants.errors import InputRefused, NotFound, WrongState
 from tenants.keys import SCOPES, KeyKind, hash_key, mint_key
-from tenants.models import ApiKey, Client
+from tenants.models import AdaptorRow, ApiKey, Client
 from tenants.revocations import revoke
 
 MAX_OVERLAP_S = 30 * 86_400
@@ -125,6 +125,9 @@ async def rotate_key(
         raise InputRefused(f"The overlap must be from 0 to {MAX_OVERLAP_S} seconds.", field="/overlap_s")
     await _require_kept(session, client_id)
     old = await _get_row(session, client_id, key_id)
+    adaptor = await session.scalar(select(AdaptorRow.id).where(AdaptorRow.key_id == key_id))
+    if adaptor is not None:
+        raise WrongState(f"The key is that of adaptor {adaptor}, whose tag brings it along: rotate the adaptor.")
     if old.revoked_at is not None or old.replaced_by is not None or (old.expires_at or now) < now:
         raise WrongState("Only a key that is in use can be rotated.")
     ends_at = old.expires_at if expires_at is UNSET else expires_at

@@ -28,6 +28,7 @@ class Base(DeclarativeBase):
         datetime: TIMESTAMP(timezone=True),
         dict[str, Any]: JSONB,
         list[str]: ARRAY(Text),
+        list[uuid.UUID]: ARRAY(UUID(as_uuid=True)),
         bytes: BYTEA,
         str: Text,
         uuid.UUID: UUID(as_uuid=True),
@@ -399,6 +400,34 @@ class EventSchemaVersion(Base):
     definition: Mapped[dict[str, Any]] = mapped_column(JSON)
     breaking: Mapped[bool]
     created_at: Mapped[datetime]
+
+
+class AdaptorRow(Base):
+    """A site from which a client collects by a tag, whose address is made of `container_id`.
+
+    `key_id` is the browser key of its own, which the tag brings along and which is therefore kept sealed, too;
+    `past_key_ids` are those that were replaced. `origins` are those of its pages.
+    """
+
+    __tablename__ = "adaptors"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    schema_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("grove.event_schemas.id", ondelete="CASCADE"), index=True
+    )
+    website_url: Mapped[str]
+    origins: Mapped[list[str]]
+    privacy: Mapped[str]
+    tracking_rules: Mapped[dict[str, Any]] = mapped_column(JSON)
+    script: Mapped[str | None]
+    container_id: Mapped[str] = mapped_column(unique=True)
+    key_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("grove.api_keys.id", ondelete="CASCADE"))
+    key_sealed: Mapped[bytes]
+    past_key_ids: Mapped[list[uuid.UUID]]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
 
 
 class RollupMark(Base):

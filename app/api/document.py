@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from app.api.collection_docs import events_path, events_schemas
+from app.api.collection_docs import events_paths, events_schemas
 from app.api.management_examples import EXAMPLES
 from app.problems import HTTP_KINDS, INTERNAL, KINDS, MEDIA_TYPE, Kind, Problem
 
@@ -38,11 +38,10 @@ _RETRY_AFTER = {
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Return the whole document; the given one stays as it is."""
-    path, item = events_path()
     components = document.get("components", {})
     return document | {
         "paths": {
-            path: _complete_item(path, item) for path, item in sorted((document["paths"] | {path: item}).items())
+            path: _complete_item(path, item) for path, item in sorted((document["paths"] | events_paths()).items())
         },
         "components": components
         | {

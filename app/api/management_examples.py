@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from app.api.adaptor_examples import ADAPTOR_EXAMPLES
 from app.api.audit import Audited
 from app.api.client_views import ListedClient, OnboardedClient, ShownClient, ShownLogo, ShownPlacement
+from app.api.event_stats import PATH as STATS
 from app.api.examples import Examples
 from app.api.health import Dependency, Health
 from app.api.key_desk import Rotation
@@ -22,6 +24,7 @@ from app.api.schema_examples import SCHEMA_EXAMPLES
 from app.api.staff_desk import InvitedStaff, StaffLink
 from app.api.usage import OutcomeCount, Usage, UsageHour
 from app.api.web_analytics import FUNNEL_QUESTION
+from app.ingest.stats import EventStats, LastEvent
 from provisioning.domains import DomainProof
 from provisioning.isolation import Tried
 from provisioning.keys import KeyChange, KeyView
@@ -133,6 +136,23 @@ _USAGE = Usage(
         )
     ],
 )
+_STATS = EventStats(
+    received=120,
+    totals=_USAGE.outcomes,
+    start=_AT,
+    end=_AT + timedelta(hours=1),
+    by_type={"page_view": 100, "purchase": 17},
+    by_schema={"shop": 17},
+    refused={"invalid_time": 1},
+    last_hour=117,
+    last_event=LastEvent(
+        event_id=uuid.UUID("0c9d2a6e-5f0b-4f0e-9f39-6a8c1a0f5b11"),
+        name="purchase",
+        schema="shop",
+        occurred_at=_AT,
+        received_at=_AT,
+    ),
+)
 _AUDITED = Audited(
     id=41,
     at=_AT,
@@ -227,6 +247,7 @@ EXAMPLES: dict[tuple[str, str], Examples] = {
     ("patch", f"{_ONE}/staff/{{staff_id}}"): Examples({"200": _PERSON}, body=StaffChange(role="editor")),
     ("post", f"{_ONE}/staff/{{staff_id}}/invite"): Examples({"201": _INVITED}),
     ("get", f"{_ONE}/usage"): Examples({"200": _USAGE}),
+    ("get", STATS): Examples({"200": _STATS}),
     ("get", f"{_ONE}/audit"): Examples({"200": _page(_AUDITED)}),
     ("get", "/api/v1/operations/{operation_id}"): Examples(
         {"200": OperationAnswer(**msgspec.structs.asdict(_CREATED), keys=_ONBOARDED.keys)}
@@ -242,6 +263,7 @@ EXAMPLES: dict[tuple[str, str], Examples] = {
     ("get", "/api/docs"): Examples({"200": "<!doctype html>…"}),
     **QUARANTINE_EXAMPLES,
     **SCHEMA_EXAMPLES,
+    **ADAPTOR_EXAMPLES,
     ("patch", f"{_ONE}/keys/{{key_id}}"): Examples({"200": _KEY}, body=KeyChange(rate_limit=50)),
     **_key_paths(f"{_ONE}/keys", _KEY, KeyRequest(kind="server", name="web shop")),
     **_key_paths("/api/v1/keys", _PLATFORM_KEY, PlatformKeyRequest(name="deploy script")),

@@ -10,7 +10,6 @@ from litestar.routes import BaseRoute
 # First segments of paths that are promised but not routed yet, or that are routed by something in front of us.
 PROMISED = frozenset(
     {
-        "adaptors",
         "api",
         "clients",
         "docs",
@@ -20,9 +19,7 @@ PROMISED = frozenset(
         "metrics",
         "problems",
         "schema",
-        "schemas",
         "static",
-        "tag",
         "v1",
         "ws",
     }

@@ -103,13 +103,13 @@ class SchemaDesk:
             kept = await self._order(session, client_id, view)
         return await self._publish(client_id, kept)
 
-    async def delete(self, client_id: str, schema_id: UUID) -> Response[OperationView]:
+    async def delete(self, client_id: str, schema_id: UUID, *, cascade: bool) -> Response[OperationView]:
         """Delete a schema, and answer with the operation that takes its views and dashboard away.
 
         Errors: NotFound, WrongState.
         """
         async with self._control.session() as session:
-            await delete_schema(session, client_id, schema_id, self._actor)
+            await delete_schema(session, client_id, schema_id, self._actor, now=self._clock(), cascade=cascade)
             operation_id = await request_publication(session, client_id, self._actor)
         return await self._dispatcher.answer(operation_id)
 

@@ -28,6 +28,8 @@ Force = Annotated[
     str | None, QueryParameter(description="`1`, or nothing: take away what senders and readers may rely on.")
 ]
 
+Cascade = Annotated[str | None, QueryParameter(description="`1`, or nothing: delete the adaptors that use it, too.")]
+
 
 @post(
     PATH,
@@ -92,15 +94,18 @@ async def change(
     ONE,
     tags=["Schemas"],
     summary="Delete an event schema",
-    description="With its versions, views and dashboard; stored events stay. Answers with the operation that takes "
-    "views and dashboard away.",
+    description="With its versions, views and dashboard; stored events stay. While adaptors use it the answer is 409, "
+    "unless they go, too. Answers with the operation that takes views and dashboard away.",
     status_code=202,
 )
 async def remove(
-    schema_id: FromPath[UUID], keeping: NamedDependency[TenantContext], desk: NamedDependency[SchemaDesk]
+    schema_id: FromPath[UUID],
+    keeping: NamedDependency[TenantContext],
+    desk: NamedDependency[SchemaDesk],
+    cascade: Cascade = None,
 ) -> Response[OperationView]:
     """Delete a schema."""
-    return await desk.delete(keeping.tenant_id, schema_id)
+    return await desk.delete(keeping.tenant_id, schema_id, cascade=read_flag("cascade", cascade))
 
 
 @get(

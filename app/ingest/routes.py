@@ -5,6 +5,7 @@ than ours. `app.api.collection_docs` describes it to OpenAPI.
 """
 
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
@@ -15,6 +16,7 @@ from app.auth.credentials import body_key, header, header_key, query_key
 from app.auth.guards import require_active
 from app.auth.limiter import Headers, Limiter
 from app.ingest.body import MAX_BODY_S, read_body
+from app.ingest.dialects import Translate, find_dialect
 from app.ingest.event import Arrival, Event
 from app.ingest.fate import foretell
 from app.ingest.flush import Refused, Submission
@@ -74,7 +76,8 @@ class Collection:
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one collection request."""
         state = scope["state"]
-        state["route"], state["quiet"] = EVENTS_PATH, True
+        dialect = None if scope["path"] == EVENTS_PATH else find_dialect(scope["path"])
+        state["route"], state["quiet"] = EVENTS_PATH if dialect is None else dialect.path, True
         if scope["method"] == "OPTIONS":
             await self._answer_preflight(scope, send)
             return
@@ -97,15 +100,17 @@ class Collection:
         rehearses = _DEBUG in scope["query_string"].split(b"&")
         if not rehearses:
             self._commit.refuse_early(client.placement)
-        submission = self._read(body, principal, client, scope)
+        translate = None if dialect is None else partial(dialect.translate, client=client)
+        submission = self._read(body, principal, client, scope, translate)
         limits = await self._limiter.admit(client, principal, submission.size, stores=not rehearses)
         if rehearses:
             async with self._databases.unit(client.placement, Purpose.READ) as db:
-                await _answer(send, 200, _encode(await foretell(db, submission)), limits)
+                foretold = await foretell(db, submission)
+            await _answer(send, 200, _encode(foretold if dialect is None else dialect.foretell(foretold)), limits)
             return
         answer = await self._commit.submit(client.placement, submission)
         self._count(answer)
-        await _answer(send, 202, _encode(answer), limits)
+        await _answer(send, 202, _encode(answer if dialect is None else dialect.tell(answer)), limits)
 
     def _admit(self, principal: Principal, scope: HTTPScope) -> None:
         """Note whose request it is, and let a browser at an allowed origin read the answer, be it an error."""
@@ -137,7 +142,14 @@ class Collection:
             raise Forbidden("This key may not send events.")
         return require_active(await self._registry.get_client(principal.client_id))
 
-    def _read(self, body: bytes, principal: Principal, client: TenantContext, scope: HTTPScope) -> Submission:
+    def _read(
+        self,
+        body: bytes,
+        principal: Principal,
+        client: TenantContext,
+        scope: HTTPScope,
+        translate: Translate | None = None,
+    ) -> Submission:
         now = self._clock()
         arrival = Arrival(
             key_id=UUID(principal.key_id.bytes),
@@ -147,7 +159,7 @@ class Collection:
             idempotency_key=_idempotency_key(scope),
             schemas=client.schemas,
         )
-        submission = read_submission(body, arrival)
+        submission = read_submission(body, arrival, translate)
         if not submission.events and all(
             refused.answer.code is Code.CHAT_TABLES_READ_ONLY for refused in submission.refused
         ):
@@ -168,14 +180,17 @@ async def _answer(send: Send, status: int, content: bytes, limits: Headers) -> N
     await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
-def read_submission(body: bytes, arrival: Arrival) -> Submission:
-    """Split a body and take each event through the steps; a bad one never costs its neighbours.
+def read_submission(body: bytes, arrival: Arrival, translate: Translate | None = None) -> Submission:
+    """Split a body and take each event, translated first if need be, through the steps.
+
+    Shape: a bad one never costs its neighbours.
 
     Errors: InputRefused if the body as a whole is no JSON or has no or too many events.
     """
     events: list[Event] = []
     refused: list[Refused] = []
-    for index, raw in enumerate(split_events(body)):
+    raws = split_events(body)
+    for index, raw in enumerate(raws if translate is None else map(translate, raws)):
         try:
             events.append(read_event(raw, index, arrival))
         except Refusal as refusal:

@@ -13,11 +13,13 @@ from msgspec import Meta
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from provisioning.adaptors.store import adaptors_of_schema, delete_adaptor
 from provisioning.audit import Actor, record
+from provisioning.clients import lock_kept_client
 from provisioning.schemas.definition import breaks, schema_faults, view_faults
 from provisioning.schemas.names import name_key, view_name
 from tenants.errors import AlreadyTaken, IncompatibleSchema, InputRefused, NotFound, WrongState
-from tenants.models import Client, EventSchemaRow, EventSchemaVersion
+from tenants.models import EventSchemaRow, EventSchemaVersion
 from tenants.revocations import revoke
 from tenants.schemas import Definition
 
@@ -70,7 +72,7 @@ async def create_schema(
     Errors: InputRefused with a pointer per fault; AlreadyTaken (`/name`); NotFound without the client; WrongState while
     it is being deleted, or has too many schemas.
     """
-    await _lock_client(session, client_id)
+    await lock_kept_client(session, client_id)
     others = await _definitions(session, client_id)
     definition = _check(new, others)
     if name_key(new.name) in map(name_key, others):
@@ -96,7 +98,7 @@ async def change_schema(
 
     Errors: as `create_schema`; IncompatibleSchema with a pointer per break, unless it is forced.
     """
-    await _lock_client(session, client_id)
+    await lock_kept_client(session, client_id)
     row, old = await _get(session, client_id, schema_id)
     if new.name != row.name:
         detail = f"A schema keeps its name, which events bear: this one is `{row.name}`."
@@ -119,13 +121,21 @@ async def change_schema(
     return _view(row, definition)
 
 
-async def delete_schema(session: AsyncSession, client_id: str, schema_id: uuid.UUID, actor: Actor) -> None:
-    """Delete a schema with all its versions; events that were stored stay.
+async def delete_schema(
+    session: AsyncSession, client_id: str, schema_id: uuid.UUID, actor: Actor, *, now: datetime, cascade: bool = False
+) -> None:
+    """Delete a schema with all its versions and, if asked, the adaptors that use it; events that were stored stay.
 
-    Errors: NotFound.
+    Errors: NotFound; WrongState while adaptors use it.
     """
-    await _lock_client(session, client_id)
+    await lock_kept_client(session, client_id)
     row, _ = await _get(session, client_id, schema_id)
+    users = await adaptors_of_schema(session, schema_id)
+    if users and not cascade:
+        names = ", ".join(f"“{user.name}”" for user in users)
+        raise WrongState(f"Adaptors use the schema: {names}. Say `cascade` to delete them, too.")
+    for user in users:
+        await delete_adaptor(session, client_id, user.id, actor, now=now)
     await session.delete(row)
     await _tell(session, actor, "schema.delete", row)
 
@@ -167,15 +177,6 @@ def _check(new: NewSchema, others: dict[str, Definition]) -> Definition:
     if faults:
         raise InputRefused("The schema cannot be like this.", errors=faults)
     return msgspec.convert(new.properties, Definition)
-
-
-async def _lock_client(session: AsyncSession, client_id: str) -> None:
-    """Have one change of a client's schemas at a time, and none while the client is being deleted."""
-    client = await session.get(Client, client_id, with_for_update=True, populate_existing=True)
-    if client is None:
-        raise NotFound("No such client.")
-    if client.status == "deleting":
-        raise WrongState("The client is being deleted; restore it first.")
 
 
 async def _definitions(session: AsyncSession, client_id: str) -> dict[str, Definition]:

@@ -28,8 +28,11 @@ from tests.support.grove import open_grove
 SETTINGS = Settings(
     database_url="postgresql://nobody@127.0.0.1:1/none", public_url="http://grove.test", secret_key="s" * 32
 )
-# The document does not describe where it is itself, nor the files of the page that shows it.
-UNDESCRIBED = {"/schema", "/schema/openapi.json", "/schema/{path}", "/docs/{name}"}
+# The document does not describe where it is itself, nor the files of the page that shows it, nor what sites load.
+UNDESCRIBED = {
+    "/schema", "/schema/openapi.json", "/schema/{path}", "/docs/{name}", "/tag/{file}", "/sdk.js", "/sdk-more.js",
+    "/analytics-sdk.js",
+}  # fmt: skip
 # Pages for people and what they load; they are no part of the API.
 PAGES = "/{client_id}"
 # A health check that says what is down has not failed.

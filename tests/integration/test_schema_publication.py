@@ -70,7 +70,9 @@ async def test_a_schema_has_a_dashboard_in_grafana_whose_panels_answer_and_which
         assert "error" not in answer["results"]["A"], answer
     assert (await grove.reconcile(client)).result == {"changes": []}
 
-    _, operation_id = await order(grove, client, lambda session: delete_schema(session, client, made.id, ACTOR))
+    _, operation_id = await order(
+        grove, client, lambda session: delete_schema(session, client, made.id, ACTOR, now=grove.now)
+    )
     assert (await grove.runner().run(operation_id)).state == "succeeded"
     assert (await dashboards(grove, admin, client))[1] == {}
     assert await admin.find("/api/folders/event-schemas", org=org) is None

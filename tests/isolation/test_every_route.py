@@ -17,24 +17,27 @@ from app.observability import Metrics
 from tests.support.grove import Grove, MadeClient, grove_settings, open_grove
 
 # Which objects a path names, by its parameters.
-OF_CLIENTS = {"client_id", "key_id", "operation_id", "quarantine_id", "schema_id", "staff_id"}
+OF_CLIENTS = {"adaptor_id", "client_id", "key_id", "operation_id", "quarantine_id", "schema_id", "staff_id"}
 # Paths that name nothing of a client's: public pages, lists whose owner is the key, and what only the platform has.
 PUBLIC = {
     "/docs", "/api/docs", "/docs/{name}", "/health", "/health/live", "/health/ready", "/metrics", "/problems/{slug}",
-    "/schema", "/schema/openapi.json", "/schema/{path}",
+    "/schema", "/schema/openapi.json", "/schema/{path}", "/tag/{file}",
+    "/sdk.js", "/sdk-more.js", "/analytics-sdk.js",
 }  # fmt: skip
 BY_KEY_ALONE = {
     "/api/v1/events", "/api/v1/events/{event_id}", "/api/v1/quarantine", "/api/v1/quarantine/replay",
     "/api/v1/quarantine/purge", "/api/v1/analytics/summary", "/api/v1/analytics/realtime",
-    "/api/v1/analytics/funnel/analyze", "/api/schemas",
+    "/api/v1/analytics/funnel/analyze", "/api/schemas", "/api/adaptors", "/api/events/ingest",
+    "/api/events/stats",
 }  # fmt: skip
 # Things below a path that names no client, which keys that may not read learn nothing of either.
 OF_READERS = {
     "/api/v1/quarantine/{quarantine_id}", "/api/v1/quarantine/{quarantine_id}/replay", "/api/schemas/{schema_id}",
-    "/api/schemas/{schema_id}/json-schema", "/api/schemas/{schema_id}/types.ts",
+    "/api/schemas/{schema_id}/json-schema", "/api/schemas/{schema_id}/types.ts", "/api/adaptors/{adaptor_id}",
+    "/api/adaptors/{adaptor_id}/check", "/api/adaptors/{adaptor_id}/rotate",
 }  # fmt: skip
 # Of these, what only an admin key may change.
-OF_ADMINS = {"/api/schemas/{schema_id}"}
+OF_ADMINS = {"/api/schemas/{schema_id}", "/api/adaptors/{adaptor_id}", "/api/adaptors/{adaptor_id}/rotate"}
 OF_PLATFORM = {
     "/clients", "/api/v1/clients", "/api/v1/keys", "/api/v1/keys/{key_id}", "/api/v1/keys/{key_id}/rotate",
 }  # fmt: skip
@@ -44,6 +47,8 @@ BODIES: dict[str, Any] = {
     "/api/v1/clients/{client_id}/keys": {"kind": "admin"},
     "/api/v1/clients/{client_id}/staff": {"email": "eve@birch.example", "name": "Eve"},
     "/api/v1/quarantine/{quarantine_id}": {"event": {"name": "another"}},
+    "/api/adaptors": {"name": "another", "website_url": "https://another.example"},
+    "/api/adaptors/{adaptor_id}": {"name": "another", "website_url": "https://another.example"},
     "/api/schemas": {"name": "another", "properties": {"another": {}}},
     "/api/schemas/{schema_id}": {"name": "shop", "properties": {"another": {}}},
 }
@@ -54,6 +59,7 @@ NONE = {
     "staff_id": str(uuid.UUID(int=9)),
     "quarantine_id": str(uuid.UUID(int=10)),
     "schema_id": str(uuid.UUID(int=11)),
+    "adaptor_id": str(uuid.UUID(int=12)),
     "event_id": "nothing",
 }
 
@@ -117,6 +123,9 @@ async def things(grove: Grove, victim: MadeClient) -> dict[str, str]:
     shop = {"name": "shop", "properties": {"purchase": {}}}
     schema = await grove.http.post("/api/schemas", json=shop, headers=victim.admin | {"Prefer": "wait=30"})
     assert schema.status_code == 201, schema.text
+    site = {"name": "site", "website_url": "https://maple.example", "schema_id": schema.json()["id"]}
+    adaptor = await grove.http.post("/api/adaptors", json=site, headers=victim.admin)
+    assert adaptor.status_code == 201, adaptor.text
     return {
         "client_id": victim.id,
         "key_id": keys[0]["id"],
@@ -124,6 +133,7 @@ async def things(grove: Grove, victim: MadeClient) -> dict[str, str]:
         "staff_id": invited.json()["id"],
         "quarantine_id": refused["id"],
         "schema_id": schema.json()["id"],
+        "adaptor_id": adaptor.json()["id"],
         "event_id": "refused-1",
     }
 
@@ -219,5 +229,7 @@ async def test_the_things_that_were_asked_about_are_really_there_and_untouched(
     (schema,) = (await grove.http.get("/api/schemas", headers=victim.server)).json()["data"]
     assert (schema["version"], schema["properties"]) == (1, {"purchase": {}})
     keys = (await grove.http.get(f"{victim.path}/keys", headers=grove.platform)).json()["data"]
-    assert len(keys) == 3
+    (adaptor,) = (await grove.http.get("/api/adaptors", headers=victim.server)).json()["data"]
+    assert adaptor["name"] == "site"
+    assert len(keys) == 4
     assert {key["revoked_at"] or key["replaced_by"] for key in keys} == {None}

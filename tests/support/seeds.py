@@ -208,8 +208,8 @@ def store_what_is_over_the_limit(patch: pytest.MonkeyPatch, _run: Eventful) -> N
     read: ContextVar[Any] = ContextVar("read")
     read_original, admit_original = routes.Collection._read, Limiter.admit  # noqa: SLF001 - as above
 
-    def note(self: routes.Collection, body: Any, principal: Any, client: Any, scope: Any) -> Any:
-        submission = read_original(self, body, principal, client, scope)
+    def note(self: routes.Collection, *given: Any) -> Any:
+        submission = read_original(self, *given)
         read.set((self._commit, submission))
         return submission
 

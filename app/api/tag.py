@@ -1,0 +1,61 @@
+"""`/tag/{container_id}.js`: what a site loads to be collected from, and beside it the site's own script.
+
+Public: a tag's key may be seen by anybody and works from its adaptor's origins alone. The site's own script is not
+ours, so it is sent where the browser says, by CORS, that one of these origins asks, and never to a page of ours.
+"""
+
+import re
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+
+from app.api.tag_files import File, Tags
+from tenants.errors import NotFound, OriginRefused
+
+# By the raw path: no other spelling of an address is a tag's.
+_PATH = re.compile(rb"/tag/([A-Za-z0-9]{20})(\.script)?\.js")
+_HEADERS = {
+    "Cache-Control": "public, max-age=300, stale-while-revalidate=3600",
+    "Vary": "Accept-Encoding, Origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@get("/tag/{file:str}", include_in_schema=False)
+async def show_tag(request: Request[Any, Any, Any], tags: NamedDependency[Tags]) -> Response[bytes]:
+    """Answer with a tag, or with a site's own script."""
+    found = _PATH.fullmatch(_raw_path(request))
+    if found is None:
+        raise NotFound("There is no such tag.")
+    files = await tags.get(found[1].decode())
+    origin = request.headers.get("origin", "")
+    is_own = origin in files.origins
+    cors = {"Access-Control-Allow-Origin": origin} if is_own else {}
+    if found[2] is None:
+        return _answer(request, files.main, cors | {"Cross-Origin-Resource-Policy": "cross-origin"})
+    if files.script is None:
+        raise NotFound("There is no such tag.")
+    if not is_own:
+        raise OriginRefused("The script is for pages of its adaptor's origins alone.")
+    return _answer(request, files.script, cors)
+
+
+def _answer(request: Request[Any, Any, Any], file: File, further: dict[str, str]) -> Response[bytes]:
+    zipped = "gzip" in request.headers.get("accept-encoding", "")
+    headers = _HEADERS | further | {"ETag": f'"{file.tag}{"-gzip" if zipped else ""}"'}
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if headers["ETag"] in known:
+        return Response(b"", status_code=304, headers=headers)
+    if zipped:
+        headers["Content-Encoding"] = "gzip"
+    content = file.compressed if zipped else file.content
+    return Response(content, media_type="text/javascript", headers=headers)
+
+
+def _raw_path(request: Request[Any, Any, Any]) -> bytes:
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode("utf-8", "surrogateescape")
+    return raw.partition(b"?")[0]
+
+
+handlers = [show_tag]

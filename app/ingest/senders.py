@@ -1,0 +1,73 @@
+"""Tell what some keys send: whether, since when, what came, and what of it was refused.
+
+Called by the routes of adaptors; reads under the client's read role.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from asyncpg.pgproto.pgproto import UUID as KeyId  # noqa: N811 - what the driver reads and writes
+from msgspec import Meta
+
+from app.ingest.statements import statement
+from tenants.databases import TenantConnection
+
+RECENTLY = timedelta(hours=24)
+
+
+class SentEvents(msgspec.Struct, frozen=True, kw_only=True):
+    """How many events of a name came within a day."""
+
+    name: str
+    count: int
+    last_received_at: datetime
+
+
+class RefusedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that was refused within a day."""
+
+    received_at: datetime
+    code: str
+    pointer: str
+    detail: str
+
+
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tag sends."""
+
+    sending: Annotated[bool, Meta(description="Whether anything came within the last 24 hours.")]
+    since: Annotated[datetime | None, Meta(description="The hour in which the first event came; null: none came yet.")]
+    last_received_at: Annotated[
+        datetime | None, Meta(description="When the last one came; if that is longer than a day ago, its hour.")
+    ]
+    received: Annotated[int, Meta(description="How many events ever came.")]
+    outcomes: Annotated[dict[str, int], Meta(description="What became of them.")]
+    events: Annotated[list[SentEvents], Meta(description="What came within the last 24 hours, the most first.")]
+    refused: Annotated[list[RefusedEvent], Meta(description="The last that were refused within the last 24 hours.")]
+
+
+async def find_sending(db: TenantConnection, key_ids: Sequence[UUID], *, now: datetime) -> Sending:
+    """Look up what these keys send."""
+    keys, since = [KeyId(key_id.bytes) for key_id in key_ids], now - RECENTLY
+    counts = await db.fetch(statement(db.placement, "sender_counts"), keys)
+    events = await db.fetch(statement(db.placement, "sender_events"), keys, since)
+    refused = await db.fetch(statement(db.placement, "sender_refusals"), keys, since)
+    outcomes: dict[str, int] = {}
+    for row in counts:
+        outcomes[row["outcome"]] = outcomes.get(row["outcome"], 0) + row["n"]
+    times = [row["last_received_at"] for row in events] + [row["received_at"] for row in refused]
+    last = max(times or [row["last_hour"] for row in counts], default=None)
+    return Sending(
+        sending=last is not None and last >= since,
+        since=min((row["first_hour"] for row in counts), default=None),
+        last_received_at=last,
+        received=sum(outcomes.values()),
+        outcomes=outcomes,
+        events=[
+            SentEvents(name=row["name"], count=row["n"], last_received_at=row["last_received_at"]) for row in events
+        ],
+        refused=[RefusedEvent(**dict(row)) for row in refused],
+    )

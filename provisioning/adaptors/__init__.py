@@ -1,0 +1,1 @@
+"""Adaptors: the sites from which a client collects by a tag."""
