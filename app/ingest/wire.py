@@ -48,7 +48,7 @@ class Context(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SchemaRef(Struct, frozen=True, forbid_unknown_fields=True):
-    """The event schema that the sender had in mind."""
+    """The event schema that an event is held to; as a text: its name, or `name@version`."""
 
     name: Label
     version: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None

@@ -413,6 +413,8 @@ async def test_the_starter_dashboard_answers_from_the_views(keeper: Keeper) -> N
     assert (await panel(4))["view"] == "figure"
     sums = {each["name"]: each["text"] for each in (await panel(5))["values"]}
     assert (sums["Sum"], sums["Most"]) == ("42", "40")
+    await keeper.rows("DROP VIEW {schema}.s_shop_purchase")  # as a change does, of which this process has not heard
+    assert (await keeper.grove.http.get(f"{path}/1", headers=keeper.client.server)).status_code == 404
     await keeper.ask("DELETE", f"/{made['id']}")
     gone = await keeper.grove.http.get(f"{path}/1", headers=keeper.client.server)
     assert gone.status_code == 404
