@@ -73,7 +73,7 @@ Observer = Callable[[Placement, Purpose, str, Sequence[Any]], None]
 _TIMEOUTS_MS = {Purpose.READ: (10_000, 2_000), Purpose.SOURCE: (10_000, 2_000), Purpose.WRITE: (10_000, 1_000)}
 
 # What part of a database's connections one of its clients may hold at once. Questions keep a processor busy.
-_MOST_OF_ONE = {Purpose.READ: 4, Purpose.WRITE: 2}
+_MOST_OF_ONE = {Purpose.READ: 8, Purpose.WRITE: 2}
 
 # Element types of the arrays that statements of ours may take or return; text[] the driver knows.
 _ARRAYS = (
