@@ -29,9 +29,10 @@ GRACE_S = 3.0
 RETIRE_S = 30.0
 CLOSE_S = 1.0
 
-# A server's process keeps what it learnt of each client's tables (0.3 MB where it writes) and planned of its functions
+# A server's process keeps what it learnt of each client's tables (0.2 MB where it writes) and planned of its functions
 # (2 MB and more where it reads) for as long as its connection lasts, so none serves more different clients than that.
-MOST_CLIENTS = {Purpose.READ: 40, Purpose.SOURCE: 20, Purpose.WRITE: 500}
+# Where one is busy, a second gets to know its clients: four for writing have room for 2,000 with a good third to spare.
+MOST_CLIENTS = {Purpose.READ: 40, Purpose.SOURCE: 20, Purpose.WRITE: 700}
 
 # What a server says when it is away, stopping, starting or full; anything else is a fault of the statement.
 UNAVAILABLE = (
@@ -72,7 +73,7 @@ Observer = Callable[[Placement, Purpose, str, Sequence[Any]], None]
 _TIMEOUTS_MS = {Purpose.READ: (10_000, 2_000), Purpose.SOURCE: (10_000, 2_000), Purpose.WRITE: (10_000, 1_000)}
 
 # What part of a database's connections one of its clients may hold at once. Questions keep a processor busy.
-_MOST_OF_ONE = {Purpose.READ: 4, Purpose.WRITE: 2}
+_MOST_OF_ONE = {Purpose.READ: 8, Purpose.WRITE: 2}
 
 # Element types of the arrays that statements of ours may take or return; text[] the driver knows.
 _ARRAYS = (

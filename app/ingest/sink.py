@@ -208,20 +208,27 @@ async def _claim(db: TenantConnection, flush: Flush, claims: dict[Any, Event], *
         except asyncpg.UniqueViolationError as error:
             raise Repeated from error
         return {}
-    digests = [event.digest for event in claims.values()]
-    new = await db.fetchval(statement(db.placement, "claim_ids"), list(claims), digests, flush.id, day)
-    return {} if new == len(claims) else await _claimed_by_others(db, flush, claims)
+    given = list(claims), [event.digest for event in claims.values()], flush.id, day
+    if await db.fetchval(statement(db.placement, "claim_ids"), *given) == len(claims):
+        return {}
+    # One that was known may be past the window, and be purged before it is read: then it is nobody's yet.
+    while len(rows := await _recall_ids(db, claims)) < len(claims):
+        await db.fetchval(statement(db.placement, "claim_ids"), *given)
+    return _others(rows, flush)
 
 
-async def _claimed_by_others(db: TenantConnection, flush: Flush, claims: dict[Any, Event]) -> dict[Any, int]:
-    rows = await db.fetch(statement(db.placement, "recall_ids"), list(claims))
+async def _recall_ids(db: TenantConnection, claims: dict[Any, Event]) -> list[asyncpg.Record]:
+    return await db.fetch(statement(db.placement, "recall_ids"), list(claims))
+
+
+def _others(rows: list[asyncpg.Record], flush: Flush) -> dict[Any, int]:
     return {row["id"]: row["digest"] for row in rows if row["flush"] != flush.id}
 
 
 async def _recall(db: TenantConnection, flush: Flush) -> Settled:
     """Find out what an earlier attempt of this flush committed."""
     claims = flush.claims()
-    return settle(flush, claims, await _claimed_by_others(db, flush, claims))
+    return settle(flush, claims, _others(await _recall_ids(db, claims), flush))
 
 
 async def _fold_chat(db: TenantConnection, stored: list[Event]) -> None:

@@ -49,6 +49,7 @@ async def roll_up(databases: Databases, client: TenantContext, *, max_events: in
             return Done()
         if state.zone != client.timezone:
             state = await _forget(db, client.timezone)
+        await db.execute(statement(db.placement, "adopt"), timeout_s=TIMEOUT_S)
         pending = await db.fetch(statement(db.placement, "take"), MAX_FLUSHES)
         taken = _take(pending, max_events)
         if not taken:

@@ -21,10 +21,11 @@ EVENTS_EACH = 50
 # More than the busy ones send at once, much less than all.
 QUEUE_EVENTS = BUSY * EVENTS_EACH * 2
 SLOW = 100
-ROUNDS, ROUND_S = 3, 1.0
+ROUNDS, ROUND_S = 8, 1.0
 MAX_GROWTH_KB = 100_000
-# Nine tenths are wanted; the senders are in the way themselves here, for they need the same two cores.
-LEAST_SHARE = 0.6
+# Senders need the same cores as the server, so who is refused does not spin; but none waits as long as it was told.
+PAUSE_S = 0.25
+LEAST_SHARE = 0.9
 
 
 async def test_an_overloaded_server_stores_as_much_as_a_busy_one_and_refuses_the_rest(
@@ -38,18 +39,18 @@ async def test_an_overloaded_server_stores_as_much_as_a_busy_one_and_refuses_the
         histories: list[History] = []
         await measure(client, BUSY, histories)
         before = resident_kb(program.web_pids)
-        busy, overloaded = [], []
+        busy: list[float] = []
+        overloaded: list[float] = []
         statuses: set[int] = set()
         async with slow_senders(client):
-            for _ in range(ROUNDS):
-                busy.append((await measure(client, BUSY, histories))[0])
-                rate, load = await measure(client, BUSY * OVERLOAD, histories)
-                overloaded.append(rate)
+            for number in range(2 * ROUNDS):
+                many = number % 4 in {1, 2}  # each before the other by turns: the machine has other work, too
+                rate, load = await measure(client, BUSY * OVERLOAD if many else BUSY, histories)
+                (overloaded if many else busy).append(rate)
                 statuses |= {outcome.status for outcome in load.outcomes}
                 assert all(int(outcome.headers["retry-after"]) > 0 for outcome in load.outcomes if outcome.status > 400)
         assert {202, 429} <= statuses <= {202, 429, 503}
-        # The best round: what else the machine does takes from some, a server that wears itself out from all.
-        assert max(overloaded) > LEAST_SHARE * statistics.median(busy), (busy, overloaded)
+        assert statistics.median(overloaded) >= LEAST_SHARE * statistics.median(busy), (busy, overloaded)
         assert resident_kb(program.web_pids) - before < MAX_GROWTH_KB
         history = History()
         for each in histories:
@@ -59,7 +60,7 @@ async def test_an_overloaded_server_stores_as_much_as_a_busy_one_and_refuses_the
 
 async def measure(client: Client, connections: int, histories: list[History]) -> tuple[float, Load]:
     """Send from so many connections for a while; return how many events per second were acknowledged."""
-    async with client.load(connections=connections, events_per_request=EVENTS_EACH) as load:
+    async with client.load(connections=connections, events_per_request=EVENTS_EACH, pause_s=PAUSE_S) as load:
         await load.await_acked(BUSY)
         started, acked = time.monotonic(), load.acked
         await load.await_that(lambda: time.monotonic() - started > ROUND_S)

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -133,7 +133,7 @@ async def processes(pair: Pair, valkey: EmbeddedValkey, **limits: int) -> AsyncI
         SlowRedis.from_url(valkey.url) as other,
         counted(pair.grove, made.id) as store,
     ):
-        yield Process(store, one), Process(store, other)
+        yield Process(store, cast("SlowRedis", one)), Process(store, cast("SlowRedis", other))
 
 
 async def test_a_lease_is_over_in_time_however_late_its_answer_came(

@@ -4,14 +4,23 @@ import asyncio
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
+import psycopg
 import pytest
+from asyncpg.pgproto.pgproto import UUID
 
 from app.embedded.postgres import EmbeddedPostgres
+from app.ingest.event import Arrival
+from app.ingest.flush import Flush
+from app.ingest.flush_ids import FlushIds
+from app.ingest.routes import read_submission
+from app.ingest.sink import PostgresSink
+from app.ingest.statements import statement as ingest_statement
 from app.settings import to_environ
 from app.workers import schedule
 from app.workers.event_ids import BATCH, purge_event_ids
@@ -26,8 +35,10 @@ from app.workers.schema import ensure_job_tables
 from app.workers.stalled import drop_stalled_jobs
 from provisioning.audit import GROVE
 from provisioning.grafana.orders import request_reconciliation
+from tenants.clock import utc_now
 from tenants.control import SERVING_LOGIN
-from tenants.placement import TenantContext
+from tenants.databases import Databases
+from tenants.placement import Placement, Purpose, TenantContext
 from tenants.registry import with_login
 from tenants.vault import Vault
 from tests.support.grove import SECRET_KEY, Grove, MadeClient, open_grove
@@ -232,6 +243,31 @@ async def test_event_ids_past_the_window_are_forgotten(
     assert await purge_event_ids(resources) == BATCH + 10
     assert await purge_event_ids(resources) == 0
     assert await admin.fetchval(f'SELECT count(*) FROM "{schema}".event_ids') == 2  # noqa: S608 - our own
+
+
+async def test_an_id_that_is_purged_while_it_comes_again_is_claimed_by_the_event_that_is_stored(
+    grove: Grove, maple: MadeClient
+) -> None:
+    placement = await grove.placement_of(maple.id)
+    body = msgspec.json.encode({"event_id": f"{uuid.uuid4()}", "name": "page_view"})
+    purges = 0
+
+    def purge(_placement: Placement, _purpose: Purpose, sql: str, _args: Sequence[Any]) -> None:
+        nonlocal purges
+        if sql == ingest_statement(placement, "recall_ids") and purges == 0:
+            purges += 1
+            with psycopg.connect(grove.settings.main_url, autocommit=True) as other:
+                other.execute(f'DELETE FROM "{placement.schema}".event_ids')  # noqa: S608 - our own
+
+    databases, ids = Databases(grove.settings, observe=purge), FlushIds(0)
+    sink, found = PostgresSink(databases), []
+    for _ in range(3):
+        arrival = Arrival(key_id=UUID(bytes(16)), received_at=utc_now(), oldest=NOW, accepts_chat=True)
+        flush = Flush(id=ids.next(), submissions=[read_submission(body, arrival)])
+        (answer,) = await sink.store(placement, flush)
+        found.append((answer.accepted, answer.duplicates))
+    await databases.close()
+    assert (found, purges) == ([(1, 0), (1, 0), (0, 1)], 1)
 
 
 async def test_partitions_are_made_before_they_are_needed(

@@ -16,7 +16,6 @@ from tests.support.history import History
 
 EVENTS_PATH = "/api/v1/events"
 HANG_S = 25.0
-_PAUSE_S = 0.03
 
 
 class Answer(NamedTuple):
@@ -101,9 +100,21 @@ class Outcome(NamedTuple):
 
 
 class Load:
-    """Concurrent senders of one client's events; `async with` runs them."""
+    """Concurrent senders of one client's events; `async with` runs them.
 
-    def __init__(self, port: int, key: Mapping[str, str], *, connections: int = 8, events_per_request: int = 5) -> None:
+    Shape: who is refused waits for `pause_s` before it sends again; a real one would wait for `Retry-After`, a second
+    at least.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        key: Mapping[str, str],
+        *,
+        connections: int = 8,
+        events_per_request: int = 5,
+        pause_s: float = 0.03,
+    ) -> None:
         self.history = History()
         self.outcomes: list[Outcome] = []
         self.cut_answers: list[bytes] = []
@@ -112,6 +123,7 @@ class Load:
         self._headers = {**key, "Content-Type": "application/json"}
         self._connections = connections
         self._events_per_request = events_per_request
+        self._pause_s = pause_s
         self._ending = asyncio.Event()
         self._changed = asyncio.Condition()
 
@@ -164,7 +176,7 @@ class Load:
                 try:
                     connection = connection or await Connection.open(self._port)
                 except OSError:
-                    await asyncio.sleep(_PAUSE_S)
+                    await asyncio.sleep(self._pause_s)
                     continue
                 outcome = await self._try(connection, events)
                 acked = outcome.status == 202
@@ -173,7 +185,7 @@ class Load:
                     connection = None
                 await self._note(outcome)
                 if not acked:
-                    await asyncio.sleep(_PAUSE_S)
+                    await asyncio.sleep(self._pause_s)
         if connection is not None:
             await connection.close()
 

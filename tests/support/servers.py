@@ -39,9 +39,11 @@ class Client(msgspec.Struct, frozen=True):
     registry_url: str
     database_url: str
 
-    def load(self, *, connections: int = 8, events_per_request: int = 5) -> Load:
+    def load(self, *, connections: int = 8, events_per_request: int = 5, pause_s: float = 0.03) -> Load:
         """Make senders for it."""
-        return Load(self.port, self.key, connections=connections, events_per_request=events_per_request)
+        return Load(
+            self.port, self.key, connections=connections, events_per_request=events_per_request, pause_s=pause_s
+        )
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """Run a statement as the administrator; `{schema}` in it stands for its schema."""

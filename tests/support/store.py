@@ -89,7 +89,7 @@ async def _recount(fetch: Callable[..., Awaitable[list[asyncpg.Record]]]) -> lis
     pending = await fetch(
         "SELECT flush, p.events, e.n FROM {schema}.rollup_pending AS p LEFT JOIN "
         "(SELECT flush, count(*) AS n FROM {schema}.events GROUP BY flush) AS e USING (flush) "
-        "WHERE p.events IS DISTINCT FROM e.n"
+        "WHERE p.events IS DISTINCT FROM coalesce(e.n, 0)"
     )
     return [
         *(Finding("sessions", f"{row['side']} {row['session_id']}") for row in sessions),

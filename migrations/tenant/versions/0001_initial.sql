@@ -172,6 +172,9 @@ GRANT SELECT, INSERT, UPDATE ON {{schema}}."UserEvents", {{schema}}.sessions TO 
 GRANT SELECT, INSERT, DELETE ON {{schema}}.event_ids, {{schema}}."AgentConnection" TO {{writer}};
 GRANT SELECT, INSERT, UPDATE, DELETE ON {{schema}}.outcome_counts TO {{writer}};
 
-GRANT SELECT ON ALL TABLES IN SCHEMA {{schema}} TO {{reader}};
+-- By name: to find all tables of a schema, Postgres reads the catalog of all clients' several times over.
+GRANT SELECT ON {{schema}}.events, {{schema}}.event_ids, {{schema}}.outcome_counts, {{schema}}.quarantine,
+    {{schema}}."UserEvents", {{schema}}."Leads", {{schema}}."ChatLog", {{schema}}."AgentConnection",
+    {{schema}}.agent_events, {{schema}}.sessions TO {{reader}};
 GRANT SELECT ON {{schema}}.events, {{schema}}."UserEvents", {{schema}}."Leads", {{schema}}."ChatLog",
     {{schema}}."AgentConnection", {{schema}}.sessions TO {{login}};
