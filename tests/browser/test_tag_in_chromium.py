@@ -19,6 +19,8 @@ pytestmark = needs_chromium
 SHOP = {"name": "shop", "properties": {"product_view": {"product_id": "string", "price": "number", "sold": "boolean"}}}
 CARD = '<div class="product-card" data-product-id="p-1" data-price="9.5" data-sold="false"><b id="title">Pot</b></div>'
 PAGE = '<!doctype html><html><head><meta charset="utf-8"><title>Shop</title>{0}</head><body>{1}</body></html>'
+# A browser that runs by itself says so, and would be taken for a bot.
+VISITOR = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0.0.0 Safari/537.36"
 POLICY = "default-src 'none'; script-src {0}; connect-src {0}; img-src 'self'"
 
 
@@ -81,7 +83,7 @@ async def test_a_tag_records_by_rules_and_by_the_sites_own_script_under_a_strict
     shop.snippet = adaptor["snippet"]
     faults: list[str] = []
     async with open_chromium() as chromium:
-        page = await chromium.new_page()
+        page = await chromium.new_page(user_agent=VISITOR)
         page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         async with page.expect_response("**/*.script.js*"):
