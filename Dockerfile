@@ -11,6 +11,7 @@ COPY tenants tenants
 COPY provisioning provisioning
 COPY migrations migrations
 COPY grafana-templates grafana-templates
+COPY sdk/dist sdk/dist
 RUN /opt/grove/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps . && \
     /opt/grove/bin/python -m compileall -q /opt/grove/lib && \
     /opt/grove/bin/pip uninstall --yes pip

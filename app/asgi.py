@@ -26,6 +26,7 @@ from app.api import (
     operations,
     problem_pages,
     quarantine,
+    sdk,
     staff,
     usage,
     web_analytics,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 _COLLECT_AFTER = 10_000
 MODULES = (
     analytics, audit, clients, console, dashboards, docs, event_fate, health, keys, operations, problem_pages,
-    quarantine, staff, usage, web_analytics,
+    quarantine, sdk, staff, usage, web_analytics,
 )  # fmt: skip
 
 

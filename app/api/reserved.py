@@ -11,7 +11,6 @@ from litestar.routes import BaseRoute
 PROMISED = frozenset(
     {
         "adaptors",
-        "analytics-sdk.js",
         "api",
         "clients",
         "docs",
@@ -22,7 +21,6 @@ PROMISED = frozenset(
         "problems",
         "schema",
         "schemas",
-        "sdk.js",
         "static",
         "tag",
         "v1",

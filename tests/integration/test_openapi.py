@@ -29,7 +29,9 @@ SETTINGS = Settings(
     database_url="postgresql://nobody@127.0.0.1:1/none", public_url="http://grove.test", secret_key="s" * 32
 )
 # The document does not describe where it is itself, nor the files of the page that shows it.
-UNDESCRIBED = {"/schema", "/schema/openapi.json", "/schema/{path}", "/docs/{name}"}
+UNDESCRIBED = {
+    "/schema", "/schema/openapi.json", "/schema/{path}", "/docs/{name}", "/sdk.js", "/analytics-sdk.js", "/sdk-more.js",
+}  # fmt: skip
 # Pages for people and what they load; they are no part of the API.
 PAGES = "/{client_id}"
 # A health check that says what is down has not failed.

@@ -21,7 +21,7 @@ OF_CLIENTS = {"client_id", "key_id", "operation_id", "quarantine_id", "staff_id"
 # Paths that name nothing of a client's: public pages, lists whose owner is the key, and what only the platform has.
 PUBLIC = {
     "/docs", "/api/docs", "/docs/{name}", "/health", "/health/live", "/health/ready", "/metrics", "/problems/{slug}",
-    "/schema", "/schema/openapi.json", "/schema/{path}",
+    "/schema", "/schema/openapi.json", "/schema/{path}", "/sdk.js", "/analytics-sdk.js", "/sdk-more.js",
 }  # fmt: skip
 BY_KEY_ALONE = {
     "/api/v1/events", "/api/v1/events/{event_id}", "/api/v1/quarantine", "/api/v1/quarantine/replay",

@@ -11,7 +11,7 @@ import pytest
 from provisioning.templates import load_templates
 from tests.support.compose import ROOT
 
-SOURCES = ("app", "tenants", "provisioning", "migrations", "grafana-templates")
+SOURCES = ("app", "tenants", "provisioning", "migrations", "grafana-templates", "sdk/dist/*.js")
 # All modules of the product, so that whatever they read when they are imported is read; then what is read later.
 USE = """
 import importlib, pkgutil

@@ -12,7 +12,7 @@ from tests.support.environment import every_setting
 ROOT = Path(__file__).parents[2]
 GUIDES = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md")
 FOLDERS = tuple(
-    f"{name}/" for name in (".ci", "app", "bench", "infra", "migrations", "provisioning", "tenants", "tests")
+    f"{name}/" for name in (".ci", "app", "bench", "infra", "migrations", "provisioning", "sdk", "tenants", "tests")
 )
 FILE = re.compile(r"^[\w./-]+\.(?:py|md|sql|toml|yaml|lock|example)$|^(?:Dockerfile|Makefile|LICENSE)$")
 TEXTS = [
