@@ -45,7 +45,7 @@ lock: ## Lock and hash the requirements anew
 	rm -rf $(VENV)-lock
 
 clean: ## Remove what was installed or made here, but not the data in .grove
-	rm -rf $(VENV) $(VENV)-lock build dist artifacts *.egg-info .coverage .coverage.* \
+	rm -rf $(VENV) $(VENV)-lock build dist artifacts sdk/node_modules *.egg-info .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -20,7 +20,7 @@ try {
     target: "es2021",
   });
   const files = tests.map((name) => join(folder, name));
-  process.exitCode = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], { stdio: "inherit" }).status;
+  process.exitCode = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...process.argv.slice(2), ...files], { stdio: "inherit" }).status;
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -196,6 +196,13 @@ async def test_going_back_in_a_single_page_site_opens_the_page_before(page: Page
     assert view["page"] == {"url": f"{tracked.url}/", "title": "Shop", "referrer": f"{tracked.url}/goods"}
 
 
+async def test_a_page_shown_again_from_memory_is_opened_once_more(page: Page, tracked: Tracked) -> None:
+    await open_watched(page, tracked.add("/"))
+    await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+
+    await tracked.collector.expect("page_view", 2)
+
+
 async def test_what_happens_offline_is_sent_when_the_network_is_back(
     page: Page, context: BrowserContext, tracked: Tracked
 ) -> None:

@@ -30,8 +30,8 @@ SETTINGS = Settings(
 )
 # The document does not describe where it is itself, nor the files of the page that shows it, nor what sites load.
 UNDESCRIBED = {
-    "/schema", "/schema/openapi.json", "/schema/{path}", "/docs/{name}", "/tag/{file}", "/sdk.js", "/sdk-more.js",
-    "/analytics-sdk.js",
+    "/schema", "/schema/openapi.json", "/schema/{path}", "/docs/{name}", "/sdk.js", "/analytics-sdk.js", "/sdk-more.js",
+    "/tag/{file}",
 }  # fmt: skip
 # Pages for people and what they load; they are no part of the API.
 PAGES = "/{client_id}"

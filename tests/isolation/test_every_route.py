@@ -21,8 +21,8 @@ OF_CLIENTS = {"adaptor_id", "client_id", "key_id", "operation_id", "quarantine_i
 # Paths that name nothing of a client's: public pages, lists whose owner is the key, and what only the platform has.
 PUBLIC = {
     "/docs", "/api/docs", "/docs/{name}", "/health", "/health/live", "/health/ready", "/metrics", "/problems/{slug}",
-    "/schema", "/schema/openapi.json", "/schema/{path}", "/tag/{file}",
-    "/sdk.js", "/sdk-more.js", "/analytics-sdk.js",
+    "/schema", "/schema/openapi.json", "/schema/{path}", "/sdk.js", "/analytics-sdk.js", "/sdk-more.js",
+    "/tag/{file}",
 }  # fmt: skip
 BY_KEY_ALONE = {
     "/api/v1/events", "/api/v1/events/{event_id}", "/api/v1/quarantine", "/api/v1/quarantine/replay",
