@@ -10,7 +10,8 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 
-from app.api.tag_files import File, Tags
+from app.api.scripts import answer_script
+from app.api.tag_files import Tags
 from tenants.errors import NotFound, OriginRefused
 
 # By the raw path: no other spelling of an address is a tag's.
@@ -18,7 +19,6 @@ _PATH = re.compile(rb"/tag/([A-Za-z0-9]{20})(\.script)?\.js")
 _HEADERS = {
     "Cache-Control": "public, max-age=300, stale-while-revalidate=3600",
     "Vary": "Accept-Encoding, Origin",
-    "X-Content-Type-Options": "nosniff",
 }
 
 
@@ -33,24 +33,13 @@ async def show_tag(request: Request[Any, Any, Any], tags: NamedDependency[Tags])
     is_own = origin in files.origins
     cors = {"Access-Control-Allow-Origin": origin} if is_own else {}
     if found[2] is None:
-        return _answer(request, files.main, cors | {"Cross-Origin-Resource-Policy": "cross-origin"})
+        cors |= {"Cross-Origin-Resource-Policy": "cross-origin"}
+        return answer_script(request, files.main, _HEADERS | cors)
     if files.script is None:
         raise NotFound("There is no such tag.")
     if not is_own:
         raise OriginRefused("The script is for pages of its adaptor's origins alone.")
-    return _answer(request, files.script, cors)
-
-
-def _answer(request: Request[Any, Any, Any], file: File, further: dict[str, str]) -> Response[bytes]:
-    zipped = "gzip" in request.headers.get("accept-encoding", "")
-    headers = _HEADERS | further | {"ETag": f'"{file.tag}{"-gzip" if zipped else ""}"'}
-    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if headers["ETag"] in known:
-        return Response(b"", status_code=304, headers=headers)
-    if zipped:
-        headers["Content-Encoding"] = "gzip"
-    content = file.compressed if zipped else file.content
-    return Response(content, media_type="text/javascript", headers=headers)
+    return answer_script(request, files.script, _HEADERS | cors)
 
 
 def _raw_path(request: Request[Any, Any, Any]) -> bytes:

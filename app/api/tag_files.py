@@ -3,17 +3,16 @@
 Made once by each process and kept until something of the client changes. Called by `app.api.tag`.
 """
 
-import gzip
-import hashlib
 import json
 from collections import OrderedDict
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import msgspec
 from sqlalchemy import select
 
+from app.api.scripts import Script, make_script
+from app.api.sdk import sdk_script
 from app.auth.guards import SERVED
 from provisioning.adaptors.requests import SelectorRule, TrackingRules
 from tenants.control import ControlPlane
@@ -28,24 +27,15 @@ from tenants.shared_lookups import SharedLookups
 from tenants.vault import Vault
 
 KEPT = 2_000
-_SDK = Path(__file__).parents[2] / "sdk" / "dist"
 _TYPED = frozenset({"number", "boolean"})
-
-
-class File(msgspec.Struct, frozen=True):
-    """A file, plain and compressed. `tag` tells versions of it apart."""
-
-    content: bytes
-    compressed: bytes
-    tag: str
 
 
 class TagFiles(msgspec.Struct, frozen=True):
     """The files of an adaptor, and the origins of its pages."""
 
     origins: frozenset[str]
-    main: File
-    script: File | None
+    main: Script
+    script: Script | None
 
 
 class Tags:
@@ -101,7 +91,7 @@ class Tags:
 
     def _make(self, row: AdaptorRow, client: TenantContext) -> TagFiles:
         schema = next((each for each in client.schemas.values() if each.id == row.schema_id), None)
-        script = None if row.script is None else make_file(own_script(row.script))
+        script = None if row.script is None else make_script(own_script(row.script))
         source = None if script is None else f"{self._base_url}/tag/{row.container_id}.script.js?{script.tag}"
         settings = {
             "apiKey": self._vault.open(row.key_sealed),
@@ -110,17 +100,12 @@ class Tags:
             "more": "",
             **rule_settings(msgspec.convert(row.tracking_rules, TrackingRules), schema),
         }
-        return TagFiles(frozenset(row.origins), make_file(tag_text(settings, schema, source, *sdk_parts())), script)
+        return TagFiles(frozenset(row.origins), make_script(tag_text(settings, schema, source)), script)
 
 
-@cache
-def sdk_parts() -> tuple[str, str]:
-    """Read the two parts of the SDK."""
-    return (_SDK / "grove.js").read_text(encoding="utf-8"), (_SDK / "grove-more.js").read_text(encoding="utf-8")
-
-
-def tag_text(settings: dict[str, Any], schema: EventSchema | None, source: str | None, first: str, second: str) -> str:
+def tag_text(settings: dict[str, Any], schema: EventSchema | None, source: str | None) -> str:
     """Put a tag together: the settings, the SDK, what its events name as their schema, and where the script is."""
+    first, second = (sdk_script(name).content.decode() for name in ("grove.js", "grove-more.js"))
     parts = [f"window.groveConfig={_literal(settings)}", first]
     if schema is not None:
         named = _literal({"schema": f"{schema.name}@{schema.version}"})
@@ -148,12 +133,6 @@ def rule_settings(rules: TrackingRules, schema: EventSchema | None) -> dict[str,
     """Write tracking rules as the SDK takes them."""
     switches = {name: value for name, value in msgspec.structs.asdict(rules).items() if name != "selectors"}
     return {"rules": switches, "select": [_selector(rule, schema) for rule in rules.selectors]}
-
-
-def make_file(text: str) -> File:
-    """Make a file."""
-    content = text.encode()
-    return File(content, gzip.compress(content, 9, mtime=0), hashlib.sha256(content).hexdigest()[:16])
 
 
 def _selector(rule: SelectorRule, schema: EventSchema | None) -> dict[str, Any]:
