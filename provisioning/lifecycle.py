@@ -52,6 +52,7 @@ async def change_client(
         "dashboards": change.dashboards, "rate_limit": change.rate_limit, "rate_burst": change.rate_burst,
         "monthly_quota": change.monthly_quota, "retention_days": change.retention_days,
         "share": change.share,
+        "visitors": UNSET if change.visitors is UNSET else change.visitors.stored(client.visitors),
     }  # fmt: skip
     changed = [name for name, value in wanted.items() if value is not UNSET and getattr(client, name) != value]
     if "domain" in changed and change.domain is not UNSET:

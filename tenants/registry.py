@@ -21,6 +21,7 @@ from tenants.placement import Placement, PlacementKind, SourceMap, TenantContext
 from tenants.revocations import RevocationFeed
 from tenants.shared_lookups import SharedLookups
 from tenants.vault import Vault
+from tenants.visitors import rules_of
 
 MAIN_SERVER = "main"
 
@@ -140,6 +141,7 @@ class Registry:
             logo=logo,
             retention_days=client.retention_days,
             allowance=allowance_of(client),
+            rules=rules_of(client.visitors),
             placement=self.placement(row, server, share=client.share),
         )
 
