@@ -21,18 +21,22 @@ def event_ids(seed: int, count: int) -> list[uuid.UUID]:
     return [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(count)]
 
 
-def make_events(seed: int, count: int, now: datetime, *, identified: bool = True) -> list[bytes]:
-    """Make JSON page views of sessions that lie side by side, the last one just now."""
+def make_events(seed: int, count: int, now: datetime, *, identified: bool = True, told: bool = True) -> list[bytes]:
+    """Make JSON page views of sessions that lie side by side, the last one just now.
+
+    Shape: unless `identified`, without ids; unless they are `told`, without sessions, visitors and their devices.
+    """
     encode = msgspec.json.Encoder().encode
     views = (_page_view(seed, index, event_id, now) for index, event_id in enumerate(event_ids(seed, count)))
-    return [encode(view if identified else _without_id(view)) for view in views]
+    left_out = (set() if identified else {"event_id"}) | (set() if told else {"session_id", "visitor_id", "context"})
+    return [encode({name: value for name, value in view.items() if name not in left_out}) for view in views]
 
 
 def make_bodies(
-    seed: int, requests: int, events_per_request: int, now: datetime, *, identified: bool = True
+    seed: int, requests: int, events_per_request: int, now: datetime, *, identified: bool = True, told: bool = True
 ) -> list[bytes]:
     """Make request bodies: an array each, or a lone event."""
-    events = make_events(seed, requests * events_per_request, now, identified=identified)
+    events = make_events(seed, requests * events_per_request, now, identified=identified, told=told)
     if events_per_request == 1:
         return events
     starts = range(0, len(events), events_per_request)
@@ -57,7 +61,3 @@ def _page_view(seed: int, index: int, event_id: uuid.UUID, now: datetime) -> dic
         "context": _DEVICES[visit % len(_DEVICES)],
         "properties": {"step": step, "scroll": step * 9, "theme": "dark"},
     }
-
-
-def _without_id(view: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in view.items() if name != "event_id"}

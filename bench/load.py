@@ -25,7 +25,8 @@ _PATIENCE_S = 60
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to send; events that are not `identified` have no id by which a repeat of them could be told.
 
-    Shape: without a `rate` (requests per second) each connection sends as soon as it is answered; with one, requests
+    Shape: with an `agent` browsers of that name send, a thousand from as many addresses, that say nothing else of their
+    visitors; without a `rate` (requests per second) each connection sends as soon as it is answered; with one, requests
     are due at even intervals whatever becomes of those before them, and their time counts from then on.
     """
 
@@ -39,6 +40,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     identified: bool = True
     rate: float | None = None
+    agent: str | None = None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,8 +107,9 @@ class _Run:
     """One job's requests and what was answered."""
 
     def __init__(self, job: Job) -> None:
-        bodies = make_bodies(job.seed, job.requests, job.events_per_request, job.now, identified=job.identified)
-        self.requests = [_request(job, body) for body in bodies]
+        size, told = job.events_per_request, job.agent is None
+        bodies = make_bodies(job.seed, job.requests, size, job.now, identified=job.identified, told=told)
+        self.requests = [_request(job, body, index) for index, body in enumerate(bodies)]
         self._whole = b'"accepted":%d,' % job.events_per_request
         self._next = 0
         self._rate = job.rate
@@ -146,9 +149,13 @@ class _Run:
         return Result(seconds=seconds, latency_ms=latency, statuses=dict(self._statuses), short=self._short)
 
 
-def _request(job: Job, body: bytes) -> bytes:
+def _request(job: Job, body: bytes, index: int) -> bytes:
+    browser = ""
+    if job.agent is not None:
+        address = f"89.{index // 250 % 4}.1.{index % 250}"
+        browser = f"User-Agent: {job.agent}\r\nX-Forwarded-For: {address}\r\n"
     head = (
-        f"POST {job.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {job.key}\r\n"
+        f"POST {job.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {job.key}\r\n{browser}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

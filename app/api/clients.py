@@ -142,8 +142,8 @@ async def read_client(
     summary="Change a client",
     description="What is left out stays, also within `branding` and `visitors`; null takes away. A client's own admin "
     "key may change these and `staff`. Where a client's data lives is not changed here. A shorter `retentionDays` "
-    "holds at once for what comes in; what it takes away is removed for good, but not before `pruneAfter`, and stays if the "
-    "retention is raised again until then.",
+    "holds at once for what comes in; what it takes away is removed for good, but not before `pruneAfter`, and stays "
+    "if the retention is raised again until then.",
 )
 async def update_client(
     data: JSONBody[ClientChange],
