@@ -16,7 +16,7 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID as RowId  # noqa: N811 - what the driver reads and writes
 from msgspec import Meta
 
-from app.ingest.enrichment.sender import sender_of
+from app.ingest.enrichment.sender import sender_of_quarantine
 from app.ingest.event import Arrival, Event
 from app.ingest.flush import Flush, Released, Settled, Submission
 from app.ingest.flush_ids import FlushIds
@@ -114,7 +114,7 @@ class Replay:
             accepts_chat=self._client.placement.kind is not PlacementKind.EXTERNAL,
             latest=self._now + FUTURE_ALLOWED,
             event_id=row["event_uuid"] or row["id"],
-            sender=sender_of(self._client),
+            sender=sender_of_quarantine(self._client),
         )
         try:
             if row["id"] in self._unstorable:

@@ -418,6 +418,33 @@ async def test_no_address_of_a_visitor_is_in_the_store_or_the_log(
         assert secret not in logged
 
 
+async def replay(shop: Shop, sent: dict[str, Any], mended: dict[str, Any]) -> asyncpg.Record:
+    """Mend an event that was refused, replay it, and read how it was stored."""
+    listed = await shop.http.get("/api/v1/quarantine", headers=shop.client.server)
+    (row,) = [each for each in listed.json()["data"] if each["event_id"] == sent["event_id"]]
+    path = f"/api/v1/quarantine/{row['id']}"
+    edited = await shop.http.patch(path, json={"event": sent | mended}, headers=shop.client.server)
+    assert edited.status_code == 200, edited.text
+    answer = await shop.http.post(f"{path}/replay", headers=shop.client.server)
+    assert answer.json()["outcome"] == "stored", answer.text
+    return await shop.stored(sent)
+
+
+async def test_what_is_replayed_is_held_to_the_strictest_privacy_where_there_is_any(shop: Shop) -> None:
+    await shop.rules(privacy="balanced")
+    sent = view(visitor_id="v-refused", session_id="s-refused", properties=[])
+    await shop.browse(sent)
+    row = await replay(shop, sent, {"properties": {"from": "ana@shop.example"}})
+    assert [row["visitor_id"], row["session_id"]] == [None, None]
+    assert json.loads(row["properties"]) == {"from": "REDACTED"}
+
+
+async def test_a_bots_event_that_somebody_replays_is_stored_with_a_flag(shop: Shop) -> None:
+    sent = view(context={"user_agent": CRAWLER, "ip": ADDRESS}, properties=[])
+    await shop.send(shop.client.server, sent)
+    assert (await replay(shop, sent, {"properties": {}}))["is_bot"] is True
+
+
 async def test_no_reader_sees_a_salt(shop: Shop) -> None:
     await shop.visit(NOON, source=address())
     (place,) = await shop.rows("SELECT reader_role, login_role FROM grove.placements WHERE client_id = 'maple'")

@@ -56,7 +56,7 @@ def read_device(draft: Draft, arrival: Arrival) -> str | None:
     draft.device = draft.device or found.kind
     draft.browser = draft.browser or found.browser
     draft.os = draft.os or found.os
-    return "filled"
+    return "filled" if found.kind or found.browser or found.os else None
 
 
 def find_country(draft: Draft, arrival: Arrival) -> str | None:

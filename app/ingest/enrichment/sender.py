@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from tenants.placement import TenantContext
-from tenants.visitors import VisitorRules
+from tenants.visitors import Bots, Privacy, VisitorRules
 
 
 class FindCountry(Protocol):
@@ -48,6 +48,20 @@ def sender_of(client: TenantContext, countries: FindCountry | None = None) -> Se
         pepper=client.placement.schema.encode(),
         countries=countries if client.rules.geo else None,
     )
+
+
+def sender_of_quarantine(client: TenantContext) -> Sender:
+    """Make the context of events that leave quarantine: nobody knows any more whether a browser sent them.
+
+    Shape: so where a client has a privacy mode, they are taken for a browser's under the strictest. What a bot sent is
+    flagged at most, since somebody asks for this very event.
+    """
+    rules, sender = client.rules, sender_of(client)
+    bots = Bots.FLAG if rules.bots is Bots.FILTER else rules.bots
+    if rules.privacy is Privacy.OFF:
+        return msgspec.structs.replace(sender, rules=msgspec.structs.replace(rules, bots=bots))
+    rules = msgspec.structs.replace(rules, bots=bots, privacy=Privacy.STRICT)
+    return msgspec.structs.replace(sender, rules=rules, is_browser=True)
 
 
 _zone = lru_cache(maxsize=1024)(ZoneInfo)
