@@ -25,9 +25,10 @@ _PATIENCE_S = 60
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to send; events that are not `identified` have no id by which a repeat of them could be told.
 
-    Shape: with an `agent` browsers of that name send, a thousand from as many addresses, that say nothing else of their
-    visitors; without a `rate` (requests per second) each connection sends as soon as it is answered; with one, requests
-    are due at even intervals whatever becomes of those before them, and their time counts from then on.
+    Shape: with an `agent` browsers of that name send, from a thousand addresses; unless they are `told`, events say
+    nothing of their visitors; without a `rate` (requests per second) each connection sends as soon as it is answered;
+    with one, requests are due at even intervals whatever becomes of those before them, and their time counts from then
+    on.
     """
 
     port: int
@@ -41,6 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     identified: bool = True
     rate: float | None = None
     agent: str | None = None
+    told: bool = True
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,8 +109,8 @@ class _Run:
     """One job's requests and what was answered."""
 
     def __init__(self, job: Job) -> None:
-        size, told = job.events_per_request, job.agent is None
-        bodies = make_bodies(job.seed, job.requests, size, job.now, identified=job.identified, told=told)
+        size = job.events_per_request
+        bodies = make_bodies(job.seed, job.requests, size, job.now, identified=job.identified, told=job.told)
         self.requests = [_request(job, body, index) for index, body in enumerate(bodies)]
         self._whole = b'"accepted":%d,' % job.events_per_request
         self._next = 0

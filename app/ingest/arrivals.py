@@ -13,7 +13,7 @@ from litestar.types import HTTPScope
 
 from app.auth.addresses import UNKNOWN, client_address
 from app.auth.credentials import header
-from app.ingest.enrichment.sender import FindCountry, Sender, sender_of
+from app.ingest.enrichment.sender import FindCountry, Sender, sender_of, subject_of
 from app.ingest.event import Arrival
 from tenants.clock import Clock
 from tenants.errors import InputRefused
@@ -53,14 +53,12 @@ class Arrivals:
         sender = self._of_client(client)
         if principal.kind is not KeyKind.BROWSER:
             return sender
+        agent = _text(header(scope, b"user-agent"))[:MAX_AGENT]
         address = client_address(scope, self._trusted_proxies)
-        return msgspec.structs.replace(
-            sender,
-            is_browser=True,
-            agent=_text(header(scope, b"user-agent"))[:MAX_AGENT],
-            address=None if address == UNKNOWN else address,
-            site=_site(_text(header(scope, b"origin"))),
-        )
+        if address == UNKNOWN:
+            return msgspec.structs.replace(sender, is_browser=True, agent=agent)
+        subject = subject_of(address, agent, _site(_text(header(scope, b"origin"))))
+        return msgspec.structs.replace(sender, is_browser=True, agent=agent, address=address, subject=subject)
 
     def _of_client(self, client: TenantContext) -> Sender:
         known = self._known.get(client.tenant_id)

@@ -1,7 +1,7 @@
 """An event between its decoding and its storing, and what all events of a request share."""
 
 from collections import Counter
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -46,11 +46,10 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What of an event's visit is found out when it is stored.
 
-    Shape: of `subject` the visitor's id is made, with the salt of `today`; `zone` is the client's, if the event needs a
+    Shape: of `subject` the visitor's id is made, with the salt of the day; `zone` is the client's, if the event needs a
     session, and `campaign` what leads from one session to the next.
     """
 
-    today: date
     subject: bytes | None = None
     zone: ZoneInfo | None = None
     campaign: str = ""

@@ -29,7 +29,11 @@ class Salts:
 
         Errors: StoreUnavailable.
         """
-        days = [event.visit.today for event in flush.events() if event.visit is not None and event.visit.subject]
+        days = [
+            submission.arrival.received_at.astimezone(submission.arrival.sender.zone).date()
+            for submission in flush.submissions
+            if any(event.visit is not None and event.visit.subject for event in submission.events)
+        ]
         if not days:
             return None
         day = max(days)

@@ -26,4 +26,6 @@ def read_url(url: str) -> tuple[str | None, Utm]:
 
 def campaign_of(source: str | None, medium: str | None, campaign: str | None) -> str:
     """Put a campaign into one text, the same for the same campaign; empty if there is none."""
+    if source is None and medium is None and campaign is None:
+        return ""
     return "\n".join((source or "", medium or "", campaign or "")).strip("\n")

@@ -23,8 +23,9 @@ class FindCountry(Protocol):
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
     """The context of a request's events.
 
-    Shape: `is_browser` tells that the visitor's own browser sent them: then `agent`, `address` and `site` are of the
-    request. What a server says of a visitor is in its events. `pepper` makes hashes of this client unlike others'.
+    Shape: `is_browser` tells that the visitor's own browser sent them: then `agent`, `address` and `subject` (what tells
+    the visitor from others today) are of the request. What a server says of a visitor is in its events. `pepper` makes
+    hashes of this client unlike others'.
     """
 
     rules: VisitorRules = VisitorRules()
@@ -34,10 +35,15 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     is_browser: bool = False
     agent: str | None = None
     address: str | None = None
-    site: str = ""
+    subject: bytes | None = None
 
 
 NOBODY = Sender()
+
+
+def subject_of(address: str, agent: str | None, site: str) -> bytes:
+    """Write down what tells a visitor without an id from others, for a day."""
+    return "\0".join(("address", address, agent or "", site)).encode(errors="surrogatepass")
 
 
 def sender_of(client: TenantContext, countries: FindCountry | None = None) -> Sender:

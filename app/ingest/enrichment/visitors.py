@@ -5,6 +5,7 @@ Called by the steps; `app.ingest.visits` finds it out.
 
 from app.ingest.enrichment.campaigns import campaign_of
 from app.ingest.enrichment.draft import Draft
+from app.ingest.enrichment.sender import subject_of
 from app.ingest.event import Arrival, Visit
 from tenants.visitors import Privacy
 
@@ -35,7 +36,6 @@ def find_visit(draft: Draft, arrival: Arrival) -> Visit | None:
     if subject is None and not needs_session:
         return None
     return Visit(
-        today=arrival.received_at.astimezone(sender.zone).date(),
         subject=subject,
         zone=sender.zone if needs_session else None,
         campaign=campaign_of(draft.utm_source, draft.utm_medium, draft.utm_campaign),
@@ -50,4 +50,4 @@ def _subject(draft: Draft, arrival: Arrival) -> bytes | None:
         return b"visitor\0" + draft.visitor_id.encode() if rotates else None
     if draft.address is None or draft.is_bot:
         return None
-    return "\0".join(("address", draft.address, draft.agent or "", sender.site)).encode(errors="surrogatepass")
+    return sender.subject or subject_of(draft.address, draft.agent, "")

@@ -57,7 +57,7 @@ def test_each_change_is_counted_by_step_and_reason() -> None:
     read(came, visitor_id="v", properties={"from": "ana@shop.example"})
     read(came, properties={"a": 1})
     assert came.changes == Counter(
-        {("bots", "flagged"): 2, ("device", "filled"): 2, ("country", "filled"): 2, ("privacy", "strict"): 1,
+        {("bots", "flagged"): 2, ("country", "filled"): 2, ("privacy", "strict"): 1,
          ("redaction", "redacted"): 1}
     )  # fmt: skip
 
