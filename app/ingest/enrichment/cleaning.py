@@ -5,12 +5,13 @@ A lead's name and address are what its event is for, and stay in `"Leads"`; they
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
-from app.ingest.enrichment.redaction import REDACTED, is_secret_property, redact_line, redact_text
+from app.ingest.enrichment.redaction import KEPT_TEXTS, REDACTED, is_secret_property, redact_line, redact_text
 
 # Whatever the rules of redaction look for has one of these in it, in lower case, or a long number.
 _MARKS = (
@@ -62,9 +63,10 @@ def clean_name(name: str) -> str:
     return redact_line(name)
 
 
-def clean_line(text: str | None) -> str | None:
-    """Redact a line, if there is one."""
-    return None if text is None else redact_line(text)
+@lru_cache(maxsize=KEPT_TEXTS)
+def redact_lines(lines: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """Redact lines that come together again and again, such as what is known of a page."""
+    return tuple(None if line is None else redact_text(line) for line in lines)
 
 
 def clean_id(given: str | None, pepper: bytes) -> str | None:

@@ -10,10 +10,9 @@ import msgspec
 
 from app.ingest.enrichment.campaigns import read_url
 from app.ingest.enrichment.channels import find_origin
-from app.ingest.enrichment.cleaning import clean_id, clean_line, clean_properties
+from app.ingest.enrichment.cleaning import clean_id, clean_properties, redact_lines
 from app.ingest.enrichment.devices import read_agent
 from app.ingest.enrichment.draft import Draft
-from app.ingest.enrichment.redaction import redact_line
 from app.ingest.enrichment.visitors import hold_to_privacy
 from app.ingest.event import Arrival
 from app.ingest.outcomes import Filtered, FilterReason
@@ -88,23 +87,22 @@ def keep_traits(draft: Draft, arrival: Arrival) -> str | None:
 
 def redact(draft: Draft, arrival: Arrival) -> str | None:
     """Take e-mail addresses, card numbers and secrets out of every value."""
-    before = (draft.page_url, draft.page_title, draft.referrer, draft.properties, draft.user_id, draft.visitor_id)
-    url, title, referrer, properties, user_id, visitor_id = before
-    draft.page_url = None if url is None else redact_line(url)
-    draft.page_title = None if title is None else redact_line(title)
-    draft.referrer = None if referrer is None else redact_line(referrer)
-    draft.properties = properties if properties == "{}" else clean_properties(properties)
-    pepper = arrival.sender.pepper
-    draft.user_id = clean_id(user_id, pepper)
-    draft.visitor_id = clean_id(visitor_id, pepper)
-    draft.session_id = clean_id(draft.session_id, pepper)
-    if draft.page_path is not None:
-        draft.page_path = redact_line(draft.page_path)
+    page = (draft.page_url, draft.page_path, draft.page_title, draft.referrer)
+    clean = redact_lines(page)
+    draft.page_url, draft.page_path, draft.page_title, draft.referrer = clean
+    properties, changed = draft.properties, clean != page
+    if properties != "{}":
+        draft.properties = clean_properties(properties)
+        changed = changed or draft.properties != properties
     if draft.has_utm:
-        draft.utm_source, draft.utm_medium = clean_line(draft.utm_source), clean_line(draft.utm_medium)
-        draft.utm_campaign = clean_line(draft.utm_campaign)
-    after = (draft.page_url, draft.page_title, draft.referrer, draft.properties, draft.user_id, draft.visitor_id)
-    return None if after == before else "redacted"
+        utm = (draft.utm_source, draft.utm_medium, draft.utm_campaign)
+        draft.utm_source, draft.utm_medium, draft.utm_campaign = clean = redact_lines(utm)
+        changed = changed or clean != utm
+    pepper, ids = arrival.sender.pepper, (draft.user_id, draft.visitor_id, draft.session_id)
+    draft.user_id, draft.visitor_id = clean_id(ids[0], pepper), clean_id(ids[1], pepper)
+    draft.session_id = clean_id(ids[2], pepper)
+    changed = changed or (draft.user_id, draft.visitor_id, draft.session_id) != ids
+    return "redacted" if changed else None
 
 
 def read_campaign(draft: Draft, arrival: Arrival) -> str | None:

@@ -23,9 +23,9 @@ class FindCountry(Protocol):
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
     """The context of a request's events.
 
-    Shape: `is_browser` tells that the visitor's own browser sent them: then `agent`, `address` and `subject` (what tells
-    the visitor from others today) are of the request. What a server says of a visitor is in its events. `pepper` makes
-    hashes of this client unlike others'.
+    Shape: `is_browser` tells that the visitor's own browser sent them: then `agent`, `address` and `subject` (what
+    tells the visitor from others today) are of the request. What a server says of a visitor is in its events. `pepper`
+    makes hashes of this client unlike others'.
     """
 
     rules: VisitorRules = VisitorRules()
