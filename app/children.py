@@ -120,7 +120,7 @@ def inherit_environ(environ: Mapping[str, str], settings: Mapping[str, str]) -> 
 
 
 def _is_setting(key: str) -> bool:
-    return key.startswith("GROVE_") or key.endswith("_DB_URL") or key in _PLATFORM_KEYS
+    return key.startswith(("GROVE_", "ANALYTICS_")) or key.endswith("_DB_URL") or key in _PLATFORM_KEYS
 
 
 def open_output(path: Path) -> IO[bytes]:

@@ -45,6 +45,10 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )  # fmt: skip
         self.events = Counter("grove_events", "Events received, by outcome.", ("outcome",), registry=self.registry)
+        self.enriched = Counter(
+            "grove_events_enriched", "What the enrichment filled in, changed or took out, by step and reason.",
+            ("step", "reason"), registry=self.registry,
+        )  # fmt: skip
         self.limited = Counter(
             "grove_rate_limited", "Requests refused because too much was sent.", ("limit",), registry=self.registry
         )

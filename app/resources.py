@@ -24,7 +24,9 @@ from app.auth.sessions import SessionStore
 from app.gateway.gateway import Gateway
 from app.gateway.hosts import Hosts
 from app.gateway.upstream import ANSWER_TIMEOUT_S, Upstream
+from app.ingest.arrivals import Arrivals
 from app.ingest.doorbell import Doorbell
+from app.ingest.enrichment.countries import open_countries
 from app.ingest.flush_ids import claim_flush_ids
 from app.ingest.group_commit import GroupCommit
 from app.ingest.routes import Collection
@@ -117,7 +119,9 @@ async def open_resources(
         stack.push_async_callback(jobs.close)
         doorbell = Doorbell(control, clock)
         sink, ids = PostgresSink(databases, doorbell), await claim_flush_ids(control)
-        commit = GroupCommit(sink, ids, max_queued_events=settings.ingest_queue_events)
+        commit = GroupCommit(
+            sink, ids, max_queued_events=settings.ingest_queue_events, max_flush_events=settings.batch_size
+        )
         hosts = Hosts(settings, control, feed)
         feed.listen(_forgetter(keyring, sessions, registry, databases, commit))
         tags = Tags(control, registry, vault, feed, base_url=settings.base_url)
@@ -132,6 +136,10 @@ async def open_resources(
         await stack.enter_async_context(_running("last use of keys", _keep_saving(keyring, sessions)))
         await stack.enter_async_context(_running("doorbell of the rollups", doorbell.run()))
         stack.push_async_callback(_drain, commit, keyring, sessions)
+        countries = open_countries(settings)
+        if countries is not None:
+            stack.callback(countries.close)
+        arrivals = Arrivals(clock, countries, settings.trusted_proxies)
         limiter = Limiter(redis, databases, clock, metrics, web_processes=settings.web_processes)
         yield Resources(
             settings=settings,
@@ -151,7 +159,7 @@ async def open_resources(
             commit=commit,
             metrics_store=metrics,
             limiter=limiter,
-            collection=Collection(keyring, registry, commit, databases, limiter, clock, metrics),
+            collection=Collection(keyring, registry, commit, databases, limiter, arrivals, metrics),
             tags=tags,
             hosts=hosts,
             gateway=gateway,

@@ -1,8 +1,9 @@
 """What the operator decides, read from the environment once and passed down.
 
 Called by `app.commands`; everything below receives a `Settings` and never looks at the environment.
-Grove's own keys start with `GROVE_`; a handful of names that hosting platforms set (`DATABASE_URL`,
-`REDIS_URL`, `PORT`, …) are read as they are, and `<CLIENT>_DB_URL` names a registered client's database.
+Grove's own keys start with `GROVE_`, those of collection with `ANALYTICS_`; a handful of names that hosting platforms
+set (`DATABASE_URL`, `REDIS_URL`, `PORT`, …) are read as they are, and `<CLIENT>_DB_URL` names a registered client's
+database.
 """
 
 import re
@@ -55,6 +56,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_dir: Path | None = None
     delete_grace_days: int = 30
     retention_days: int = 730
+    batch_size: int = 5_000
+    enable_geo: bool = True
+    geoip_db_path: Path | None = None
     duplicate_window_days: int = 30
     quarantine_days: int = 30
     ingest_connections: int = 4
@@ -112,7 +116,9 @@ def load(environ: Mapping[str, str]) -> Settings:
     Errors: SettingsError, naming the key.
     """
     values: dict[str, Any] = {}
-    known = {_key(name): name for name in Settings.__struct_fields__ if name != "client_databases"}
+    known = _ALIASES | {_key(name): name for name in Settings.__struct_fields__ if name != "client_databases"}
+    # Where both are given, Grove's own name counts.
+    environ = {key: text for key, text in environ.items() if not (key in _ALIASES and environ.get(_key(_ALIASES[key])))}
     for key, text in environ.items():
         if key in known and text != "":
             values[known[key]] = _parse(key, known[key], text)
@@ -142,6 +148,8 @@ def to_environ(settings: Settings) -> dict[str, str]:
 def _key(name: str) -> str:
     if name == "metrics_dir":
         return "PROMETHEUS_MULTIPROC_DIR"
+    if name in {"batch_size", "enable_geo", "geoip_db_path"}:
+        return f"ANALYTICS_{name.upper()}"
     if name in {"database_url", "redis_url", "port", "grafana_url", "grafana_home", "grafana_admin_password"}:
         return name.upper()
     return f"GROVE_{name.upper()}"
@@ -163,6 +171,8 @@ def _parse(key: str, name: str, text: str) -> object:
     kind = Settings.__annotations__[name]
     if kind in {int, int | None}:
         return _number(key, text)
+    if kind is bool:
+        return _yes_or_no(key, text)
     if kind in {Path, Path | None}:
         return Path(text)
     check = _CHECKS.get(name)
@@ -175,6 +185,13 @@ def _number(key: str, text: str) -> int:
         message = f"{key} must be a whole number from {low} to {high}, not {text!r}."
         raise SettingsError(message)
     return int(text)
+
+
+def _yes_or_no(key: str, text: str) -> bool:
+    if text.lower() not in _WORDS:
+        message = f"{key} must be true or false, not {text!r}."
+        raise SettingsError(message)
+    return _WORDS[text.lower()]
 
 
 def _address(key: str, text: str, schemes: set[str]) -> str:
@@ -262,12 +279,17 @@ def _check(settings: Settings) -> None:
             raise SettingsError(message)
 
 
+# Names under which other services of the same people know a setting.
+_ALIASES = {"ANALYTICS_RETENTION_DAYS": "retention_days"}
+_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _RANGES = {
     "PORT": (0, 65_535),
     "GROVE_WEB_PROCESSES": (1, 64),
     "GROVE_DELETE_GRACE_DAYS": (0, 3650),
     # A million days would lead out of the calendar, and fail only when a client is made.
     "GROVE_RETENTION_DAYS": (1, 3650),
+    "ANALYTICS_RETENTION_DAYS": (1, 3650),
+    "ANALYTICS_BATCH_SIZE": (1, 50_000),
     "GROVE_DUPLICATE_WINDOW_DAYS": (1, 3650),
     "GROVE_QUARANTINE_DAYS": (1, 3650),
     "GROVE_DRAIN_TIMEOUT_S": (1, 3600),

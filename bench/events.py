@@ -32,19 +32,27 @@ def event_ids(seed: int, count: int) -> list[uuid.UUID]:
     return [uuid.UUID(int=rng.getrandbits(128), version=4) for _ in range(count)]
 
 
-def make_events(seed: int, count: int, now: datetime, ids: Ids = Ids.RANDOM) -> list[bytes]:
-    """Make JSON page views of sessions that lie side by side, the last one just now."""
+def make_events(seed: int, count: int, now: datetime, ids: Ids = Ids.RANDOM, *, told: bool = True) -> list[bytes]:
+    """Make JSON page views of sessions that lie side by side, the last one just now.
+
+    Shape: unless they are `told`, without sessions, visitors and their devices.
+    """
     encode = msgspec.json.Encoder().encode
     made = event_ids(seed, count)
     if ids is Ids.ORDERED:  # a millisecond apart
         made = [uuid.UUID(bytes=uuid7(now + timedelta(milliseconds=index)).bytes) for index in range(count)]
     views = (_page_view(seed, index, event_id, now) for index, event_id in enumerate(made))
-    return [encode(_without_id(view) if ids is Ids.NONE else view) for view in views]
+    left_out = ({"event_id"} if ids is Ids.NONE else set()) | (
+        set() if told else {"session_id", "visitor_id", "context"}
+    )
+    return [encode({name: value for name, value in view.items() if name not in left_out}) for view in views]
 
 
-def make_bodies(seed: int, requests: int, events_per_request: int, now: datetime, ids: Ids = Ids.RANDOM) -> list[bytes]:
+def make_bodies(
+    seed: int, requests: int, events_per_request: int, now: datetime, ids: Ids = Ids.RANDOM, *, told: bool = True
+) -> list[bytes]:
     """Make request bodies: an array each, or a lone event."""
-    events = make_events(seed, requests * events_per_request, now, ids)
+    events = make_events(seed, requests * events_per_request, now, ids, told=told)
     if events_per_request == 1:
         return events
     starts = range(0, len(events), events_per_request)
@@ -69,7 +77,3 @@ def _page_view(seed: int, index: int, event_id: uuid.UUID, now: datetime) -> dic
         "context": _DEVICES[visit % len(_DEVICES)],
         "properties": {"step": step, "scroll": step * 9, "theme": "dark"},
     }
-
-
-def _without_id(view: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in view.items() if name != "event_id"}

@@ -25,8 +25,10 @@ _PATIENCE_S = 60
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to send; by the `ids` of events a repeat of them can be told.
 
-    Shape: without a `rate` (requests per second) each connection sends as soon as it is answered; with one, requests
-    are due at even intervals whatever becomes of those before them, and their time counts from then on.
+    Shape: with an `agent` browsers of that name send, from a thousand addresses; unless they are `told`, events say
+    nothing of their visitors; without a `rate` (requests per second) each connection sends as soon as it is answered;
+    with one, requests are due at even intervals whatever becomes of those before them, and their time counts from then
+    on.
     """
 
     port: int
@@ -39,6 +41,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     ids: Ids = Ids.RANDOM
     rate: float | None = None
+    agent: str | None = None
+    told: bool = True
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,8 +109,9 @@ class _Run:
     """One job's requests and what was answered."""
 
     def __init__(self, job: Job) -> None:
-        bodies = make_bodies(job.seed, job.requests, job.events_per_request, job.now, job.ids)
-        self.requests = [_request(job, body) for body in bodies]
+        size = job.events_per_request
+        bodies = make_bodies(job.seed, job.requests, size, job.now, job.ids, told=job.told)
+        self.requests = [_request(job, body, index) for index, body in enumerate(bodies)]
         self._whole = b'"accepted":%d,' % job.events_per_request
         self._next = 0
         self._rate = job.rate
@@ -146,9 +151,13 @@ class _Run:
         return Result(seconds=seconds, latency_ms=latency, statuses=dict(self._statuses), short=self._short)
 
 
-def _request(job: Job, body: bytes) -> bytes:
+def _request(job: Job, body: bytes, index: int) -> bytes:
+    browser = ""
+    if job.agent is not None:
+        address = f"89.{index // 250 % 4}.1.{index % 250}"
+        browser = f"User-Agent: {job.agent}\r\nX-Forwarded-For: {address}\r\n"
     head = (
-        f"POST {job.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {job.key}\r\n"
+        f"POST {job.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {job.key}\r\n{browser}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

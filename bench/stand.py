@@ -70,7 +70,8 @@ class Stand:
         self.load = load
         self._supervisor = supervisor
         self.web = find_child(own_pid(), "granian", besides=others)
-        self.key = self._make_client("taker")
+        keys = self._make_client("taker")
+        self.key, self.browser_key = keys["server"], keys["browser"]
         self._make_client("copier")
         self._make_client("inserter")
 
@@ -123,7 +124,7 @@ class Stand:
         finally:
             await connection.close()
 
-    def _make_client(self, client_id: str) -> str:
+    def _make_client(self, client_id: str) -> dict[str, str]:
         answer = httpx.post(
             f"{self._supervisor.url}/api/v1/clients",
             json={"id": client_id, "name": client_id.title()},
@@ -131,7 +132,8 @@ class Stand:
             timeout=SETTLE_S + 5,
         )
         answer.raise_for_status()
-        return str(json.loads(answer.content)["keys"]["server"])
+        keys: dict[str, str] = json.loads(answer.content)["keys"]
+        return keys
 
 
 @contextmanager

@@ -53,6 +53,7 @@ async def change_client(
         "rate_burst": None if change.rate_limit is None else change.rate_burst,  # goes with its rate
         "monthly_quota": change.monthly_quota, "retention_days": change.retention_days,
         "share": change.share,
+        "visitors": UNSET if change.visitors is UNSET else change.visitors.stored(client.visitors),
     }  # fmt: skip
     changed = [name for name, value in wanted.items() if value is not UNSET and getattr(client, name) != value]
     if "domain" in changed and change.domain is not UNSET:

@@ -102,6 +102,7 @@ class Onboarding:
             branding=new.branding.stored(), dashboards=new.dashboards, grafana_org_id=new.grafana_org_id,
             grafana_org_given=new.grafana_org_id is not None, retention_days=new.retention_days or self._retention_days,
             rate_limit=new.rate_limit, rate_burst=new.rate_burst, monthly_quota=new.monthly_quota, share=new.share,
+            visitors=new.visitors.stored(),
         )  # fmt: skip
         if (await session.execute(query.on_conflict_do_nothing().returning(Client.id))).first() is None:
             await self._check_free(session, new)

@@ -56,6 +56,41 @@ class Branding(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid
         return {name: before.get(name) if value is UNSET else value for name, value in given.items()}
 
 
+class Visitors(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What may be collected of the client's visitors. In a change, what is left out stays."""
+
+    bots: Annotated[
+        str | UnsetType,
+        Meta(
+            description="Events of programs that say that they are some: `filter` passes them over and counts them, "
+            "`flag` stores them with `is_bot`, `keep` makes no difference. Default: filter.",
+            examples=["filter"],
+        ),
+    ] = UNSET
+    privacy: Annotated[
+        str | UnsetType,
+        Meta(
+            description="What of a browser's identifiers is kept, whatever its page sends. `off`: all; `balanced`: a "
+            "visitor is another one every day; `strict`: none, and nobody is identified. Default: off.",
+            examples=["balanced"],
+        ),
+    ] = UNSET
+    traits: Annotated[
+        list[str] | UnsetType,
+        Meta(
+            description="Names of the traits that `identify` may keep of a person; `name` and `email` too only if they "
+            "are listed. Default: none.",
+            examples=[["plan", "company"]],
+        ),
+    ] = UNSET
+    geo: Annotated[bool | UnsetType, Meta(description="Whether the country is looked up. Default: true.")] = UNSET
+
+    def stored(self, before: Mapping[str, Any] = {}) -> dict[str, Any]:
+        """Give the form in which the registry keeps it; `before` is what it kept."""
+        given = {"bots": self.bots, "privacy": self.privacy, "traits": self.traits, "geo": self.geo}
+        return {**before, **{name: value for name, value in given.items() if value is not UNSET}}
+
+
 class NewPlacement(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Where the client's data is to live.
 
@@ -127,6 +162,7 @@ class NewClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
     monthly_quota: QUOTA | None = None
     retention_days: RETENTION | None = None
     share: SHARE = 1
+    visitors: Visitors = Visitors()
 
 
 class ClientChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -145,3 +181,4 @@ class ClientChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     monthly_quota: QUOTA | UnsetType | None = UNSET
     retention_days: RETENTION | UnsetType = UNSET
     share: SHARE | UnsetType = UNSET
+    visitors: Visitors | UnsetType = UNSET

@@ -10,12 +10,13 @@ from urllib.parse import unquote, urlsplit
 from msgspec import UNSET
 
 from migrations.partitions import INTERVALS
-from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff, StaffChange
+from provisioning.requests import Branding, ClientChange, NewClient, NewPlacement, NewStaff, StaffChange, Visitors
 from provisioning.templates import shipped_templates
 from tenants.allowances import BURST_S, MAX_QUOTA, MAX_RATE
 from tenants.errors import InputRefused
 from tenants.ids import is_client_id
 from tenants.placement import PlacementKind
+from tenants.visitors import Bots, Privacy
 from tenants.zones import zone_names
 
 Fault = tuple[str, str]
@@ -44,6 +45,8 @@ _MAX_HOST = 253
 _MAX_IDENTIFIER_BYTES = 63
 _MAX_STAFF = 1000
 _MAX_DASHBOARDS = 100
+_MAX_TRAITS = 50
+_MAX_TRAIT_NAME = 64
 _COLOUR = re.compile(r"#(?:[0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})")
 _HOST_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # A dot-atom of RFC 5322 and a host; `=?` would begin an encoded word in a mail's header.
@@ -64,7 +67,7 @@ def check_new_client(new: NewClient, *, reserved: frozenset[str]) -> None:
         *_staff_faults(new.staff), *_dashboard_faults(new.dashboards), *_organisation_faults(new.grafana_org_id),
         *allowance_faults({"rateLimit": new.rate_limit, "rateBurst": new.rate_burst,
                            "monthlyQuota": new.monthly_quota}),
-        *_retention_faults(new.retention_days), *_share_faults(new.share),
+        *_retention_faults(new.retention_days), *_share_faults(new.share), *_visitor_faults(new.visitors),
     ]  # fmt: skip
     _refuse(faults, "The client cannot be made like this.")
 
@@ -91,6 +94,8 @@ def check_client_change(change: ClientChange, *, rate: int | None = None) -> Non
         faults += _retention_faults(change.retention_days)
     if change.share is not UNSET:
         faults += _share_faults(change.share)
+    if change.visitors is not UNSET:
+        faults += _visitor_faults(change.visitors)
     given = {"rateLimit": change.rate_limit, "rateBurst": change.rate_burst, "monthlyQuota": change.monthly_quota}
     faults += allowance_faults(
         {"rateLimit": rate} | {name: value for name, value in given.items() if value is not UNSET}
@@ -318,3 +323,15 @@ def _retention_faults(days: int | None) -> Iterator[Fault]:
 def _share_faults(share: int) -> Iterator[Fault]:
     if not 1 <= share <= MAX_SHARE:
         yield "/share", f"Give a number from 1 to {MAX_SHARE}."
+
+
+def _visitor_faults(visitors: Visitors) -> Iterator[Fault]:
+    for name, value, kinds in (("bots", visitors.bots, Bots), ("privacy", visitors.privacy, Privacy)):
+        if value is not UNSET and value not in {*kinds}:
+            yield f"/visitors/{name}", f"Give one of {', '.join(kinds)}."
+    traits = () if visitors.traits is UNSET else visitors.traits
+    if len(traits) > _MAX_TRAITS:
+        yield "/visitors/traits", f"A client keeps {_MAX_TRAITS} traits at most."
+    for index, trait in enumerate(traits[:_MAX_TRAITS]):
+        if not 1 <= len(trait) <= _MAX_TRAIT_NAME or not trait.isprintable():
+            yield f"/visitors/traits/{index}", f"A trait's name has 1 to {_MAX_TRAIT_NAME} printable characters."

@@ -87,6 +87,7 @@ class Client(Base):
     rate_burst: Mapped[int | None]
     monthly_quota: Mapped[int | None]
     share: Mapped[int] = mapped_column(server_default=text("1"))
+    visitors: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     created_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=_NOW)
     suspended_at: Mapped[datetime | None]

@@ -11,6 +11,7 @@ import msgspec
 from tenants.allowances import UNLIMITED, Allowance
 from tenants.ids import TenantId, function_prefix, quote
 from tenants.schemas import Schemas
+from tenants.visitors import DEFAULT_RULES, VisitorRules
 
 
 class PlacementKind(StrEnum):
@@ -90,6 +91,7 @@ class TenantContext(msgspec.Struct, frozen=True, kw_only=True):
     retention_days: int
     placement: Placement
     allowance: Allowance = UNLIMITED
+    rules: VisitorRules = DEFAULT_RULES
     grafana_org_id: int | None = None
     dashboards: tuple[str, ...] = ()
     logo: str | None = None

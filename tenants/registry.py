@@ -24,6 +24,7 @@ from tenants.revocations import RevocationFeed
 from tenants.schemas import EventSchema, Schemas
 from tenants.shared_lookups import SharedLookups
 from tenants.vault import Vault
+from tenants.visitors import rules_of
 
 MAIN_SERVER = "main"
 
@@ -157,6 +158,7 @@ class Registry:
             schemas=_read_schemas(schemas or []),
             retention_days=client.retention_days,
             allowance=allowance_of(client),
+            rules=rules_of(client.visitors),
             placement=self.placement(row, server, share=client.share),
         )
 

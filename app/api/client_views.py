@@ -25,6 +25,7 @@ from tenants.control import ControlPlane
 from tenants.errors import NotFound
 from tenants.models import Client, Logo, PlacementRow
 from tenants.vault import Vault
+from tenants.visitors import rules_of
 
 _CLIENTS = (
     select(Client, PlacementRow, staff_column(), Logo)
@@ -48,6 +49,15 @@ class ShownLogo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     state: Annotated[str, Meta(description="pending, shown or failed: then the name and its initial stand for it")]
     detail: Annotated[str | None, Meta(description="What was wrong when it was last looked at.")] = None
+
+
+class ShownVisitors(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What may be collected of the client's visitors."""
+
+    bots: Annotated[str, Meta(description="filter, flag or keep", examples=["filter"])]
+    privacy: Annotated[str, Meta(description="strict, balanced or off", examples=["off"])]
+    traits: Annotated[list[str], Meta(description="Those that may be kept of a person.", examples=[["plan"]])]
+    geo: Annotated[bool, Meta(description="Whether the country is looked up.")]
 
 
 class ShownClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -74,6 +84,7 @@ class ShownClient(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     rate_burst: Annotated[int | None, Meta(description="Events at once.")]
     monthly_quota: Annotated[int | None, Meta(description="Events per calendar month (UTC).")]
     share: Annotated[int, Meta(description="Weight among those that wait for the same connections.", examples=[1])]
+    visitors: ShownVisitors
     created_at: datetime
     updated_at: datetime
     suspended_at: datetime | None
@@ -173,6 +184,7 @@ def show_client(
         rate_burst=client.rate_burst,
         monthly_quota=client.monthly_quota,
         share=client.share,
+        visitors=_show_visitors(client),
         created_at=client.created_at,
         updated_at=client.updated_at,
         suspended_at=client.suspended_at,
@@ -184,6 +196,11 @@ def _show_logo(row: Logo | None) -> ShownLogo:
     if row is None:
         return ShownLogo(state="pending")
     return ShownLogo(state="failed" if row.digest is None else "shown", detail=row.fault)
+
+
+def _show_visitors(client: Client) -> ShownVisitors:
+    rules = rules_of(client.visitors)
+    return ShownVisitors(bots=rules.bots.value, privacy=rules.privacy.value, traits=list(rules.traits), geo=rules.geo)
 
 
 def _show_placement(row: PlacementRow) -> ShownPlacement:

@@ -1,6 +1,7 @@
 """Onboard, list, read and change clients.
 
-The platform's key may do all of it; a client's own admin key reads its client and changes its branding and staff.
+The platform's key may do all of it; a client's own admin key reads its client and changes its branding,
+its staff and what is collected of its visitors.
 """
 
 from litestar import Response, Router, get, patch, post
@@ -34,7 +35,7 @@ from tenants.models import Client
 from tenants.vault import Vault
 
 # What a client's own admin key may change; the rest is between the agency and the client.
-OWN_FIELDS = frozenset({"branding", "staff"})
+OWN_FIELDS = frozenset({"branding", "staff", "visitors"})
 
 
 def provide_onboarding(
@@ -139,10 +140,10 @@ async def read_client(
     "/api/v1/clients/{client_id:str}",
     tags=["Clients"],
     summary="Change a client",
-    description="What is left out stays, also within `branding`; null takes away. A client's own admin key may change "
-    "`branding` and `staff`. Where a client's data lives is not changed here. A shorter `retentionDays` holds at once "
-    "for what comes in; what it takes away is removed for good, but not before `pruneAfter`, and stays if the "
-    "retention is raised again until then.",
+    description="What is left out stays, also within `branding` and `visitors`; null takes away. A client's own admin "
+    "key may change these and `staff`. Where a client's data lives is not changed here. A shorter `retentionDays` "
+    "holds at once for what comes in; what it takes away is removed for good, but not before `pruneAfter`, and stays "
+    "if the retention is raised again until then.",
 )
 async def update_client(
     data: JSONBody[ClientChange],
@@ -175,7 +176,7 @@ def require_own_fields(manager: Principal, change: ClientChange) -> None:
         return
     given = {name for name in change.__struct_fields__ if getattr(change, name) is not UNSET}
     if given - OWN_FIELDS:
-        detail = "An admin key may change branding and staff; the rest needs a key of the platform."
+        detail = "An admin key may change branding, staff and visitors; the rest needs a key of the platform."
         raise Forbidden(detail)
 
 

@@ -11,7 +11,14 @@ import msgspec
 
 from app.api.adaptor_examples import ADAPTOR_EXAMPLES
 from app.api.audit import Audited
-from app.api.client_views import ListedClient, OnboardedClient, ShownClient, ShownLogo, ShownPlacement
+from app.api.client_views import (
+    ListedClient,
+    OnboardedClient,
+    ShownClient,
+    ShownLogo,
+    ShownPlacement,
+    ShownVisitors,
+)
 from app.api.event_stats import PATH as STATS
 from app.api.examples import Examples
 from app.api.health import Dependency, Health
@@ -68,6 +75,7 @@ _CLIENT = ShownClient(
     rate_burst=None,
     monthly_quota=1_000_000,
     share=1,
+    visitors=ShownVisitors(bots="filter", privacy="off", traits=["plan"], geo=True),
     created_at=_AT,
     updated_at=_AT,
     suspended_at=None,

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from app.ingest.enrichment.redaction import redact_text
 from app.ingest.event import ChatPart, Event
 from app.ingest.limits import fit_amount
 from app.ingest.wire import AgentProperties, LeadProperties, MessageProperties, WireEvent
@@ -39,8 +40,9 @@ def read_chat(wire: WireEvent) -> ChatPart:
     if step is not None:
         return _STEP_PARTS[step]
     said = _decoders[wire.name].decode(wire.properties)
-    if isinstance(said, MessageProperties) and said.cost is not None:
-        said = msgspec.structs.replace(said, cost=fit_amount(said.cost, "/properties/cost"))
+    if isinstance(said, MessageProperties):
+        cost = None if said.cost is None else fit_amount(said.cost, "/properties/cost")
+        said = msgspec.structs.replace(said, cost=cost, text=None if said.text is None else redact_text(said.text))
     return ChatPart(properties=said)
 
 
@@ -64,16 +66,17 @@ def fold_chat(events: Iterable[Event]) -> ChatRows:
     sessions: dict[str, list[datetime | None]] = {}
     rows = ChatRows(sessions=[], leads=[], messages=[], agents=[])
     for event in events:
-        if event.chat is None or event.wire.session_id is None:
+        session_id = event.session_id
+        if event.chat is None or session_id is None:
             continue
         at = event.occurred_at
-        times = sessions.setdefault(event.wire.session_id, [None] * len(STEPS) + [at, at])
+        times = sessions.setdefault(session_id, [None] * len(STEPS) + [at, at])
         step = event.chat.step
         if step is not None:
             times[step] = _earlier(times[step], at)
         times[-2] = _earlier(times[-2], at)
         times[-1] = max(at, times[-1] or at)
-        _append_detail(rows, event, event.wire.session_id)
+        _append_detail(rows, event, session_id)
     rows.sessions = [(session_id, *sessions[session_id]) for session_id in sorted(sessions)]
     return rows
 

@@ -1,11 +1,14 @@
 """An event between its decoding and its storing, and what all events of a request share."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
+from app.ingest.enrichment.sender import NOBODY, Sender
 from app.ingest.wire import AgentProperties, LeadProperties, MessageProperties, WireEvent
 from tenants.schemas import Schemas
 
@@ -15,6 +18,7 @@ EVENT_TYPES = {
     "page_title": "text", "referrer": "text", "utm_source": "text", "utm_medium": "text", "utm_campaign": "text",
     "device": "text", "browser": "text", "os": "text", "country": "text", "amount": "numeric", "currency": "text",
     "schema_name": "text", "schema_version": "int4", "properties": "jsonb", "key_id": "uuid",
+    "channel": "text", "search_engine": "text", "is_bot": "bool",
 }  # fmt: skip
 EVENT_COLUMNS = tuple(EVENT_TYPES)
 # As they are written: with the flush, by which the rollups find what they do not hold yet.
@@ -26,7 +30,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
     Shape: `key_id` is the asyncpg-ready UUID of the key; `oldest` is the earliest time accepted, `latest` the latest,
     if that is not an hour after `received_at`; `event_id` is the id of an event that brings none; `schemas` are those
-    that events may name.
+    that events may name; `changes` counts what the enrichment did, by step and reason.
     """
 
     key_id: UUID
@@ -37,6 +41,20 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     latest: datetime | None = None
     event_id: UUID | None = None
     schemas: Schemas = {}
+    sender: Sender = NOBODY
+    changes: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+
+
+class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What of an event's visit is found out when it is stored.
+
+    Shape: of `subject` the visitor's id is made, with the salt of the day; `zone` is the client's, if the event needs a
+    session, and `campaign` what leads from one session to the next.
+    """
+
+    subject: bytes | None = None
+    zone: ZoneInfo | None = None
+    campaign: str = ""
 
 
 class ChatPart(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +68,8 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     """An event that can be stored.
 
     Shape: `record` follows EVENT_COLUMNS; `tracked` tells whether its id was given, so that it may come again;
-    `digest` is a 64-bit hash of its body, by which a repeat with another body is recognised.
+    `digest` is a 64-bit hash of its body, by which a repeat with another body is recognised; `traits` are what is to be
+    kept of its person.
     """
 
     index: int
@@ -61,3 +80,27 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     wire: WireEvent
     occurred_at: datetime
     chat: ChatPart | None
+    visit: Visit | None = None
+    traits: dict[str, Any] | None = None
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that it is stored under."""
+        session_id: str | None = self.record[5]
+        return session_id
+
+    @property
+    def visitor_id(self) -> str | None:
+        """The visitor that it is stored under."""
+        visitor_id: str | None = self.record[6]
+        return visitor_id
+
+    @property
+    def user_id(self) -> str | None:
+        """The user that it is stored under."""
+        user_id: str | None = self.record[7]
+        return user_id
+
+    def place(self, session_id: str | None, visitor_id: str | None) -> None:
+        """Store it under another session and visitor."""
+        self.record = (*self.record[:5], session_id, visitor_id, *self.record[7:])

@@ -131,4 +131,8 @@ def _expect(submission: Submission, answer: IngestAnswer, repeats: set[int]) -> 
         )
         for refused in answer.rejected
     ]  # fmt: skip
+    expected += [
+        ExpectedOutcome(index=each.index, event_id=each.event_id, outcome=Outcome.FILTERED, code=each.reason.value)
+        for each in submission.filtered
+    ]
     return sorted(expected, key=lambda event: event.index)

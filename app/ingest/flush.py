@@ -15,7 +15,8 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.event import Arrival, Event
-from app.ingest.outcomes import Code, Conflict, IngestAnswer, Outcome, Rejected
+from app.ingest.masking import mask
+from app.ingest.outcomes import Code, Conflict, FilterReason, IngestAnswer, Outcome, Rejected
 from app.ingest.steps import uuid7
 
 QUARANTINE_COLUMNS = {
@@ -40,17 +41,26 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     is_there: bool = False
 
 
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that nobody wants: it is counted, and kept nowhere."""
+
+    index: int
+    event_id: str | None
+    reason: FilterReason
+
+
 class Submission(msgspec.Struct, kw_only=True):
     """One request's events on their way to the database."""
 
     arrival: Arrival
     events: list[Event]
     refused: list[Refused]
+    filtered: list[Passed] = []
 
     @property
     def size(self) -> int:
         """How many events were received."""
-        return len(self.events) + len(self.refused)
+        return len(self.events) + len(self.refused) + len(self.filtered)
 
 
 class Released(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +143,7 @@ def _answer(submission: Submission, duplicates: list[Event], digests: Mapping[UU
     return IngestAnswer(
         accepted=len(submission.events) - len(duplicates),
         duplicates=len(duplicates),
+        filtered=len(submission.filtered),
         conflicts=[
             Conflict(index=event.index, event_id=event.wire.event_id or str(event.id))
             for event in duplicates
@@ -166,6 +177,8 @@ def count_outcomes(flush: Flush, settled: Settled) -> list[tuple[Any, ...]]:
                 duplicates += len(settled.duplicates[position])
             for refused in submission.refused:
                 counts[hour, key_id, Outcome.QUARANTINED.value, refused.answer.code.value] += 1
+            for passed in submission.filtered:
+                counts[hour, key_id, Outcome.FILTERED.value, passed.reason.value] += 1
         counts[hour, key_id, Outcome.STORED.value, ""] += stored - duplicates
         counts[hour, key_id, Outcome.DUPLICATE.value, ""] += duplicates
     return [(*counted, n) for counted, n in counts.items() if n]
@@ -217,5 +230,5 @@ def refuse_stored(flush: Flush, unstorable: set[int]) -> None:
             answer = Rejected(
                 index=event.index, event_id=event.wire.event_id, code=Code.UNSTORABLE, pointer="", detail=detail
             )
-            refused = Refused(answer=answer, body=msgspec.json.encode(event.wire), event_uuid=event.id)
+            refused = Refused(answer=answer, body=mask(msgspec.json.encode(event.wire)), event_uuid=event.id)
             submission.refused.append(refused)

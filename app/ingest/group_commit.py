@@ -49,11 +49,12 @@ class _Waiting:
 class Lane:
     """One client's queue, emptied by flushes."""
 
-    def __init__(self, placement: Placement, sink: Sink, ids: FlushIds) -> None:
+    def __init__(self, placement: Placement, sink: Sink, ids: FlushIds, max_flush_events: int) -> None:
         self.placement = placement
         self.queued_events = 0
         self._sink = sink
         self._ids = ids
+        self._max_flush_events = max_flush_events
         self._waiting: list[_Waiting] = []
         self._waiting_events = 0
         self._flights: dict[asyncio.Task[None], int] = {}
@@ -112,7 +113,7 @@ class Lane:
         taken, events = self._waiting, 0
         for count, waiting in enumerate(self._waiting):
             events += waiting.size
-            if count and events > MAX_FLUSH_EVENTS:
+            if count and events > self._max_flush_events:
                 taken = self._waiting[:count]
                 break
         self._drop(taken)
@@ -168,12 +169,15 @@ def _refuse(taken: list[_Waiting], error: BaseException) -> None:
 
 
 class GroupCommit:
-    """The lanes of all clients."""
+    """The lanes of all clients. A flush holds `max_flush_events` at most, unless one request brings more."""
 
-    def __init__(self, sink: Sink, ids: FlushIds, *, max_queued_events: int) -> None:
+    def __init__(
+        self, sink: Sink, ids: FlushIds, *, max_queued_events: int, max_flush_events: int = MAX_FLUSH_EVENTS
+    ) -> None:
         self._sink = sink
         self._ids = ids
         self._max_queued_events = max_queued_events
+        self._max_flush_events = max_flush_events
         self._lanes: dict[TenantId, Lane] = {}
 
     async def submit(self, placement: Placement, submission: Submission) -> IngestAnswer:
@@ -183,7 +187,8 @@ class GroupCommit:
         """
         lane = self._lanes.get(placement.tenant_id)
         if lane is None or (lane.idle and lane.placement is not placement):
-            lane = self._lanes[placement.tenant_id] = Lane(placement, self._sink, self._ids)
+            lane = Lane(placement, self._sink, self._ids, self._max_flush_events)
+            self._lanes[placement.tenant_id] = lane
         size = submission.size
         if lane.queued_events and lane.queued_events + size > self._max_queued_events:
             raise QueueFull(lane.retry_after_s)

@@ -43,6 +43,20 @@ class Code(StrEnum):
     UNSTORABLE = "unstorable"
 
 
+class FilterReason(StrEnum):
+    """Why an event was passed over."""
+
+    BOT = "bot"
+
+
+class Filtered(Exception):
+    """Nobody wants this event; raised by the steps, counted, and kept nowhere."""
+
+    def __init__(self, reason: FilterReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
 class Refusal(Exception):
     """One event cannot be stored; raised by the steps, recorded whole in quarantine."""
 

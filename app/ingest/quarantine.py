@@ -13,7 +13,8 @@ from asyncpg.pgproto.pgproto import UUID as RowId  # noqa: N811 - what the drive
 from msgspec import Meta
 
 from app.ingest.limits import MAX_EVENT_BYTES
-from app.ingest.refusals import MAX_EVENT_ID, find_event_id, redact
+from app.ingest.masking import mask
+from app.ingest.refusals import MAX_EVENT_ID, find_event_id
 from app.ingest.statements import statement
 from tenants.databases import TenantConnection
 from tenants.errors import InputRefused, NotFound
@@ -88,7 +89,7 @@ async def edit_quarantined(db: TenantConnection, row_id: UUID, body: bytes, *, n
     event_id = find_event_id(body)
     shown = None if event_id is None else event_id[:MAX_EVENT_ID]
     event_uuid = None if event_id is None else as_uuid(event_id)
-    await db.execute(statement(db.placement, "edit_quarantined"), _row_id(row_id), redact(body), shown, event_uuid, now)
+    await db.execute(statement(db.placement, "edit_quarantined"), _row_id(row_id), mask(body), shown, event_uuid, now)
     return await get_quarantined(db, row_id)
 
 

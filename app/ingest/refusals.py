@@ -3,17 +3,15 @@
 Called by the collection and by replays; the quarantine reads the ids of edited events here.
 """
 
-import re
-
 import msgspec
 
 from app.ingest.event import Arrival
 from app.ingest.flush import Refused
+from app.ingest.masking import mask
 from app.ingest.outcomes import Refusal, Rejected
 from app.ingest.steps import identify
 
 MAX_EVENT_ID = 128
-_KEY = re.compile(rb"grv_[pasw]_[0-9A-Za-z]{32}_[0-9A-Za-z]{6}")
 
 
 class _Identified(msgspec.Struct):
@@ -24,17 +22,12 @@ _decode_identified = msgspec.json.Decoder(_Identified).decode
 
 
 def refuse(raw: bytes, index: int, refusal: Refusal, arrival: Arrival) -> Refused:
-    """Keep a refused event whole but for keys in it, with the id that it would have had."""
+    """Keep a refused event whole but for what is masked, with the id that it would have had."""
     event_id = find_event_id(raw)
     event_uuid, tracked = identify(event_id, index, arrival)
     shown = None if event_id is None else event_id[:MAX_EVENT_ID]
     answer = Rejected(index=index, event_id=shown, code=refusal.code, pointer=refusal.pointer, detail=refusal.detail)
-    return Refused(answer=answer, body=redact(raw), event_uuid=event_uuid if tracked else None)
-
-
-def redact(raw: bytes) -> bytes:
-    """Take keys out of a body, which browsers may put there."""
-    return _KEY.sub(b"grv_redacted", raw) if b"grv_" in raw else raw
+    return Refused(answer=answer, body=mask(raw), event_uuid=event_uuid if tracked else None)
 
 
 def find_event_id(raw: bytes) -> str | None:

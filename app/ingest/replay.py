@@ -16,6 +16,7 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID as RowId  # noqa: N811 - what the driver reads and writes
 from msgspec import Meta
 
+from app.ingest.enrichment.sender import sender_of_quarantine
 from app.ingest.event import Arrival, Event
 from app.ingest.flush import Flush, Released, Settled, Submission
 from app.ingest.flush_ids import FlushIds
@@ -114,6 +115,7 @@ class Replay:
             latest=self._now + FUTURE_ALLOWED,
             event_id=row["event_uuid"] or row["id"],
             schemas=self._client.schemas,
+            sender=sender_of_quarantine(self._client),
         )
         try:
             if row["id"] in self._unstorable:

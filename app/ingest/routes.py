@@ -4,40 +4,37 @@ An ASGI application rather than a Litestar handler: on this path the framework's
 than ours. `app.api.collection_docs` describes it to OpenAPI.
 """
 
-from datetime import timedelta
 from functools import partial
 
 import msgspec
-from asyncpg.pgproto.pgproto import UUID
 from litestar.exceptions import MethodNotAllowedException
 from litestar.types import HTTPScope, Receive, Send
 
 from app.auth.credentials import body_key, header, header_key, query_key
 from app.auth.guards import require_active
 from app.auth.limiter import Headers, Limiter
+from app.ingest.arrivals import Arrivals
 from app.ingest.body import MAX_BODY_S, read_body
 from app.ingest.dialects import Translate, find_dialect
 from app.ingest.event import Arrival, Event
 from app.ingest.fate import foretell
-from app.ingest.flush import Refused, Submission
+from app.ingest.flush import Passed, Refused, Submission
 from app.ingest.group_commit import GroupCommit
-from app.ingest.outcomes import Code, IngestAnswer, Outcome, Refusal
+from app.ingest.outcomes import Code, Filtered, IngestAnswer, Outcome, Refusal
 from app.ingest.patience import Patience
-from app.ingest.refusals import refuse
+from app.ingest.refusals import find_event_id, refuse
 from app.ingest.splitting import split_events
 from app.ingest.steps import read_event
 from app.observability import Metrics
-from tenants.clock import Clock
 from tenants.databases import Databases
-from tenants.errors import ChatTablesReadOnly, Forbidden, InputRefused, OriginRefused, Unauthenticated, UnsupportedBody
+from tenants.errors import ChatTablesReadOnly, Forbidden, OriginRefused, Unauthenticated, UnsupportedBody
 from tenants.keyring import Keyring, Principal
 from tenants.keys import KeyKind
 from tenants.keys import Scope as KeyScope
-from tenants.placement import PlacementKind, Purpose, TenantContext
+from tenants.placement import Purpose, TenantContext
 from tenants.registry import Registry
 
 EVENTS_PATH = "/api/v1/events"
-MAX_IDEMPOTENCY_KEY = 255
 _MEDIA_TYPES = frozenset({b"application/json", b"text/plain", b""})
 _DEBUG = b"debug=1"
 _JSON = (b"content-type", b"application/json")
@@ -61,7 +58,7 @@ class Collection:
         commit: GroupCommit,
         databases: Databases,
         limiter: Limiter,
-        clock: Clock,
+        arrivals: Arrivals,
         metrics: Metrics,
     ) -> None:
         self._keyring = keyring
@@ -69,8 +66,9 @@ class Collection:
         self._commit = commit
         self._databases = databases
         self._limiter = limiter
-        self._clock = clock
+        self._arrivals = arrivals
         self._patience = Patience(MAX_BODY_S)
+        self._enriched = metrics.enriched
         self._counters = {outcome: metrics.events.labels(outcome.value) for outcome in Outcome}
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -109,7 +107,7 @@ class Collection:
             await _answer(send, 200, _encode(foretold if dialect is None else dialect.foretell(foretold)), limits)
             return
         answer = await self._commit.submit(client.placement, submission)
-        self._count(answer)
+        self._count(answer, submission.arrival)
         await _answer(send, 202, _encode(answer if dialect is None else dialect.tell(answer)), limits)
 
     def _admit(self, principal: Principal, scope: HTTPScope) -> None:
@@ -150,28 +148,24 @@ class Collection:
         scope: HTTPScope,
         translate: Translate | None = None,
     ) -> Submission:
-        now = self._clock()
-        arrival = Arrival(
-            key_id=UUID(principal.key_id.bytes),
-            received_at=now,
-            oldest=now - timedelta(days=client.retention_days),
-            accepts_chat=client.placement.kind is not PlacementKind.EXTERNAL,
-            idempotency_key=_idempotency_key(scope),
-            schemas=client.schemas,
-        )
+        arrival = self._arrivals.note(scope, principal, client)
         submission = read_submission(body, arrival, translate)
-        if not submission.events and all(
+        if len(submission.refused) == submission.size and all(
             refused.answer.code is Code.CHAT_TABLES_READ_ONLY for refused in submission.refused
         ):
             raise ChatTablesReadOnly(submission.refused[0].answer.detail)
         return submission
 
-    def _count(self, answer: IngestAnswer) -> None:
+    def _count(self, answer: IngestAnswer, arrival: Arrival) -> None:
         self._counters[Outcome.STORED].inc(answer.accepted)
         if answer.duplicates:
             self._counters[Outcome.DUPLICATE].inc(answer.duplicates)
         if answer.rejected:
             self._counters[Outcome.QUARANTINED].inc(len(answer.rejected))
+        if answer.filtered:
+            self._counters[Outcome.FILTERED].inc(answer.filtered)
+        for change, times in arrival.changes.items():
+            self._enriched.labels(*change).inc(times)
 
 
 async def _answer(send: Send, status: int, content: bytes, limits: Headers) -> None:
@@ -189,13 +183,16 @@ def read_submission(body: bytes, arrival: Arrival, translate: Translate | None =
     """
     events: list[Event] = []
     refused: list[Refused] = []
+    filtered: list[Passed] = []
     raws = split_events(body)
     for index, raw in enumerate(raws if translate is None else map(translate, raws)):
         try:
             events.append(read_event(raw, index, arrival))
         except Refusal as refusal:
             refused.append(refuse(bytes(raw), index, refusal, arrival))
-    return Submission(arrival=arrival, events=events, refused=refused)
+        except Filtered as passed:
+            filtered.append(Passed(index=index, event_id=find_event_id(bytes(raw)), reason=passed.reason))
+    return Submission(arrival=arrival, events=events, refused=refused, filtered=filtered)
 
 
 def check_origin(principal: Principal, scope: HTTPScope) -> list[tuple[bytes, bytes]]:
@@ -211,15 +208,6 @@ def check_origin(principal: Principal, scope: HTTPScope) -> list[tuple[bytes, by
     if origin is None or origin.decode("latin-1").lower() not in principal.origins:
         raise OriginRefused("This key may only be used from its allowed origins.")
     return [(b"access-control-allow-origin", origin), (b"vary", b"origin"), _EXPOSED]
-
-
-def _idempotency_key(scope: HTTPScope) -> str | None:
-    value = header(scope, b"idempotency-key")
-    if value is None:
-        return None
-    if not 1 <= len(value) <= MAX_IDEMPOTENCY_KEY:
-        raise InputRefused("An Idempotency-Key has 1 to 255 characters.", field="Idempotency-Key")
-    return value.decode("latin-1")
 
 
 def _require_media_type(scope: HTTPScope) -> None:

@@ -31,7 +31,10 @@ from app.ingest.flush import (
     settle,
 )
 from app.ingest.outcomes import IngestAnswer
+from app.ingest.persons import fold_persons
+from app.ingest.salts import Salts
 from app.ingest.statements import statement
+from app.ingest.visits import place_visits
 from app.ingest.web import SESSION_COLUMNS, fold_web
 from tenants.databases import Databases, TenantConnection
 from tenants.errors import StoreUnavailable
@@ -68,6 +71,7 @@ class PostgresSink:
     def __init__(self, databases: Databases, doorbell: Doorbell | None = None) -> None:
         self._databases = databases
         self._wary: dict[str, int] = {}  # for how many flushes yet a schema is expected to see repeats
+        self._salts = Salts(databases)
         self._doorbell = doorbell
 
     async def store(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
@@ -110,10 +114,12 @@ class PostgresSink:
             again = True
 
     async def _attempt(self, placement: Placement, flush: Flush, *, wary: bool, lost: bool) -> list[IngestAnswer]:
+        salt = await self._salts.find(placement, flush)
         async with self._databases.unit(placement, Purpose.WRITE) as db:
             if lost and await db.fetchval(statement(placement, "recall_flush"), flush.id):
                 settled = await _recall(db, flush)
             else:
+                await place_visits(db, flush, salt)
                 settled = await write_flush(db, flush, wary=wary or placement.schema in self._wary)
         self._note_repeats(placement.schema, found=bool(settled.duplicates))
         return answers(flush, settled)
@@ -183,6 +189,7 @@ async def _write(db: TenantConnection, flush: Flush, *, wary: bool) -> Settled:
     known = await _claim(db, flush, claims, wary=wary) if claims else {}
     settled = settle(flush, claims, known)
     await _fold_chat(db, settled.stored)
+    await _fold_persons(db, settled.stored)
     repeats, refused = list_repeats(flush, settled), list_refused(flush)
     if repeats:
         await db.copy("event_repeats", REPEAT_COLUMNS, repeats)
@@ -247,6 +254,15 @@ async def _fold_chat(db: TenantConnection, stored: list[Event]) -> None:
         sessions = sorted({row[1] for row in chat.agents})
         await db.execute(statement(db.placement, "clear_connections"), sessions)
         await db.execute(statement(db.placement, "rebuild_connections"), sessions)
+
+
+async def _fold_persons(db: TenantConnection, stored: list[Event]) -> None:
+    """Keep who was identified."""
+    persons, visitors = fold_persons(stored)
+    if persons:
+        await db.execute(statement(db.placement, "fold_persons"), *_columns(persons, persons[0]))
+    if visitors:
+        await db.execute(statement(db.placement, "link_visitors"), *_columns(visitors, visitors[0]))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], names: Sequence[Any]) -> list[list[Any]]:

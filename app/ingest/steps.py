@@ -1,4 +1,4 @@
-"""The steps of an event, all pure: decode → check → identify → fill in → row.
+"""The steps of an event, all pure: decode → check → identify → enrich → row.
 
 Called by the collection routes for each raw event; knows no HTTP and does no I/O. What a step refuses is
 raised as a `Refusal` and ends in quarantine.
@@ -8,21 +8,24 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.chat import CHAT_EVENTS, read_chat
+from app.ingest.enrichment.campaigns import NO_UTM
+from app.ingest.enrichment.draft import Draft
+from app.ingest.enrichment.pipeline import enrich
+from app.ingest.enrichment.sender import Sender
+from app.ingest.enrichment.visitors import find_visit
 from app.ingest.event import Arrival, Event
 from app.ingest.limits import check_limits, check_numbers, escape, fit_amount
 from app.ingest.outcomes import Code, Refusal
 from app.ingest.schemas import check_schema
 from app.ingest.splitting import diagnose
-from app.ingest.wire import Context, Page, Utm, WireEvent
+from app.ingest.wire import Context, Page, WireEvent
 from tenants.ids import as_uuid, hashed_uuid
 
 FUTURE_ALLOWED = timedelta(hours=1)
@@ -31,7 +34,6 @@ _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _NAMED = re.compile(r"^Object (?P<kind>missing required|contains unknown) field `(?P<name>[^`]*)`$")
 _PATH = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _NO_PAGE = Page()
-_NO_UTM = Utm()
 _NO_CONTEXT = Context()
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ T = TypeVar("T")
 def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival) -> Event:
     """Take one raw event through all steps.
 
-    Errors: Refusal.
+    Errors: Refusal; Filtered if nobody wants it.
     """
     body = bytes(raw)
     wire = decode_event(body)
@@ -55,38 +57,38 @@ def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival) -> Event:
         if wire.session_id is None:
             raise Refusal(Code.SESSION_REQUIRED, "/session_id", "A chat event needs the id of its session.")
         chat = converted(lambda: read_chat(wire), "/properties")
-    page, context = wire.page or _NO_PAGE, wire.context or _NO_CONTEXT
-    if isinstance(page, str):
-        page = Page(url=page)
-    path, utm = read_url(page.url) if page.url is not None else (None, _NO_UTM)
-    utm = context.utm or utm
     schema = None if wire.schema is None else check_schema(wire, properties, arrival.schemas)
+    draft = make_draft(wire, properties, arrival.sender, is_chat=chat is not None)
+    enrich(draft, arrival)
     record = (
         event_id,
         wire.name,
         wire.category or ("chat" if chat is not None else None),
         occurred_at,
         arrival.received_at,
-        wire.session_id,
-        wire.visitor_id,
-        wire.user_id,
-        page.url,
-        page.path or path,
-        page.title,
-        page.referrer or context.referrer,
-        utm.source,
-        utm.medium,
-        utm.campaign,
-        context.device,
-        context.browser,
-        context.os,
-        context.country,
+        draft.session_id,
+        draft.visitor_id,
+        draft.user_id,
+        draft.page_url,
+        draft.page_path,
+        draft.page_title,
+        draft.referrer,
+        draft.utm_source,
+        draft.utm_medium,
+        draft.utm_campaign,
+        draft.device,
+        draft.browser,
+        draft.os,
+        draft.country,
         amount,
         wire.currency,
         None if schema is None else schema.name,
         None if schema is None else schema.version,
-        properties,
+        draft.properties,
         arrival.key_id,
+        draft.channel,
+        draft.search_engine,
+        draft.is_bot,
     )
     return Event(
         index=index,
@@ -97,6 +99,39 @@ def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival) -> Event:
         wire=wire,
         occurred_at=occurred_at,
         chat=chat,
+        visit=find_visit(draft, arrival),
+        traits=draft.traits,
+    )
+
+
+def make_draft(wire: WireEvent, properties: str, sender: Sender, *, is_chat: bool) -> Draft:
+    """Take out of an event what the enrichment may change."""
+    page, context = wire.page or _NO_PAGE, wire.context or _NO_CONTEXT
+    if isinstance(page, str):
+        page = Page(url=page)
+    utm = context.utm or NO_UTM
+    return Draft(
+        name=wire.name,
+        is_chat=is_chat,
+        session_id=wire.session_id,
+        visitor_id=wire.visitor_id,
+        user_id=wire.user_id,
+        page_url=page.url,
+        page_path=page.path,
+        page_title=page.title,
+        referrer=page.referrer or context.referrer,
+        utm_source=utm.source,
+        utm_medium=utm.medium,
+        utm_campaign=utm.campaign,
+        has_utm=context.utm is not None,
+        device=context.device,
+        browser=context.browser,
+        os=context.os,
+        country=context.country,
+        properties=properties,
+        # Whom a browser speaks for is seen; whom a server speaks for, it says.
+        agent=sender.agent if sender.is_browser else context.user_agent,
+        address=sender.address if sender.is_browser else context.ip,
     )
 
 
@@ -171,21 +206,6 @@ def uuid7(at: datetime) -> UUID:
     value = (value & ~(0xF000 << 64)) | (0x7000 << 64)
     value = (value & ~(0xC000 << 48)) | (0x8000 << 48)
     return UUID(value.to_bytes(16, "big"))
-
-
-@lru_cache(maxsize=8192)
-def read_url(url: str) -> tuple[str | None, Utm]:
-    """Take the path and the campaign parameters out of a URL; an odd URL has neither.
-
-    Kept, because a site's pages are few and the parsing is dear.
-    """
-    try:
-        parts = urlsplit(url)
-        query = parse_qs(parts.query, max_num_fields=100) if "utm_" in parts.query else {}
-    except ValueError:
-        return None, _NO_UTM
-    first = {name: query[f"utm_{name}"][0] for name in ("source", "medium", "campaign") if f"utm_{name}" in query}
-    return parts.path or "/", Utm(**{name: value.replace("\0", "") for name, value in first.items()})
 
 
 def _refusal(error: msgspec.DecodeError, base: str) -> Refusal:

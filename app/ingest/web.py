@@ -20,8 +20,9 @@ def fold_web(events: Iterable[Event]) -> list[tuple[Any, ...]]:
     """Fold web events into session rows (SESSION_COLUMNS), sorted by session; chat events are passed over."""
     by_session: dict[str, list[Event]] = {}
     for event in events:
-        if event.chat is None and event.wire.session_id is not None:
-            by_session.setdefault(event.wire.session_id, []).append(event)
+        session_id = event.session_id
+        if event.chat is None and session_id is not None:
+            by_session.setdefault(session_id, []).append(event)
     return [_session_row(session_id, by_session[session_id]) for session_id in sorted(by_session)]
 
 
@@ -31,7 +32,7 @@ def _order(event: Event) -> tuple[Any, bytes]:
 
 def _session_row(session_id: str, events: list[Event]) -> tuple[Any, ...]:
     entry, last = (events[0], events[0]) if len(events) == 1 else (min(events, key=_order), max(events, key=_order))
-    users = [event.wire.user_id for event in events if event.wire.user_id is not None]
+    users = [user_id for event in events if (user_id := event.user_id) is not None]
     (_, _, _, _, _, _, visitor_id, _, _, entry_page, _, referrer, source, medium, campaign,
      device, browser, os, country, *_) = entry.record  # fmt: skip
     return (

@@ -37,7 +37,11 @@ class Utm(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Context(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the sender knows of the visitor's device; stored as sent."""
+    """What the sender knows of the visitor's device; what it does not say is found out.
+
+    Shape: `ip` and `user_agent` let a server speak for a visitor; they are used and forgotten. Of a browser's events
+    they are passed over, since the request itself tells.
+    """
 
     device: Label | None = None
     browser: Label | None = None
@@ -45,6 +49,8 @@ class Context(Struct, frozen=True, forbid_unknown_fields=True):
     country: Label | None = None
     referrer: Line | None = None
     utm: Utm | None = None
+    ip: Annotated[str, Meta(max_length=64, description="The visitor's address; never stored.")] | None = None
+    user_agent: Annotated[str, Meta(max_length=2048, description="The visitor's browser; never stored.")] | None = None
 
 
 class SchemaRef(Struct, frozen=True, forbid_unknown_fields=True):

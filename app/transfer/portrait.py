@@ -38,6 +38,7 @@ async def describe_client(session: AsyncSession, client_id: str) -> dict[str, An
         "rateBurst": client.rate_burst,
         "monthlyQuota": client.monthly_quota,
         "share": client.share,
+        "visitors": client.visitors,
         "createdAt": client.created_at,
         "placement": {
             "kind": placement.kind,

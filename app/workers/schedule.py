@@ -23,6 +23,7 @@ from app.workers.removals import finish_removals
 from app.workers.resources import WorkerResources
 from app.workers.retention import apply_retention
 from app.workers.rollups import mark_clients
+from app.workers.salts import destroy_old_salts
 from app.workers.stalled import drop_stalled_jobs
 from app.workers.sweep import queue_waiting, sweep_operations
 
@@ -44,6 +45,7 @@ def regular_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> list[t
         ("40 * * * *", "purge_idempotency", partial(purge_idempotency, resources)),
         ("45 * * * *", "purge_logins", partial(purge_logins, resources)),
         ("50 * * * *", "erase_unshown_keys", partial(erase_unshown_keys, resources)),
+        ("5 * * * *", "destroy_old_salts", partial(destroy_old_salts, resources)),
         ("15 * * * *", "mark_clients", partial(mark_clients, resources)),
         ("20 2 * * *", "extend_partitions", partial(extend_partitions, resources)),
         ("30 2 * * *", "apply_retention", partial(apply_retention, resources)),

@@ -73,9 +73,9 @@ class Grove:
             await task
 
     @asynccontextmanager
-    async def twin(self) -> AsyncIterator["Grove"]:
+    async def twin(self, **options: Any) -> AsyncIterator["Grove"]:
         """Run the application a second time on the same database, as another process would."""
-        async with _serve(self.settings, self.recorder) as (app, http):
+        async with _serve(self.settings, self.recorder, **options) as (app, http):
             yield Grove(self.settings, app, http, "", self.recorder)
 
     async def placement_of(self, client_id: str) -> Placement:

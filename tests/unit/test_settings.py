@@ -148,10 +148,29 @@ def test_a_child_process_reads_the_same_settings_back() -> None:
     assert load(to_environ(settings)) == settings
 
 
+def test_whether_countries_are_looked_up_is_said_in_any_usual_way() -> None:
+    said = [load({"ANALYTICS_ENABLE_GEO": text}).enable_geo for text in ("true", "Yes", "1", "False", "no", "0")]
+    assert said == [True, True, True, False, False, False]
+
+
+def test_what_is_neither_yes_nor_no_stops_the_start() -> None:
+    with pytest.raises(SettingsError, match=r"^ANALYTICS_ENABLE_GEO must be true or false, not 'maybe'"):
+        load({"ANALYTICS_ENABLE_GEO": "maybe"})
+
+
+def test_the_retention_goes_by_two_names_of_which_our_own_counts() -> None:
+    assert load({"ANALYTICS_RETENTION_DAYS": "90"}).retention_days == 90
+    assert load({"ANALYTICS_RETENTION_DAYS": "90", "GROVE_RETENTION_DAYS": ""}).retention_days == 90
+    assert load({"ANALYTICS_RETENTION_DAYS": "90", "GROVE_RETENTION_DAYS": "30"}).retention_days == 30
+    with pytest.raises(SettingsError, match=r"^ANALYTICS_RETENTION_DAYS must be a whole number from 1 to 3650"):
+        load({"ANALYTICS_RETENTION_DAYS": "0"})
+
+
 def test_every_number_has_a_range_of_its_own() -> None:
     numbers = [name for name, kind in Settings.__annotations__.items() if kind is int]
     assert len(numbers) >= 9
-    for key in ("PORT" if name == "port" else f"GROVE_{name.upper()}" for name in numbers):
+    own = {"port": "PORT", "batch_size": "ANALYTICS_BATCH_SIZE"}
+    for key in (own.get(name, f"GROVE_{name.upper()}") for name in numbers):
         with pytest.raises(SettingsError, match=f"^{key} must be a whole number from"):
             load({key: "1" + "0" * 30})
 

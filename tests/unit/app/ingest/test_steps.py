@@ -156,6 +156,7 @@ def test_everything_that_is_sent_reaches_its_column() -> None:
         "schema_version": "2",
         "properties": '{"items": [1, 2]}',
         "key_id": str(KEY),
+        "channel": "campaign",
     }
 
 

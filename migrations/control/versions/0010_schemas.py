@@ -1,14 +1,14 @@
 """Clients' event schemas with their versions, and adaptors.
 
-Revision: 0009; after 0008; 2026-11-21 12:00:00
+Revision: 0010; after 0009; 2026-11-21 12:00:00
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+DELETE FROM {{schema}}.visitor_salts WHERE day < $1

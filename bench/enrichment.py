@@ -1,0 +1,153 @@
+"""`make bench WHAT=enrichment`: what enriching events costs, as a share of ingest without it.
+
+Starts two servers like `bench` does, one of which takes events past the enrichment, and loads them in turns: batches
+and single posts, from a server that says all of its visitors and from browsers that say nothing; where nothing is
+found out, they say it. Prints a table and one line of JSON; before it, microseconds per event and step.
+"""
+
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+
+import click
+import msgspec
+from asyncpg.pgproto.pgproto import UUID
+from litestar.types import ASGIApp
+from rich.console import Console
+from rich.table import Table
+
+from app.ingest import steps
+from app.ingest.enrichment import pipeline
+from app.ingest.enrichment.sender import Sender
+from app.ingest.event import Arrival
+from bench import bare
+from bench.events import make_events
+from bench.load import Job
+from bench.rounds import BATCH, CONNECTIONS, EVENTS_PATH
+from bench.stand import Stand, open_stand
+from tenants.clock import utc_now
+
+AIM = 0.85
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+# What is sent: requests of a round, events in each, and whether browsers send them.
+LOADS = {
+    "batches": (200, BATCH, False), "singles": (4_000, 1, False),
+    "batches of browsers": (200, BATCH, True), "singles of browsers": (4_000, 1, True),
+}  # fmt: skip
+_STEP_EVENTS = 5_000
+
+
+def create_without() -> ASGIApp:
+    """Build the application of a web process that enriches nothing; paths and campaigns it has always read."""
+    pipeline.STEPS = pipeline.VISITOR_STEPS = tuple(step for step in pipeline.STEPS if step[0] == "campaign")
+    setattr(steps, "find_visit", lambda _draft, _arrival: None)  # noqa: B010 - the type checker would have none of it
+    return bare.create()
+
+
+class Turns:
+    """Loads two servers in turns, and remembers rates and CPU."""
+
+    def __init__(self, enriching: Stand, other: Stand) -> None:
+        self._stands = {"on": enriching, "off": other}
+        self._seed = 0
+        self.rates: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.cpu: dict[tuple[str, str], list[float]] = defaultdict(list)
+
+    def take(self, number: int, *, share: float = 1) -> None:
+        """Send every load to both; who is first alternates."""
+        for name, (requests, events, browsers) in LOADS.items():
+            for side in sorted(self._stands, reverse=number % 2 == 0):
+                self._send(name, side, round(requests * share), events, browsers=browsers)
+
+    def _send(self, name: str, side: str, requests: int, events: int, *, browsers: bool) -> None:
+        stand, self._seed = self._stands[side], self._seed + 1
+        job = Job(
+            port=stand.port, path=EVENTS_PATH, key=stand.browser_key if browsers else stand.key, seed=self._seed,
+            requests=requests, events_per_request=events, connections=CONNECTIONS, now=utc_now(),
+            agent=AGENT if browsers else None, told=side == "off" or not browsers,
+        )  # fmt: skip
+        stand.load.prepare(job)
+        before = sum(stand.cpu())
+        result = stand.load.go()
+        if set(result.statuses) != {"202"} or result.short:
+            message = f"{name} with enrichment {side}: {result.statuses}, {len(result.short)} not stored whole"
+            raise RuntimeError(message)
+        self.rates[name, side].append(requests * events / result.seconds)
+        self.cpu[name, side].append((sum(stand.cpu()) - before) / (requests * events) * 1e6)
+
+    def forget(self) -> None:
+        """Forget what was measured while everything got warm."""
+        self.rates.clear()
+        self.cpu.clear()
+
+
+@click.command()
+@click.option("--rounds", default=3, show_default=True, help="How often everything is measured.")
+def main(rounds: int) -> None:
+    """Measure ingest with and without enrichment."""
+    show_steps()
+    folder = Path(tempfile.mkdtemp(prefix="grove-enrichment-"))
+    try:
+        with (
+            open_stand(folder / "on") as enriching,
+            open_stand(folder / "off", web_target="bench.enrichment:create_without") as other,
+        ):
+            turns = Turns(enriching, other)
+            turns.take(0, share=0.1)
+            turns.forget()
+            for number in range(rounds):
+                turns.take(number)
+    finally:
+        shutil.rmtree(folder)
+    show(turns)
+
+
+def show(turns: Turns) -> None:
+    """Print a report."""
+    table = Table("", "events/s on", "off", "ratio", "aim", "CPU µs on", "off", "ratio", title="Enrichment")
+    ratios = {}
+    for name in LOADS:
+        on, off = (median(turns.rates[name, side]) for side in ("on", "off"))
+        cpu_on, cpu_off = (median(turns.cpu[name, side]) for side in ("on", "off"))
+        ratios[name] = {"rate": round(on / off, 3), "cpu": round(cpu_off / cpu_on, 3)}
+        table.add_row(
+            name, f"{on:,.0f}", f"{off:,.0f}", f"{on / off:.2f}", f"≥ {AIM}", f"{cpu_on:.1f}", f"{cpu_off:.1f}",
+            f"{cpu_off / cpu_on:.2f}",
+        )  # fmt: skip
+    Console().print(table)
+    print(msgspec.json.encode(ratios).decode())
+
+
+def show_steps() -> None:
+    """Print what each step costs per event, in this process alone: all of them, less all but that one."""
+    now, every = utc_now(), pipeline.VISITOR_STEPS
+    events = make_events(1, _STEP_EVENTS, now, told=False)
+    table = Table("step", "CPU µs per event", title="Steps, for events of browsers")
+    whole = _measure(events)
+    for name, _ in every:
+        pipeline.VISITOR_STEPS = tuple(step for step in every if step[0] != name)
+        table.add_row(name, f"{whole - _measure(events):.2f}")
+    pipeline.VISITOR_STEPS = every
+    table.add_row("decode, check, enrich, row", f"{whole:.2f}")
+    Console().print(table)
+
+
+def _measure(events: list[bytes]) -> float:
+    now, key = utc_now(), UUID("00000000-0000-4000-8000-000000000001")
+    sender = Sender(is_browser=True, agent=AGENT, address="89.0.1.1", subject=b"x")
+    arrival = Arrival(key_id=key, received_at=now, oldest=now - timedelta(days=730), accepts_chat=True, sender=sender)
+    spent = []
+    for _ in range(5):
+        began = time.process_time()
+        for index, event in enumerate(events):
+            steps.read_event(event, index, arrival)
+        spent.append((time.process_time() - began) / len(events) * 1e6)
+    return min(spent)
+
+
+if __name__ == "__main__":
+    main()
