@@ -18,6 +18,11 @@ from tests.support.waiting import until
 WAITING = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'"
 # What a process hears of a client that was changed elsewhere.
 TOLD = "INSERT INTO grove.revocations (kind, subject) VALUES ('client', $1)"
+# The name of a client's schema is in those of its functions, too.
+FUNCTIONS_RENAMED = """
+SELECT format('ALTER ROUTINE %s RENAME TO %I', p.oid::regprocedure, replace(p.proname, $1::text, $2::text))
+FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = $2::text::regnamespace
+"""
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +84,8 @@ async def test_what_waits_for_a_place_that_its_client_has_left_is_refused_for_no
     old, new = (await grove.placement_of(party.client.id)).schema, f"t_{token_hex(8)}"
     async with held_up(grove, party) as (holder, sending):
         await holder.execute(f"ALTER SCHEMA {quote(old)} RENAME TO {quote(new)}")
+        for rename in await holder.fetch(FUNCTIONS_RENAMED, old, new):
+            await holder.execute(rename[0])
         await holder.execute("UPDATE grove.placements SET schema_name = $1 WHERE client_id = $2", new, party.client.id)
         await holder.execute(TOLD, party.client.id)
     assert (await sending).status == 503

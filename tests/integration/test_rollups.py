@@ -219,7 +219,7 @@ async def test_what_an_older_process_stores_meanwhile_is_seen_at_once_and_rolled
         counted_events = []
         for number, days in enumerate((2, 3, 40)):
             await store_as_before(store, NOW - timedelta(days=days))
-            (row,) = await store.fetch("SELECT sum(n) AS n FROM {{schema}}.event_counts($1, $2)", *some_ranges()[0])
+            (row,) = await store.fetch("SELECT sum(n) AS n FROM {{fn}}event_counts($1, $2)", *some_ranges()[0])
             assert row["n"] == 9 + number
             counted_events.append((await store.catch_up(NOW)).events)
             await assert_dashboards_recount(store, some_ranges())
@@ -496,7 +496,7 @@ async def test_one_clients_long_round_does_not_keep_the_others_waiting(
             async with counted(grove, client.id) as store:
 
                 async def rolled_up(store: Counted = store) -> bool:
-                    return not await store.fetch("SELECT FROM {{schema}}.rollup_pending")
+                    return not await store.fetch("SELECT FROM {{schema}}.rollup_pending WHERE flush > 0")
 
                 await until(rolled_up, within_s=20)
         working.cancel()

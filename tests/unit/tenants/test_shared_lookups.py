@@ -29,7 +29,8 @@ class Table:
         raise NotFound
 
 
-async def test_a_crowd_reads_once_and_another_row_is_another_reading() -> None:
+async def test_a_crowd_reads_once_and_another_row_is_another_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenants.shared_lookups.time.monotonic", lambda: 0.0)
     table, lookups = Table(), SharedLookups[int]()
     crowd = [asyncio.create_task(lookups.find("a", table.read)) for _ in range(100)]
     other = asyncio.create_task(lookups.find("b", table.read))
