@@ -138,7 +138,7 @@ def answers(flush: Flush, settled: Settled) -> list[IngestAnswer]:
 
 
 def _answer(submission: Submission, duplicates: list[Event], digests: Mapping[UUID, int]) -> IngestAnswer:
-    if not duplicates and not submission.refused:
+    if not duplicates and not submission.refused and not submission.filtered:
         return _all_stored(len(submission.events))
     return IngestAnswer(
         accepted=len(submission.events) - len(duplicates),

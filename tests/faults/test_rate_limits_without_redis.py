@@ -99,10 +99,9 @@ async def test_without_redis_as_much_as_ever_may_come_at_once_comes_through_and_
     assert (await send(groves[0], client, BURST)).status_code == 202
     refused = await send(groves[0], client)
     share = len(groves)
-    assert (refused.status_code, refused.headers["retry-after"]) == (
-        429,
-        f"{round((BURST - BURST / share) * share / RATE)}",
-    )
+    waits_s = round((BURST - BURST / share) * share / RATE)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) in {waits_s, waits_s + 1}  # it is rounded up
 
 
 async def test_what_of_a_quota_was_used_without_redis_is_known_when_it_is_back(setting: Setting) -> None:
