@@ -5,7 +5,7 @@ Called by `app.api.adaptors` once it is known whose adaptors the caller may keep
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ from litestar.di import NamedDependency
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.idempotency import Idempotency, claim, remember
+from app.api.idempotency import CREATED, Idempotency, make_once
 from app.api.pages import Page, decode_cursor, page_of
 from app.ingest.senders import Sending, find_sending
 from app.settings import Settings
@@ -37,8 +37,6 @@ from tenants.errors import InputRefused
 from tenants.placement import Purpose, TenantContext
 from tenants.revocations import RevocationFeed
 from tenants.vault import Vault
-
-CREATED = 201
 
 
 class ShownAdaptor(AdaptorView, frozen=True, kw_only=True):
@@ -150,14 +148,13 @@ class AdaptorDesk:
     async def _once(
         self, idempotency: Idempotency, make: Callable[[AsyncSession], Awaitable[AdaptorView]]
     ) -> Response[ShownAdaptor]:
+        async def make_shown(session: AsyncSession) -> ShownAdaptor:
+            return self._show(await make(session))
+
         async with self._control.session() as session:
-            repeated = await claim(session, idempotency)
-            if repeated is not None:
-                return Response(msgspec.convert(repeated.answer, ShownAdaptor), status_code=CREATED)
-            made = self._show(await make(session))
-            shown: dict[str, Any] = msgspec.to_builtins(made)
-            await remember(session, idempotency, status=CREATED, answer=shown)
-        await self._feed.announce()
+            made, is_new = await make_once(session, idempotency, ShownAdaptor, make_shown)
+        if is_new:
+            await self._feed.announce()
         return Response(made, status_code=CREATED)
 
     def _show(self, view: AdaptorView) -> ShownAdaptor:

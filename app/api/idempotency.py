@@ -7,7 +7,8 @@ waits for the first, and a request that failed has taken nothing.
 import hashlib
 import re
 import uuid
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Request
@@ -22,6 +23,8 @@ from tenants.errors import IdempotencyConflict, InputRefused
 from tenants.keyring import Principal
 from tenants.models import Client, IdempotencyRecord, Operation
 
+CREATED = 201
+T = TypeVar("T", bound=msgspec.Struct)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 IdempotencyHeader = Annotated[
@@ -94,6 +97,28 @@ async def _is_undone(session: AsyncSession, record: IdempotencyRecord) -> bool:
         return False
     client = await session.get(Client, made.client_id)
     return client is None or client.created_at > made.created_at
+
+
+async def make_once(
+    session: AsyncSession,
+    idempotency: Idempotency,
+    kind: type[T],
+    make: Callable[[AsyncSession], Awaitable[T]],
+    *,
+    secret: str | None = None,
+) -> tuple[T, bool]:
+    """Make what a request asks for, or return what was made under its key before.
+
+    Shape: (what was made, whether that is now); its field `secret` is shown this once, and None in what is remembered.
+    Errors: IdempotencyConflict, and those of `make`.
+    """
+    repeated = await claim(session, idempotency)
+    if repeated is not None:
+        return msgspec.convert(repeated.answer, kind), False
+    made = await make(session)
+    shown = made if secret is None else msgspec.structs.replace(made, **{secret: None})
+    await remember(session, idempotency, status=CREATED, answer=msgspec.to_builtins(shown))
+    return made, True
 
 
 async def remember(

@@ -5,7 +5,7 @@ Called by `app.api.keys` once it is known whose keys the caller may manage.
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.idempotency import Idempotency, claim, remember
+from app.api.idempotency import CREATED, Idempotency, make_once
 from app.api.pages import Page, decode_cursor, page_of
 from provisioning.audit import Actor
 from provisioning.keys import KeyChange, KeyView, NewKey, change_key, create_key, list_keys, revoke_key, rotate_key
@@ -22,7 +22,6 @@ from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.revocations import RevocationFeed
 
-CREATED = 201
 _SECRET = {"Cache-Control": "no-store"}
 
 
@@ -111,11 +110,7 @@ class KeyDesk:
         self, idempotency: Idempotency, make: Callable[[AsyncSession], Awaitable[KeyView]]
     ) -> Response[KeyView]:
         async with self._control.session() as session:
-            record = await claim(session, idempotency)
-            if record is not None:
-                return Response(msgspec.convert(record.answer, KeyView), status_code=CREATED, headers=_SECRET)
-            made = await make(session)
-            shown: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(made, key=None))
-            await remember(session, idempotency, status=CREATED, answer=shown)
-        await self._feed.announce()
+            made, is_new = await make_once(session, idempotency, KeyView, make, secret="key")  # noqa: S106 - a field
+        if is_new:
+            await self._feed.announce()
         return Response(made, status_code=CREATED, headers=_SECRET)

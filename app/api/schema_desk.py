@@ -4,7 +4,7 @@ Called by `app.api.schemas` once it is known whose schemas the caller may keep.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.dispatch import Dispatcher
-from app.api.idempotency import Idempotency, claim, remember
+from app.api.idempotency import CREATED, Idempotency, make_once
 from app.api.pages import Page, decode_cursor, page_of
 from provisioning.audit import Actor
 from provisioning.operations import OperationView
@@ -31,8 +31,6 @@ from provisioning.schemas.store import (
 )
 from tenants.clock import Clock
 from tenants.control import ControlPlane
-
-CREATED = 201
 
 
 class KeptSchema(SchemaView, frozen=True, kw_only=True):
@@ -83,15 +81,14 @@ class SchemaDesk:
 
         Errors: InputRefused, AlreadyTaken, WrongState.
         """
-        async with self._control.session() as session:
-            repeated = await claim(session, idempotency)
-            if repeated is not None:
-                return Response(msgspec.convert(repeated.answer, KeptSchema), status_code=CREATED)
+
+        async def make(session: AsyncSession) -> KeptSchema:
             view = await create_schema(session, client_id, new, self._actor, now=self._clock())
-            kept = await self._order(session, client_id, view)
-            shown: dict[str, Any] = msgspec.to_builtins(kept)
-            await remember(session, idempotency, status=CREATED, answer=shown)
-        return Response(await self._publish(client_id, kept), status_code=CREATED)
+            return await self._order(session, client_id, view)
+
+        async with self._control.session() as session:
+            kept, is_new = await make_once(session, idempotency, KeptSchema, make)
+        return Response(await self._publish(client_id, kept) if is_new else kept, status_code=CREATED)
 
     async def change(self, client_id: str, schema_id: UUID, new: NewSchema, *, force: bool) -> KeptSchema:
         """Give a schema another definition.

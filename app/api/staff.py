@@ -11,9 +11,9 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
 from app.api.dependencies import DEPENDENCIES
-from app.api.idempotency import Idempotency
+from app.api.idempotency import CREATED, Idempotency
 from app.api.pages import DEFAULT_LIMIT, Cursor, Limit, Page
-from app.api.staff_desk import CREATED, InvitedStaff, StaffDesk
+from app.api.staff_desk import InvitedStaff, StaffDesk
 from provisioning.requests import NewStaff, StaffChange
 from provisioning.staff import StaffView
 from tenants.models import Client

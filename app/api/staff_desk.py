@@ -5,7 +5,7 @@ Called by `app.api.staff` once it is known whose people the caller may manage, a
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.dispatch import Doorbell
-from app.api.idempotency import Idempotency, claim, remember
+from app.api.idempotency import Idempotency, make_once
 from app.api.pages import Page, decode_cursor, page_of
 from app.client_urls import staff_url
 from app.settings import Settings
@@ -27,8 +27,6 @@ from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.models import Client
 from tenants.revocations import RevocationFeed
-
-CREATED = 201
 
 
 class StaffLink(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,14 +123,10 @@ class StaffDesk:
         *, follow: bool = True,
     ) -> InvitedStaff:  # fmt: skip
         async with self._control.session() as session:
-            repeated = await claim(session, idempotency)
-            if repeated is not None:
-                return msgspec.convert(repeated.answer, InvitedStaff)
-            made = await make(session)
-            operation_id = await self._order(session, client) if follow else None
-            shown: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(made, link=None))
-            await remember(session, idempotency, status=CREATED, answer=shown)
-        await self._tell(operation_id)
+            made, is_new = await make_once(session, idempotency, InvitedStaff, make, secret="link")  # noqa: S106 - a field
+            operation_id = await self._order(session, client) if is_new and follow else None
+        if is_new:
+            await self._tell(operation_id)
         return made
 
     async def _give_link(self, session: AsyncSession, client_id: str, person: StaffView, purpose: str) -> InvitedStaff:
