@@ -32,6 +32,7 @@ from app.api import (
     sdk,
     staff,
     tag,
+    tokens,
     usage,
     web_analytics,
 )
@@ -60,7 +61,7 @@ _COLLECT_AFTER = 10_000
 COLLECTING = [EVENTS_PATH, *DIALECTS]
 MODULES = (
     adaptors, analytics, audit, clients, console, dashboards, docs, event_fate, event_stats, health, keys, operations,
-    problem_pages, quarantine, schemas, sdk, staff, tag, usage, web_analytics,
+    problem_pages, quarantine, schemas, sdk, staff, tag, tokens, usage, web_analytics,
 )  # fmt: skip
 
 

@@ -46,6 +46,7 @@ from tenants.keyring import Keyring
 from tenants.placement import Placement
 from tenants.registry import MAIN_SERVER, Registry, with_login
 from tenants.revocations import RevocationFeed
+from tenants.tokens import ServiceTokens
 from tenants.vault import Vault
 
 REDIS_TIMEOUT_S = 0.1
@@ -63,6 +64,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     control: ControlPlane
     redis: Redis | None
     feed: RevocationFeed
+    tokens: ServiceTokens
     keyring: Keyring
     sessions: SessionStore
     passwords: Passwords
@@ -107,7 +109,8 @@ async def open_resources(
         if redis is not None:
             stack.push_async_callback(redis.aclose)
         feed = RevocationFeed(control, redis)
-        keyring = Keyring(control, feed, clock)
+        tokens = ServiceTokens(vault, issuer=settings.base_url)
+        keyring = Keyring(control, feed, clock, tokens)
         sessions = SessionStore(control, feed, clock)
         passwords = Passwords()
         stack.callback(passwords.close)
@@ -148,6 +151,7 @@ async def open_resources(
             control=control,
             redis=redis,
             feed=feed,
+            tokens=tokens,
             keyring=keyring,
             sessions=sessions,
             passwords=passwords,

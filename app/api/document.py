@@ -19,7 +19,7 @@ SECURITY_SCHEMES: dict[str, Any] = {
         "type": "http",
         "scheme": "bearer",
         "description": "A key: `grv_p_…` of the platform, `grv_a_…` of a client's admin, `grv_s_…` of its servers, "
-        "`grv_w_…` of its browsers.",
+        "`grv_w_…` of its browsers; or a service token that stands for one of a client's keys.",
     },
     "apiKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same keys."},
     "apiKeyQuery": {

@@ -17,7 +17,7 @@ from app.observability import Metrics
 from tests.support.grove import Grove, MadeClient, grove_settings, open_grove
 
 # Which objects a path names, by its parameters.
-OF_CLIENTS = {"adaptor_id", "client_id", "key_id", "operation_id", "quarantine_id", "schema_id", "staff_id"}
+OF_CLIENTS = {"adaptor_id", "client_id", "key_id", "operation_id", "quarantine_id", "schema_id", "staff_id", "token_id"}
 # Paths that name nothing of a client's: public pages, lists whose owner is the key, and what only the platform has.
 PUBLIC = {
     "/docs", "/api/docs", "/docs/{name}", "/health", "/health/live", "/health/ready", "/metrics", "/problems/{slug}",
@@ -40,6 +40,7 @@ OF_READERS = {
 OF_ADMINS = {"/api/schemas/{schema_id}", "/api/adaptors/{adaptor_id}", "/api/adaptors/{adaptor_id}/rotate"}
 OF_PLATFORM = {
     "/clients", "/api/v1/clients", "/api/v1/keys", "/api/v1/keys/{key_id}", "/api/v1/keys/{key_id}/rotate",
+    "/api/v1/token-keys/rotate",
 }  # fmt: skip
 BODIES: dict[str, Any] = {
     "/api/v1/clients": {"id": "another", "name": "Another"},
@@ -60,6 +61,7 @@ NONE = {
     "quarantine_id": str(uuid.UUID(int=10)),
     "schema_id": str(uuid.UUID(int=11)),
     "adaptor_id": str(uuid.UUID(int=12)),
+    "token_id": str(uuid.UUID(int=13)),
     "event_id": "nothing",
 }
 
@@ -126,8 +128,11 @@ async def things(grove: Grove, victim: MadeClient) -> dict[str, str]:
     site = {"name": "site", "website_url": "https://maple.example", "schema_id": schema.json()["id"]}
     adaptor = await grove.http.post("/api/adaptors", json=site, headers=victim.admin)
     assert adaptor.status_code == 201, adaptor.text
+    token = await grove.http.post(f"{victim.path}/tokens", json={}, headers=victim.admin)
+    assert token.status_code == 201, token.text
     return {
         "client_id": victim.id,
+        "token_id": token.json()["id"],
         "key_id": keys[0]["id"],
         "operation_id": victim.body["operationId"],
         "staff_id": invited.json()["id"],
