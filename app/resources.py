@@ -29,6 +29,8 @@ from app.ingest.doorbell import Doorbell
 from app.ingest.enrichment.countries import open_countries
 from app.ingest.flush_ids import claim_flush_ids
 from app.ingest.group_commit import GroupCommit
+from app.ingest.hooks.receiver import Receiver
+from app.ingest.hooks.sources import Sources
 from app.ingest.routes import Collection
 from app.ingest.sink import PostgresSink
 from app.observability import Metrics
@@ -77,6 +79,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     metrics_store: Metrics
     limiter: Limiter
     collection: Collection
+    receiver: Receiver
     tags: Tags
     hosts: Hosts
     gateway: Gateway | None
@@ -143,7 +146,10 @@ async def open_resources(
         if countries is not None:
             stack.callback(countries.close)
         arrivals = Arrivals(clock, countries, settings.trusted_proxies)
+        sources = Sources(control, vault, feed)
+        feed.listen(lambda _kind, _subject: sources.forget_all())
         limiter = Limiter(redis, databases, clock, metrics, web_processes=settings.web_processes)
+        collection = Collection(keyring, registry, commit, databases, limiter, arrivals, metrics)
         yield Resources(
             settings=settings,
             clock=clock,
@@ -163,7 +169,8 @@ async def open_resources(
             commit=commit,
             metrics_store=metrics,
             limiter=limiter,
-            collection=Collection(keyring, registry, commit, databases, limiter, arrivals, metrics),
+            collection=collection,
+            receiver=Receiver(sources, registry, arrivals, collection, clock, metrics),
             tags=tags,
             hosts=hosts,
             gateway=gateway,

@@ -15,7 +15,7 @@ from app.auth.guards import require_active
 from app.auth.limiter import Headers, Limiter
 from app.ingest.arrivals import Arrivals
 from app.ingest.body import MAX_BODY_S, read_body
-from app.ingest.dialects import Translate, find_dialect
+from app.ingest.dialects import Dialect, Translate, find_dialect
 from app.ingest.event import Arrival, Event
 from app.ingest.fate import foretell
 from app.ingest.flush import Passed, Refused, Submission
@@ -36,7 +36,7 @@ from tenants.registry import Registry
 
 EVENTS_PATH = "/api/v1/events"
 _MEDIA_TYPES = frozenset({b"application/json", b"text/plain", b""})
-_DEBUG = b"debug=1"
+DEBUG = b"debug=1"
 _JSON = (b"content-type", b"application/json")
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"POST"),
@@ -95,11 +95,24 @@ class Collection:
             self._admit(principal, scope)
         if client is None:
             client = await self._client(principal)
-        rehearses = _DEBUG in scope["query_string"].split(b"&")
+        rehearses = DEBUG in scope["query_string"].split(b"&")
         if not rehearses:
             self._commit.refuse_early(client.placement)
         translate = None if dialect is None else partial(dialect.translate, client=client)
         submission = self._read(body, principal, client, scope, translate)
+        await self.finish(send, client, principal, submission, rehearses=rehearses, dialect=dialect)
+
+    async def finish(
+        self,
+        send: Send,
+        client: TenantContext,
+        principal: Principal,
+        submission: Submission,
+        *,
+        rehearses: bool,
+        dialect: Dialect | None = None,
+    ) -> None:
+        """Store what was read, within what may be sent, and answer with what became of it; or foretell it."""
         limits = await self._limiter.admit(client, principal, submission.size, stores=not rehearses)
         if rehearses:
             async with self._databases.unit(client.placement, Purpose.READ) as db:
