@@ -4,8 +4,6 @@ Called by the collection routes, with the verified key and the client of the reg
 """
 
 from datetime import timedelta
-from functools import lru_cache
-from urllib.parse import urlsplit
 
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
@@ -13,6 +11,7 @@ from litestar.types import HTTPScope
 
 from app.auth.addresses import UNKNOWN, client_address
 from app.auth.credentials import header
+from app.ingest.enrichment.channels import host_of
 from app.ingest.enrichment.sender import FindCountry, Sender, sender_of, subject_of
 from app.ingest.event import Arrival
 from tenants.clock import Clock
@@ -58,7 +57,7 @@ class Arrivals:
         address = client_address(scope, self._trusted_proxies)
         if address == UNKNOWN:
             return msgspec.structs.replace(sender, is_browser=True, agent=agent)
-        subject = subject_of(address, agent, _site(_text(header(scope, b"origin"))))
+        subject = subject_of(address, agent, host_of(_text(header(scope, b"origin"))))
         return msgspec.structs.replace(sender, is_browser=True, agent=agent, address=address, subject=subject)
 
     def _of_client(self, client: TenantContext) -> Sender:
@@ -70,14 +69,6 @@ class Arrivals:
 
 def _text(value: bytes | None) -> str:
     return "" if value is None else value.decode("latin-1")
-
-
-@lru_cache(maxsize=4096)
-def _site(origin: str) -> str:
-    try:
-        return (urlsplit(origin).hostname or "").removeprefix("www.")
-    except ValueError:
-        return ""
 
 
 def _idempotency_key(scope: HTTPScope) -> str | None:
