@@ -48,13 +48,14 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What of an event's visit is found out when it is stored.
 
-    Shape: of `subject` the visitor's id is made, with the salt of the day; `zone` is the client's, if the event needs a
-    session, and `campaign` what leads from one session to the next.
+    Shape: of `subject` the visitor's id is made, with the salt of the day; `zone` is the client's, and `campaign` what
+    leads from one session to the next.
     """
 
-    subject: bytes | None = None
-    zone: ZoneInfo | None = None
-    campaign: str = ""
+    subject: bytes | None
+    needs_session: bool
+    zone: ZoneInfo
+    campaign: str
 
 
 class ChatPart(msgspec.Struct, frozen=True, gc=False):
