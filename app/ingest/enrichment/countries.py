@@ -9,9 +9,12 @@ import maxminddb
 
 from app.settings import Settings, SettingsError
 
+# Where `make countries` puts a file, below the data folder.
+FETCHED = "countries.mmdb"
+
 
 class Countries:
-    """A file of countries: GeoLite2, GeoIP2, DB-IP, or one with `country_code` such as the CC0 ones."""
+    """A file of countries: GeoLite2, GeoIP2, DB-IP, or one with `country_code` such as those of ip-location-db."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -41,10 +44,10 @@ class Countries:
 
 
 def open_countries(settings: Settings) -> Countries | None:
-    """Open the file that the settings name, if there is one and countries are wanted.
+    """Open the file that the settings name, or the one in the data folder, if there is one and countries are wanted.
 
     Errors: SettingsError.
     """
-    if settings.geoip_db_path is None or not settings.enable_geo:
-        return None
-    return Countries(settings.geoip_db_path)
+    fetched = settings.data_dir / FETCHED
+    path = settings.geoip_db_path or (fetched if fetched.exists() else None)
+    return Countries(path) if path is not None and settings.enable_geo else None
