@@ -22,6 +22,7 @@ from rich.table import Table
 
 from app.ingest import steps
 from app.ingest.enrichment import pipeline
+from app.ingest.enrichment.countries import FETCHED
 from app.ingest.enrichment.sender import Sender
 from app.ingest.event import Arrival
 from bench import bare
@@ -30,15 +31,17 @@ from bench.load import Job
 from bench.rounds import BATCH, CONNECTIONS, EVENTS_PATH
 from bench.stand import Stand, open_stand
 from tenants.clock import utc_now
+from tests.support.countries import write_countries
 
 AIM = 0.85
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 # What is sent: requests of a round, events in each, and whether browsers send them.
 LOADS = {
-    "batches": (200, BATCH, False), "singles": (4_000, 1, False),
-    "batches of browsers": (200, BATCH, True), "singles of browsers": (4_000, 1, True),
+    "batches": (400, BATCH, False), "singles": (4_000, 1, False),
+    "batches of browsers": (400, BATCH, True), "singles of browsers": (4_000, 1, True),
 }  # fmt: skip
-_STEP_EVENTS = 5_000
+NETWORKS = {"89.0.0.0/16": {"country_code": "DE"}}
+_STEP_EVENTS, _WIDTH = 5_000, 120
 
 
 def create_without() -> ASGIApp:
@@ -94,6 +97,8 @@ def main(rounds: int) -> None:
     show_steps()
     folder = Path(tempfile.mkdtemp(prefix="grove-enrichment-"))
     try:
+        (folder / "on").mkdir()
+        write_countries(folder / "on" / FETCHED, NETWORKS)
         with (
             open_stand(folder / "on") as enriching,
             open_stand(folder / "off", web_target="bench.enrichment:create_without") as other,
@@ -110,9 +115,8 @@ def main(rounds: int) -> None:
 
 def show(turns: Turns) -> None:
     """Print a report."""
-    table = Table(
-        "", "events/s on", "off", "ratio", "aim", "CPU µs on: web + Postgres", "off", "ratio", title="Enrichment"
-    )
+    columns = "events/s on", "off", "ratio", "aim", "CPU µs on: web + Postgres", "off", "ratio"
+    table = Table("", *columns, title="Enrichment")
     ratios = {}
     for name in LOADS:
         on, off = (median(turns.rates[name, side]) for side in ("on", "off"))
@@ -126,7 +130,7 @@ def show(turns: Turns) -> None:
             name, f"{on:,.0f}", f"{off:,.0f}", f"{on / off:.2f}", f"≥ {AIM}", f"{web_on:.1f} + {postgres_on:.1f}",
             f"{web_off:.1f} + {postgres_off:.1f}", f"{cpu:.2f}",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=_WIDTH).print(table)
     print(msgspec.json.encode(ratios).decode())
 
 

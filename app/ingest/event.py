@@ -77,7 +77,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     id: UUID
     tracked: bool
     digest: int
-    record: tuple[Any, ...]
+    record: list[Any]
     wire: WireEvent
     occurred_at: datetime
     chat: ChatPart | None
@@ -104,4 +104,4 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
 
     def place(self, session_id: str | None, visitor_id: str | None) -> None:
         """Store it under another session and visitor."""
-        self.record = (*self.record[:5], session_id, visitor_id, *self.record[7:])
+        self.record[5], self.record[6] = session_id, visitor_id
