@@ -11,9 +11,11 @@ import asyncpg
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
+from app.ingest.statements import statement
 from app.workers.resources import open_worker_resources
 from app.workers.salts import destroy_old_salts
-from tenants.ids import TenantId
+from tenants.clock import utc_now
+from tenants.ids import TenantId, quote
 from tenants.visitors import VisitorRules, rules_of
 from tests.support.clock import SetClock
 from tests.support.countries import write_countries
@@ -429,6 +431,29 @@ async def test_a_bots_event_that_somebody_replays_is_stored_with_a_flag(shop: Sh
     sent = view(context={"user_agent": CRAWLER, "ip": ADDRESS}, properties=[])
     await shop.send(shop.client.server, sent)
     assert (await replay(shop, sent, {"properties": {}}))["is_bot"] is True
+
+
+CROWD = """
+CREATE SCHEMA crowd;
+CREATE TABLE crowd.sessions (LIKE {schema}.sessions INCLUDING ALL);
+INSERT INTO crowd.sessions (session_id, visitor_id, started_at, ended_at, events, page_views, entry_event, exit_event)
+SELECT '~' || n, 'v' || n, now(), now(), 1, 1, gen_random_uuid(), gen_random_uuid() FROM generate_series(1, 2000) AS n;
+"""
+
+
+async def test_to_find_the_sessions_of_some_visitors_those_of_others_are_passed_by(shop: Shop) -> None:
+    asked = statement(await shop.placement_of("maple"), "open_visits").replace(quote(shop.schema), "crowd")
+    connection = await asyncpg.connect(shop.settings.main_url)
+    try:
+        await connection.execute(CROWD.replace("{schema}", quote(shop.schema)))
+        times = utc_now() - minutes(30), utc_now() + minutes(30)
+        found = await connection.fetch(asked, ["v7", "v1999", "w"], *times)
+        plan = await connection.fetch("EXPLAIN ANALYZE " + "\n".join(asked.splitlines()[3:]), ["v7", "v1999"], *times)
+    finally:
+        await connection.execute("DROP SCHEMA crowd CASCADE")
+        await connection.close()
+    assert {row["session_id"] for row in found} == {"~7", "~1999"}
+    assert "Rows Removed by Filter" not in str(plan)
 
 
 async def test_no_reader_sees_a_salt(shop: Shop) -> None:
