@@ -1,6 +1,5 @@
 """An event between its decoding and its storing, and what all events of a request share."""
 
-from collections import Counter
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -42,7 +41,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     event_id: UUID | None = None
     schemas: Schemas = {}
     sender: Sender = NOBODY
-    changes: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    changes: dict[tuple[str, str], int] = {}
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):

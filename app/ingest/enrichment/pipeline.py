@@ -33,7 +33,8 @@ def enrich(draft: Draft, arrival: Arrival) -> None:
     for name, step in STEPS if draft.agent is None and draft.address is None else VISITOR_STEPS:
         reason = step(draft, arrival)
         if reason is not None:
-            arrival.changes[name, reason] += 1
+            changes, change = arrival.changes, (name, reason)
+            changes[change] = changes.get(change, 0) + 1
 
 
 def judge_bot(draft: Draft, arrival: Arrival) -> str | None:
