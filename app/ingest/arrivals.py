@@ -3,8 +3,6 @@
 Called by the collection routes, with the verified key and the client of the registry.
 """
 
-from datetime import timedelta
-
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
 from litestar.types import HTTPScope
@@ -18,7 +16,7 @@ from tenants.clock import Clock
 from tenants.errors import InputRefused
 from tenants.keyring import Principal
 from tenants.keys import KeyKind
-from tenants.placement import PlacementKind, TenantContext
+from tenants.placement import TenantContext
 
 MAX_AGENT = 1024
 MAX_IDEMPOTENCY_KEY = 255
@@ -42,8 +40,8 @@ class Arrivals:
         return Arrival(
             key_id=UUID(principal.key_id.bytes),
             received_at=now,
-            oldest=now - timedelta(days=client.retention_days),
-            accepts_chat=client.placement.kind is not PlacementKind.EXTERNAL,
+            oldest=client.oldest(now),
+            accepts_chat=client.accepts_chat,
             idempotency_key=_idempotency_key(scope),
             sender=self._sender(scope, principal, client),
             schemas=client.schemas,
