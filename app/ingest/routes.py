@@ -4,7 +4,7 @@ An ASGI application rather than a Litestar handler: on this path the framework's
 than ours. `app.api.collection_docs` describes it to OpenAPI.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 
 import msgspec
 from litestar.exceptions import MethodNotAllowedException
@@ -68,7 +68,8 @@ class Collection:
         self._limiter = limiter
         self._arrivals = arrivals
         self._patience = Patience(MAX_BODY_S)
-        self._enriched = metrics.enriched
+        # Kept, for to find a counter by its labels takes as long as to count.
+        self._enriched = lru_cache(maxsize=256)(metrics.enriched.labels)
         self._counters = {outcome: metrics.events.labels(outcome.value) for outcome in Outcome}
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -165,7 +166,7 @@ class Collection:
         if answer.filtered:
             self._counters[Outcome.FILTERED].inc(answer.filtered)
         for change, times in arrival.changes.items():
-            self._enriched.labels(*change).inc(times)
+            self._enriched(*change).inc(times)
 
 
 async def _answer(send: Send, status: int, content: bytes, limits: Headers) -> None:
