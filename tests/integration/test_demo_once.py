@@ -81,10 +81,12 @@ def test_its_last_line_tells_in_json_that_all_was_stored_and_nothing_leaked(chec
     summary = summary_of(checked)
 
     assert list(summary) == [
-        "clients", "events_sent", "events_stored", "funnel", "isolation", "grafana", "without_grafana", "seconds",
+        "clients", "events_sent", "events_stored", "funnel", "sites", "isolation", "grafana", "without_grafana",
+        "seconds",
     ]  # fmt: skip
     assert summary["clients"] == 3
     assert summary["events_sent"] == summary["events_stored"] > 10_000
+    assert summary["sites"] == {"cedar": 18, "birch": 15}
     assert summary["isolation"]["attempts"] > 100
     assert summary["isolation"]["leaks"] == 0
     assert summary["seconds"] < ONCE_LIMIT_S
