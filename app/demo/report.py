@@ -117,7 +117,7 @@ def tell_sites(url: str, sites: Iterable[OpenSite]) -> None:
             f"{client.name}, {each.site.kind}",
             f"  Visit         {each.url}/",
             f"  Do            {each.site.todo}",
-            f"  See           {url}/{client.id}/login, dashboard {each.site.dashboard}: seconds later it is there",
+            f"  See           {url}/{client.id}/login and there {each.site.dashboard}, seconds later",
         ]
     lines += ["", "A browser that asks not to be tracked (DNT, Global Privacy Control) sends nothing."]
     click.echo("\n".join(lines))
