@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 from app.ingest.chat import fold_chat
+from app.ingest.commerce import FACT_TYPES, fold_commerce
 from app.ingest.doorbell import Doorbell
 from app.ingest.event import STORED_COLUMNS, Arrival, Event
 from app.ingest.flush import (
@@ -192,6 +193,9 @@ async def _write(db: TenantConnection, flush: Flush, salt: bytes | None, *, wary
     await place_visits(db, settled.stored, salt)
     await _fold_chat(db, settled.stored)
     await _fold_persons(db, settled.stored)
+    facts = fold_commerce(settled.stored)
+    if facts:
+        await db.copy("commerce_facts", FACT_TYPES, facts)
     repeats, refused = list_repeats(flush, settled), list_refused(flush)
     if repeats:
         await db.copy("event_repeats", REPEAT_COLUMNS, repeats)

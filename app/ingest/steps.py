@@ -38,9 +38,10 @@ _NO_CONTEXT = Context()
 T = TypeVar("T")
 
 
-def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival) -> Event:
+def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival, told: bytes | None = None) -> Event:
     """Take one raw event through all steps.
 
+    Shape: `told` is what a repeat of it would say again, if that is not the event itself.
     Errors: Refusal; Filtered if nobody wants it.
     """
     body = bytes(raw)
@@ -94,7 +95,7 @@ def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival) -> Event:
         index=index,
         id=event_id,
         tracked=tracked,
-        digest=int.from_bytes(blake2b(body, digest_size=8).digest(), "big", signed=True),
+        digest=int.from_bytes(blake2b(told or body, digest_size=8).digest(), "big", signed=True),
         record=record,
         wire=wire,
         occurred_at=occurred_at,
