@@ -36,6 +36,11 @@ SECURITY_SCHEMES: dict[str, Any] = {
         "name": "key",
         "description": "For `sendBeacon`, which sets no headers: a browser's key, on collection paths alone.",
     },
+    "basicAuth": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The same keys as user name, without a password, on collection paths alone.",
+    },
 }
 _METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options"})
 _REQUEST_ID = "5f0c6c0a4b1e4c1f8f0d7c2b9a3e6d41"

@@ -38,7 +38,8 @@ BY_KEY_ALONE = {
     "/api/v1/events", "/api/v1/events/{event_id}", "/api/v1/quarantine", "/api/v1/quarantine/replay",
     "/api/v1/quarantine/purge", "/api/v1/analytics/summary", "/api/v1/analytics/realtime",
     "/api/v1/analytics/funnel/analyze", "/api/schemas", "/api/adaptors", "/api/events/ingest",
-    "/api/events/stats", "/api/v1/sources",
+    "/api/events/stats", "/api/v1/sources", "/api/v1/core/collect", "/api/v1/analytics/track/event",
+    "/api/v1/analytics/track/batch", "/v1/batch", "/v1/track", "/v1/page", "/v1/identify",
 }  # fmt: skip
 # Things below a path that names no client, which keys that may not read learn nothing of either.
 OF_READERS = {
