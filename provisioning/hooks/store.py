@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import Actor, record
 from provisioning.clients import lock_kept_client
+from provisioning.hooks.addresses import make_address
 from provisioning.hooks.requests import (
     Kind,
     Mapping,
@@ -67,7 +68,7 @@ async def create_source(
         raise WrongState(f"A client has {MAX_SOURCES} webhook sources at most.")
     secret, made = _secret(wanted.kind, wanted.secret)
     row = WebhookSource(
-        id=uuid.uuid4(), client_id=client_id, kind=wanted.kind, created_at=now, updated_at=now,
+        id=make_address(vault), client_id=client_id, kind=wanted.kind, created_at=now, updated_at=now,
         secret_sealed=None if secret is None else vault.seal(secret), **_columns(wanted),
     )  # fmt: skip
     session.add(row)

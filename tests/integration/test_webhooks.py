@@ -13,6 +13,7 @@ from tests.support.clock import SetClock
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.hooks import (
     AT,
+    charge,
     checkout,
     conversation,
     encode,
@@ -157,6 +158,11 @@ async def test_payments_and_refunds_are_stored_with_their_amounts(grove: Grove, 
         ("purchase", "5000.000000", "JPY", "pi_yen", stripe.id),
         ("refund", "89.000000", "USD", "820982911946154508", shopify.id),
     ]
+    orders = placement.render("SELECT currency, paid::text, refunded::text FROM {{schema}}.orders WHERE order_id = $1")
+    paid_back = stripe_event("charge.refunded", charge(payment_intent="pi_yen", currency="jpy", amount_refunded=2000))
+    assert (await stripe.deliver(paid_back)).json() == told(accepted=1)
+    (row,) = await fetch(grove.settings.main_url, orders, "pi_yen")
+    assert tuple(row) == ("JPY", "5000.000000", "2000.000000")
 
 
 async def test_what_means_nothing_is_counted_and_not_sent_again(grove: Grove, maple: MadeClient) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from provisioning.hooks.addresses import is_address
 from provisioning.hooks.requests import Mapping, Signature
 from provisioning.hooks.store import mapping_of, signature_of
 from tenants.control import ControlPlane
@@ -57,7 +58,7 @@ class Sources:
         self._control = control
         self._vault = vault
         self._feed = feed
-        self._kept: OrderedDict[UUID, Source] = OrderedDict()  # the oldest first; made-up ids push none out
+        self._kept: OrderedDict[UUID, Source] = OrderedDict()  # the oldest first
         self._lookups: SharedLookups[Source | None] = SharedLookups()
 
     async def find(self, source_id: UUID) -> Source | None:
@@ -68,6 +69,8 @@ class Sources:
         kept = self._kept.get(source_id) if self._feed.fresh else None
         if kept is not None:
             return kept
+        if not is_address(source_id, self._vault):
+            return None
         return await self._lookups.find((source_id, self._feed.generation), partial(self._look_up, source_id))
 
     def forget_all(self) -> None:
