@@ -3,9 +3,7 @@
 WITH visits AS MATERIALIZED (
     SELECT d.day, extract(epoch FROM s.ended_at - s.started_at) AS seconds, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 0 AND n.id = s.visitor_id) AS visitor,
         (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = s.session_id) AS session,
-        coalesce(s.country, 'unknown') AS country, coalesce(s.device, 'unknown') AS device,
-        coalesce(s.browser, 'unknown') AS browser, coalesce(s.utm_source, s.referrer, 'direct') AS source,
-        s.utm_campaign AS campaign
+        coalesce(s.utm_source, s.referrer, 'direct') AS source, s.utm_campaign AS campaign, s AS told
     FROM unnest($1::date[]) AS d (day)
     JOIN {{schema}}.sessions AS s
         ON s.started_at >= {{fn}}day_start(d.day, $2::text)
@@ -34,15 +32,16 @@ sourced AS MATERIALIZED (
         AND (s.campaign IS NULL) = (v.campaign IS NULL)
 ),
 counted AS (
-    INSERT INTO {{schema}}.rollup_visits (day, dimension, value, source, sessions, seconds)
-    SELECT v.day, l.dimension, l.value, NULL, count(*), sum(v.seconds)
+    INSERT INTO {{schema}}.rollup_visits (day, dimension, value, source, sessions, bounces, seconds)
+    SELECT v.day, l.dimension, l.value, NULL, count(*), count(*) FILTER (WHERE (v.told).page_views = 1), sum(v.seconds)
     FROM visits AS v CROSS JOIN LATERAL (
-        VALUES (0::smallint, NULL), (1::smallint, v.country), (2::smallint, v.device), (3::smallint, v.browser),
-            (4::smallint, {{fn}}visit_span(v.seconds)::text)
-    ) AS l (dimension, value)
+        SELECT t.dimension, t.value FROM {{fn}}visit_traits(v.told) AS t
+        UNION ALL
+        SELECT 4::smallint, {{fn}}visit_span(v.seconds)::text
+    ) AS l
     GROUP BY v.day, l.dimension, l.value
     UNION ALL
-    SELECT v.day, 5, NULL, v.source, count(*), sum(v.seconds) FROM sourced AS v GROUP BY v.day, v.source
+    SELECT v.day, 5, NULL, v.source, count(*), NULL, sum(v.seconds) FROM sourced AS v GROUP BY v.day, v.source
 ),
 lists AS (
     INSERT INTO {{schema}}.rollup_lists (who, series, day, members)
@@ -59,4 +58,5 @@ bits AS (
     ) AS m
     GROUP BY m.who, m.day, m.n >> 11
 )
-INSERT INTO {{schema}}.rollup_visit_days (day) SELECT unnest($1::date[])
+INSERT INTO {{schema}}.rollup_visit_days (day, by_channel) SELECT unnest($1::date[]), true
+ON CONFLICT (day) DO UPDATE SET by_channel = true
