@@ -33,7 +33,7 @@ class WebAnalyst:
     async def summary(self, client: TenantContext, period: Period, *, most: int) -> SummaryRows:
         """Read what a summary is made of, all from the same state of the database.
 
-        Shape: totals and revenue of the period and of the one before it, days of its zone, pages and groups.
+        Shape: totals and orders of the period and of the one before it, days of its zone, pages and groups.
         """
         values = {"from_at": period.from_at, "to_at": period.to_at, "zone": period.zone.key, "most": most}
         before = period_before(period)
@@ -43,7 +43,7 @@ class WebAnalyst:
                 period=period,
                 before=before,
                 totals=await _fetch(db, _question("web_totals"), both),
-                revenue=await _fetch(db, _question("web_revenue"), both),
+                orders=await _fetch(db, _question("web_orders"), both),
                 days=await _fetch(db, _question("web_daily"), values),
                 pages=await _fetch(db, _question("web_pages"), values),
                 groups=await _fetch(db, _question("web_groups"), {**values, "dimensions": list(GROUPS)}),
@@ -58,7 +58,7 @@ class WebAnalyst:
         async with self._databases.unit(client.placement, Purpose.READ, snapshot=True) as db:
             parts = await _fetch(db, _question("web_realtime"), values)
             both = {"from_at": [since], "to_at": [now]}
-            return RecentRows(at=now, parts=parts, revenue=await _fetch(db, _question("web_revenue"), both))
+            return RecentRows(at=now, parts=parts, orders=await _fetch(db, _question("web_orders"), both))
 
     async def totals(self, client: TenantContext, from_at: datetime, to_at: datetime) -> asyncpg.Record:
         """Count events, page views, visitors and sessions, and what became of these."""

@@ -28,12 +28,12 @@ GROUPS = {1: "countries", 2: "devices", 3: "browsers", 6: "channels", 7: "referr
 
 
 class SummaryRows(Struct, frozen=True, kw_only=True):
-    """What a summary is made of; `totals` and `revenue` are of the period and of the one before."""
+    """What a summary is made of; `totals` and `orders` are of the period and of the one before."""
 
     period: Period
     before: Period
     totals: Sequence[Row]
-    revenue: Sequence[Row]
+    orders: Sequence[Row]
     days: Sequence[Row]
     pages: Sequence[Row]
     groups: Sequence[Row]
@@ -46,9 +46,9 @@ class SummaryRows(Struct, frozen=True, kw_only=True):
             for dimension, name in GROUPS.items()
         }
         return SummaryAnswer(
-            **_total(self.period, totals, [row for row in self.revenue if row["place"] == 1]),
+            **_total(self.period, totals, [row for row in self.orders if row["place"] == 1]),
             tz=self.period.zone.key,
-            previous=WebTotals(**_total(self.before, previous, [row for row in self.revenue if row["place"] != 1])),
+            previous=WebTotals(**_total(self.before, previous, [row for row in self.orders if row["place"] != 1])),
             days=[WebDay(**dict(row)) for row in self.days],
             pages=[WebPage(**dict(row)) for row in self.pages],
             **groups,
@@ -60,7 +60,7 @@ class RecentRows(Struct, frozen=True, kw_only=True):
 
     at: datetime
     parts: Sequence[Row]
-    revenue: Sequence[Row]
+    orders: Sequence[Row]
 
     def answer(self) -> RealtimeAnswer:
         """Put the answer together."""
@@ -70,7 +70,7 @@ class RecentRows(Struct, frozen=True, kw_only=True):
             page_views=total["views"],
             visitors=total["visitors"],
             sessions=total["sessions"],
-            conversions=_conversions(total, self.revenue),
+            conversions=_conversions(self.orders, total["converted"], total["sessions"]),
             minutes=[
                 WebMinute(at=row["at"], events=row["events"], page_views=row["views"], visitors=row["visitors"])
                 for row in self._of("minute")
@@ -90,7 +90,7 @@ class RecentRows(Struct, frozen=True, kw_only=True):
         return [row for row in self.parts if row["part"] == part]
 
 
-def _total(period: Period, row: Row, revenue: Sequence[Row]) -> dict[str, Any]:
+def _total(period: Period, row: Row, orders: Sequence[Row]) -> dict[str, Any]:
     return {
         "from_at": period.from_at,
         "to_at": period.to_at,
@@ -100,18 +100,19 @@ def _total(period: Period, row: Row, revenue: Sequence[Row]) -> dict[str, Any]:
         "sessions": row["sessions"],
         "bounce_rate": percent(row["bounces"], row["sessions"]),
         "average_duration_s": _average(row),
-        "conversions": _conversions(row, revenue),
+        "conversions": _conversions(orders, orders[0]["converted"], row["sessions"]),
     }
 
 
-def _conversions(row: Row, revenue: Sequence[Row]) -> WebConversions:
+def _conversions(orders: Sequence[Row], converted: int, sessions: int) -> WebConversions:
+    """Tell orders; the first row is of all of them."""
     return WebConversions(
-        count=row["orders"],
-        sessions=row["converted"],
-        rate=percent(row["converted"], row["sessions"]),
+        count=orders[0]["orders"],
+        sessions=converted,
+        rate=percent(converted, sessions),
         revenue=[
-            WebRevenue(currency=each["currency"], orders=each["orders"], amount=float(each["amount"]))
-            for each in revenue
+            WebRevenue(currency=row["currency"], orders=row["priced"], amount=float(row["amount"]))
+            for row in orders[1:]
         ],
     )
 

@@ -1,6 +1,5 @@
--- What happened in each of some periods, and what became of the sessions that started in it.
-SELECT counted.events, counted.page_views, seen.visitors, visits.sessions, visits.bounces, visits.seconds, shop.orders,
-    shop.paid AS converted
+-- What happened in each of some periods, and how the sessions that started in it went.
+SELECT counted.events, counted.page_views, seen.visitors, visits.sessions, visits.bounces, visits.seconds
 FROM unnest(:from_at::timestamptz[], :to_at::timestamptz[]) WITH ORDINALITY AS p (since, until, place)
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(e.n), 0)::bigint AS events,
@@ -15,5 +14,4 @@ CROSS JOIN LATERAL (
         coalesce(sum(v.seconds), 0) AS seconds
     FROM {{fn}}visit_groups('{0}', p.since, p.until) AS v
 ) AS visits
-CROSS JOIN LATERAL {{fn}}shop_visits(p.since, p.until) AS shop
 ORDER BY p.place

@@ -3,7 +3,8 @@
 WITH visits AS MATERIALIZED (
     SELECT d.day, extract(epoch FROM s.ended_at - s.started_at) AS seconds, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 0 AND n.id = s.visitor_id) AS visitor,
         (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = s.session_id) AS session,
-        coalesce(s.utm_source, s.referrer, 'direct') AS source, s.utm_campaign AS campaign, s AS told
+        coalesce(s.utm_source, s.referrer, 'direct') AS source, s.utm_campaign AS campaign, s.country, s.device,
+        s.browser, s.channel, s.referrer, s.page_views
     FROM unnest($1::date[]) AS d (day)
     JOIN {{schema}}.sessions AS s
         ON s.started_at >= {{fn}}day_start(d.day, $2::text)
@@ -31,15 +32,24 @@ sourced AS MATERIALIZED (
     FROM visits AS v JOIN sources AS s ON s.source = v.source AND coalesce(s.campaign, '') = coalesce(v.campaign, '')
         AND (s.campaign IS NULL) = (v.campaign IS NULL)
 ),
+grouped AS (
+    SELECT v.day, grouping(v.country, v.device, v.browser, v.channel, v.referrer) AS grouped, v.country, v.device,
+        v.browser, v.channel, v.referrer, count(*) AS sessions, count(*) FILTER (WHERE v.page_views = 1) AS bounces,
+        sum(v.seconds) AS seconds
+    FROM visits AS v
+    GROUP BY v.day, GROUPING SETS ((), (v.country), (v.device), (v.browser), (v.channel), (v.channel, v.referrer))
+),
 counted AS (
     INSERT INTO {{schema}}.rollup_visits (day, dimension, value, source, sessions, bounces, seconds)
-    SELECT v.day, l.dimension, l.value, NULL, count(*), count(*) FILTER (WHERE (v.told).page_views = 1), sum(v.seconds)
-    FROM visits AS v CROSS JOIN LATERAL (
-        SELECT t.dimension, t.value FROM {{fn}}visit_traits(v.told) AS t
-        UNION ALL
-        SELECT 4::smallint, {{fn}}visit_span(v.seconds)::text
-    ) AS l
-    GROUP BY v.day, l.dimension, l.value
+    SELECT g.day, {{fn}}visit_dimension(g.grouped),
+        {{fn}}visit_trait(g.grouped, g.country, g.device, g.browser, g.channel, g.referrer), NULL::integer,
+        sum(g.sessions), sum(g.bounces), sum(g.seconds)
+    FROM grouped AS g
+    GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT v.day, 4, {{fn}}visit_span(v.seconds)::text, NULL, count(*), NULL, sum(v.seconds)
+    FROM visits AS v
+    GROUP BY 1, 3
     UNION ALL
     SELECT v.day, 5, NULL, v.source, count(*), NULL, sum(v.seconds) FROM sourced AS v GROUP BY v.day, v.source
 ),

@@ -94,7 +94,7 @@ told AS (
     ) AS o
     UNION ALL
     SELECT 'visits', concat_ws(' ', v.day, l.dimension, quote_nullable(l.value), 'NULL'),
-        concat_ws(' ', count(*), sum(v.seconds), count(*) FILTER (WHERE v.by_channel AND (v.told).page_views = 1))
+        concat_ws(' ', count(*), sum(v.seconds), count(*) FILTER (WHERE v.by_channel AND (v.told).page_views = 1 AND l.dimension <> 4))
     FROM visits AS v CROSS JOIN LATERAL (
         SELECT t.dimension, t.value FROM {{fn}}visit_traits(v.told) AS t WHERE t.dimension < 6 OR v.by_channel
         UNION ALL
