@@ -46,6 +46,7 @@ _PREFLIGHT = [
     (b"content-length", b"0"),
 ]
 _EXPOSED = (b"access-control-expose-headers", b"ratelimit, ratelimit-policy, retry-after, x-request-id")
+_ANY_ORIGIN = [(b"access-control-allow-origin", b"*")]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -81,6 +82,10 @@ class Collection:
         if scope["method"] == "OPTIONS":
             await self._answer_preflight(scope, send)
             return
+        # A page may read that it is refused, else it takes this for being offline, and sends for ever. Whoever has the
+        # key is told as much without a browser; nothing is stored, and no cookie is looked at. What is accepted, and
+        # what a preflight allows, only pages of the key's origins get to know.
+        state["cors"] = _ANY_ORIGIN
         if scope["method"] != "POST":
             raise MethodNotAllowedException(headers={"Allow": "POST, OPTIONS"})
         _require_media_type(scope)
@@ -216,7 +221,7 @@ def check_origin(principal: Principal, scope: HTTPScope) -> list[tuple[bytes, by
         return []
     origin = header(scope, b"origin")
     if not principal.origins:
-        return [] if origin is None else [(b"access-control-allow-origin", b"*"), _EXPOSED]
+        return [] if origin is None else [*_ANY_ORIGIN, _EXPOSED]
     if origin is None or origin.decode("latin-1").lower() not in principal.origins:
         raise OriginRefused("This key may only be used from its allowed origins.")
     return [(b"access-control-allow-origin", origin), (b"vary", b"origin"), _EXPOSED]

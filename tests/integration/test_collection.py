@@ -178,12 +178,16 @@ async def test_text_that_holds_json_is_taken_for_beacons(shop: Shop) -> None:
     assert by_query.status_code == 202
 
 
-async def test_a_browser_key_works_from_its_origins_only(shop: Shop) -> None:
-    key = await shop.make_key(kind="browser", origins=["https://shop.example"])
+async def test_a_browser_key_works_from_its_origins_only_and_other_pages_read_no_more_than_that(shop: Shop) -> None:
+    key, sent = await shop.make_key(kind="browser", origins=["https://shop.example"]), event()
     for origin in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "https://shop.example.evil"}):
-        answer = await shop.http.post(PATH, json=event(), headers={"X-API-Key": key} | origin)
+        answer = await shop.http.post(PATH, json=sent, headers={"X-API-Key": key} | origin)
         assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
-        assert "access-control-allow-origin" not in answer.headers
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in answer.headers
+        preflight = await shop.http.options(f"{PATH}?key={key}", headers=origin)
+        assert "access-control-allow-origin" not in preflight.headers
+    assert (await shop.fate(sent["event_id"]))["fate"] == "unknown"
 
 
 async def test_an_allowed_origin_may_read_what_is_wrong(shop: Shop) -> None:
