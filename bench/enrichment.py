@@ -38,9 +38,9 @@ AIM = 0.85
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 # What is sent: requests of a round, events in each, whether browsers send them, and over how many connections.
 LOADS = {
-    "batches": (300, BATCH, False, CONNECTIONS), "singles": (5_000, 1, False, MANY_CONNECTIONS),
-    "batches of browsers": (300, BATCH, True, CONNECTIONS),
-    "singles of browsers": (5_000, 1, True, MANY_CONNECTIONS), "the same over 32": (5_000, 1, True, CONNECTIONS),
+    "batches": (150, BATCH, False, CONNECTIONS), "singles": (2_500, 1, False, MANY_CONNECTIONS),
+    "batches of browsers": (150, BATCH, True, CONNECTIONS),
+    "singles of browsers": (2_500, 1, True, MANY_CONNECTIONS), "the same over 32": (2_500, 1, True, CONNECTIONS),
 }  # fmt: skip
 NETWORKS = {"89.0.0.0/16": {"country_code": "DE"}}
 _STEP_EVENTS, _WIDTH = 5_000, 120
@@ -94,7 +94,7 @@ class Turns:
 
 
 @click.command()
-@click.option("--rounds", default=3, show_default=True, help="How often everything is measured.")
+@click.option("--rounds", default=6, show_default=True, help="How often everything is measured.")
 def main(rounds: int) -> None:
     """Measure ingest with and without enrichment."""
     show_steps()

@@ -1,9 +1,11 @@
 """Events of browsers over HTTP: what is found out, what is left out, and what is nowhere to be found."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +242,20 @@ async def test_every_process_finds_the_same_session_and_visitor(shop: Shop) -> N
         assert answer.json()["accepted"] == 1
     row = await shop.stored(sent)
     assert row["session_id"] == first["session_id"]
+
+
+async def test_a_visit_whose_events_come_to_two_processes_at_once_is_one_session(shop: Shop) -> None:
+    headers = shop.client.browser | {"User-Agent": WINDOWS, "X-Forwarded-For": address()}
+    shop.clock.set(NOON + minutes(10))
+    sent = [view(occurred_at=(NOON + timedelta(seconds=at)).isoformat()) for at in range(40)]
+    async with shop.twin(clock=shop.clock) as twin:
+        both = cycle((shop, twin))
+        answers = await asyncio.gather(*(next(both).http.post(PATH, json=each, headers=headers) for each in sent))
+    assert {answer.json()["accepted"] for answer in answers} == {1}
+    ids = [uuid.UUID(each["event_id"]) for each in sent]
+    rows = await shop.rows("SELECT DISTINCT visitor_id, session_id FROM {schema}.events WHERE event_id = ANY ($1)", ids)
+    sessions = await shop.rows("SELECT * FROM {schema}.sessions WHERE visitor_id = $1", rows[0]["visitor_id"])
+    assert (len(rows), [session["events"] for session in sessions]) == (1, [40])
 
 
 async def test_events_of_one_request_share_a_session_whatever_their_order(shop: Shop) -> None:
