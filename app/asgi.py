@@ -24,14 +24,17 @@ from app.api import (
     event_fate,
     event_stats,
     health,
+    hooks,
     keys,
     operations,
     problem_pages,
     quarantine,
     schemas,
     sdk,
+    sources,
     staff,
     tag,
+    tokens,
     usage,
     web_analytics,
 )
@@ -43,7 +46,7 @@ from app.console import routes as console
 from app.console.dashboards import routes as dashboards
 from app.console.errors import answer_lost, recognise_lost_staff
 from app.gateway.front import Front
-from app.ingest.dialects import DIALECTS
+from app.ingest.dialects.spoken import DIALECTS
 from app.ingest.routes import EVENTS_PATH
 from app.ingest.shortcut import Shortcut
 from app.observability import Metrics, Observability, configure_logging
@@ -59,8 +62,8 @@ if TYPE_CHECKING:
 _COLLECT_AFTER = 10_000
 COLLECTING = [EVENTS_PATH, *DIALECTS]
 MODULES = (
-    adaptors, analytics, audit, clients, console, dashboards, docs, event_fate, event_stats, health, keys, operations,
-    problem_pages, quarantine, schemas, sdk, staff, tag, usage, web_analytics,
+    adaptors, analytics, audit, clients, console, dashboards, docs, event_fate, event_stats, health, hooks, keys,
+    operations, problem_pages, quarantine, schemas, sdk, sources, staff, tag, tokens, usage, web_analytics,
 )  # fmt: skip
 
 
@@ -89,7 +92,7 @@ def create_app(settings: Settings, **options: Any) -> ASGIApp:
     Shape: the options are those of `open_resources`.
     """
     metrics = Metrics(settings.metrics_dir)
-    ways = dict.fromkeys(COLLECTING, collect)
+    ways = dict.fromkeys((*COLLECTING, *(f"{path}/" for path in COLLECTING)), collect)
     return surround(create_litestar(settings, metrics, **options), settings, metrics, ways)
 
 

@@ -4,15 +4,14 @@ Called by `app.api.document`. The schemas are made from the structs that decode 
 same.
 """
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw
 
+from app.api.dialect_docs import DESCRIBED, DescribedDialect
 from app.ingest.body import MAX_BODY_BYTES
-from app.ingest.dialects import INGEST_PATH
 from app.ingest.fate import DebugAnswer, ExpectedOutcome
 from app.ingest.outcomes import Code, Conflict, IngestAnswer, Outcome, Rejected
 from app.ingest.routes import EVENTS_PATH
@@ -50,15 +49,6 @@ REQUEST_EXAMPLES: dict[str, dict[str, Any]] = {
     "web": {"summary": "A web event", "value": WEB_EVENT},
     "batch": {"summary": "A batch", "value": [CHAT_EVENT, CHAT_MESSAGE, WEB_EVENT]},
 }
-INGESTED = {
-    "schema_id": "2c1d8a52-7d7f-4a35-9a4b-1f6f5c1b7a90",
-    "event_type": "purchase",
-    "properties": {"order_id": "order-1007", "total": 49.9},
-    "user_id": "u-88",
-    "session_id": "w-19b2",
-    "timestamp": "2026-11-03T10:20:00Z",
-}
-INGEST_EXAMPLES: dict[str, dict[str, Any]] = {"purchase": {"summary": "An event of a schema", "value": INGESTED}}
 _REJECTED = Rejected(
     index=2, event_id="order-1007", code=Code.TOO_OLD, pointer="/occurred_at", detail="Events are kept from … on."
 )
@@ -97,9 +87,6 @@ The key needs the scope `write`. Browsers, whose `sendBeacon` sets no headers, m
 Chat events need a `session_id`: `page_loaded`, `widget_opened`, `requested_human`, `pressed_accept`,
 `pressed_callback`, `pressed_continue`, and with properties of their own `lead_captured` (LeadProperties),
 `chat_message` (MessageProperties), `agent_connected`, `agent_disconnected` and `csat` (AgentProperties)."""
-_INGESTING = """The same as `POST /api/v1/events` in other words: `event_type` is its `name`, `timestamp` its
-`occurred_at`, and `schema_id` its `schema`: the schema's id, its name, or `name@version`. Whatever else an event may
-say there it may say here, and the answer is the same, with pointers in these words."""
 _PARAMETERS: list[dict[str, Any]] = [
     {
         "name": "debug",
@@ -126,22 +113,48 @@ _PARAMETERS: list[dict[str, Any]] = [
 
 def events_paths() -> dict[str, dict[str, Any]]:
     """Describe the paths, by path; schemas are referred to under their struct's name."""
-    event = {"$ref": "#/components/schemas/WireEvent"}
-    ingested = {"$ref": "#/components/schemas/IngestedEvent"}
-    return {
-        EVENTS_PATH: _collecting("collectEvents", "Send events", _DESCRIPTION, event, REQUEST_EXAMPLES),
-        INGEST_PATH: _collecting("ingestEvents", "Send events of a schema", _INGESTING, ingested, INGEST_EXAMPLES),
-    }
+    own = _operation("collectEvents", "Send events", _DESCRIPTION, _bodies(WireEvent), REQUEST_EXAMPLES)
+    return {EVENTS_PATH: {"post": own}} | {each.dialect.path: {"post": _speaking(each)} for each in DESCRIBED}
 
 
-def _collecting(
-    name: str, summary: str, description: str, event: dict[str, Any], examples: dict[str, Any]
+def _speaking(described: DescribedDialect) -> dict[str, Any]:
+    """Describe a path that says the same in other words."""
+    dialect = described.dialect
+    bodies = _bodies(described.event, dialect.max_events)
+    if dialect.envelope is not None:
+        bodies.append({"type": "object", "properties": {dialect.envelope: bodies[1]}, "required": [dialect.envelope]})
+    operation = _operation(
+        described.name, described.summary, described.description, bodies, described.examples, str(dialect.status)
+    )
+    if dialect.clock is not None:  # where a key may be the user name
+        operation["security"] = [{"basicAuth": []}, *operation["security"]]
+    return operation
+
+
+def _bodies(event: type[msgspec.Struct], most: int = MAX_EVENTS) -> list[dict[str, Any]]:
+    """Describe an event, and an array of events."""
+    one = {"$ref": f"#/components/schemas/{event.__name__}"}
+    return [one, {"type": "array", "items": one, "minItems": 1, "maxItems": most}]
+
+
+def _operation(
+    name: str,
+    summary: str,
+    description: str,
+    bodies: list[dict[str, Any]],
+    examples: dict[str, Any],
+    committed: str = "202",
 ) -> dict[str, Any]:
-    batch = {"type": "array", "items": event, "minItems": 1, "maxItems": MAX_EVENTS}
-    content = {"schema": {"oneOf": [event, batch]}, "examples": examples}
+    content = {"schema": {"anyOf": bodies}, "examples": examples}
     answer = {"schema": {"$ref": "#/components/schemas/IngestAnswer"}, "examples": ANSWER_EXAMPLES}
     foretold = {"schema": {"$ref": "#/components/schemas/DebugAnswer"}, "examples": DEBUG_EXAMPLES}
-    operation = {
+    answers = {"200": ("With `debug=1`: nothing was stored; what would become of each event.", foretold)}
+    if committed in answers:
+        both = {"schema": {"anyOf": [answer["schema"], foretold["schema"]]}, "examples": ANSWER_EXAMPLES}
+        answers[committed] = ("Committed; what became of each event. With `debug=1`: what would.", both)
+    else:
+        answers[committed] = ("Committed; what became of each event.", answer)
+    return {
         "tags": ["Collection"],
         "operationId": name,
         "summary": summary,
@@ -150,36 +163,17 @@ def _collecting(
         "parameters": _PARAMETERS,
         "requestBody": {"required": True, "content": {"application/json": content, "text/plain": content}},
         "responses": {
-            "200": {
-                "description": "With `debug=1`: nothing was stored; what would become of each event.",
-                "content": {"application/json": foretold},
-            },
-            "202": {
-                "description": "Committed; what became of each event.",
-                "content": {"application/json": answer},
-            },
+            status: {"description": said, "content": {"application/json": media}}
+            for status, (said, media) in answers.items()
         },
     }
-    return {"post": operation}
-
-
-class IngestedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event of a schema. Only `event_type` is required."""
-
-    event_type: Annotated[str, Meta(min_length=1, max_length=128)]
-    schema_id: str | None = None
-    timestamp: Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset; left out: now.")] | None = None
-    event_id: Annotated[str, Meta(description="Any string; a repeat of it is a duplicate.")] | None = None
-    user_id: str | None = None
-    session_id: str | None = None
-    properties: dict[str, Any] = {}
 
 
 def events_schemas() -> dict[str, Any]:
     """Make the schemas that the path refers to."""
     kinds = [
         _documented_event(),
-        IngestedEvent,
+        *dict.fromkeys(each.event for each in DESCRIBED),
         LeadProperties,
         MessageProperties,
         AgentProperties,

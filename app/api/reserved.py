@@ -20,7 +20,6 @@ PROMISED = frozenset(
         "problems",
         "schema",
         "static",
-        "v1",
         "ws",
     }
 )

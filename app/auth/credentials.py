@@ -1,15 +1,18 @@
 """Find the key that a request brings.
 
 `Authorization: Bearer`, else `X-API-Key`; on collection paths also `?key=` or `api_key` in the body, because
-`sendBeacon` sets no headers.
+`sendBeacon` sets no headers, and as the user name of `Authorization: Basic` or `writeKey` in the body, as Segment's
+libraries send theirs.
 """
 
+import binascii
 import re
+from base64 import b64decode
 from urllib.parse import parse_qs
 
 from litestar.types import Scope
 
-_BODY_KEY = re.compile(rb'"api_key"\s*:\s*"(grv_[0-9A-Za-z_]{1,64})"')
+_BODY_KEY = re.compile(rb'"(?:api_key|writeKey)"\s*:\s*"(grv_[0-9A-Za-z_]{1,64})"')
 
 
 def header_key(scope: Scope) -> str | None:
@@ -25,6 +28,18 @@ def header_key(scope: Scope) -> str | None:
     return api_key
 
 
+def basic_key(scope: Scope) -> str | None:
+    """Take the key from the user name of `Authorization: Basic`, unless that is somebody else's business."""
+    scheme, _, rest = (header(scope, b"authorization") or b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        user = b64decode(rest.strip(), validate=True).partition(b":")[0]
+    except binascii.Error:
+        return None
+    return user.decode("latin-1") if user.startswith(b"grv_") else None
+
+
 def query_key(scope: Scope) -> str | None:
     """Take the key from `?key=`."""
     query = scope.get("query_string", b"")
@@ -34,7 +49,7 @@ def query_key(scope: Scope) -> str | None:
 
 
 def body_key(body: bytes) -> str | None:
-    """Take the key from `api_key` in a JSON body; every event of a request shares it."""
+    """Take the key from `api_key` or `writeKey` in a JSON body; every event of a request shares it."""
     match = _BODY_KEY.search(body)
     return None if match is None else match[1].decode()
 

@@ -7,6 +7,7 @@ import msgspec
 
 from app.commands.administration import administer
 from app.commands.printing import print_table
+from app.ingest.retelling import retell
 from app.rollups.round import catch_up, forget
 from app.rollups.verify import Difference, find_differences
 from app.workers.resources import WorkerResources
@@ -57,12 +58,13 @@ def verify(client_id: str | None, *, every: bool) -> None:
 @command.command("rebuild")
 @click.argument("client_id")
 def rebuild(client_id: str) -> None:
-    """Count all events of a client anew. Answers stay right meanwhile, only slower."""
+    """Count all events of a client anew, and tell its commerce facts. Answers stay right meanwhile, only slower."""
 
     async def work(resources: WorkerResources) -> int | None:
         (client,) = await _find(resources, client_id)
         if not await forget(resources.databases, client):
             return None
+        await retell(resources.databases, client.placement, now=resources.clock())
         return (await catch_up(resources.databases, client, now=resources.clock())).events
 
     events = administer(work)

@@ -15,7 +15,7 @@ MAX_DEPTH = 12
 MAX_KEYS = 1_000
 MAX_STRING = 32_768
 MAX_AMOUNT = Decimal(10) ** 14
-_MICRO = Decimal("0.000001")
+MICRO = Decimal("0.000001")
 _INT64 = 2**63
 # A number with an exponent, or with more digits than 64 bits are sure to hold: looked at closely.
 _SUSPICIOUS = re.compile(rb"[:,\[]\s*-?[0-9.]+[eE]|[0-9]{19}")
@@ -56,7 +56,7 @@ def fit_amount(amount: Decimal, pointer: str) -> Decimal:
     """
     if not amount.is_finite() or abs(amount) >= MAX_AMOUNT:
         raise Refusal(Code.NUMBER_OUT_OF_RANGE, pointer, "An amount must be less than 10^14.")
-    return amount.quantize(_MICRO)
+    return amount.quantize(MICRO)
 
 
 class _Walk:
@@ -86,7 +86,8 @@ class _Walk:
                 self._keys += 1
                 if self._keys > MAX_KEYS:
                     raise Refusal(Code.TOO_MANY_KEYS, pointer, f"An event has {MAX_KEYS} keys at most.")
-                self._check_string(key, below)
+                # Told at what it is a key of: a pointer that held it could not be stored either.
+                self._check_string(key, pointer)
             self.visit(item, below, depth + 1)
 
     def _check_string(self, text: str, pointer: str) -> None:

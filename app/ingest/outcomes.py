@@ -57,6 +57,9 @@ class FilterReason(StrEnum):
     """Why an event was passed over."""
 
     BOT = "bot"
+    IGNORED = "ignored"  # a webhook of a kind that means nothing here
+    TEST = "test"
+    STALE = "stale"  # a webhook about what was long ago
 
 
 class Filtered(Exception):

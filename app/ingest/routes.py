@@ -4,18 +4,19 @@ An ASGI application rather than a Litestar handler: on this path the framework's
 than ours. `app.api.collection_docs` describes it to OpenAPI.
 """
 
-from functools import partial
+from functools import lru_cache
 
 import msgspec
 from litestar.exceptions import MethodNotAllowedException
 from litestar.types import HTTPScope, Receive, Send
 
-from app.auth.credentials import body_key, header, header_key, query_key
+from app.auth.credentials import basic_key, body_key, header, header_key, query_key
 from app.auth.guards import require_active
 from app.auth.limiter import Headers, Limiter
 from app.ingest.arrivals import Arrivals
 from app.ingest.body import MAX_BODY_S, read_body
-from app.ingest.dialects import Translate, find_dialect
+from app.ingest.dialects.dialect import Dialect, Heard
+from app.ingest.dialects.spoken import find_dialect
 from app.ingest.event import Arrival, Event
 from app.ingest.fate import foretell
 from app.ingest.flush import Passed, Refused, Submission
@@ -36,7 +37,7 @@ from tenants.registry import Registry
 
 EVENTS_PATH = "/api/v1/events"
 _MEDIA_TYPES = frozenset({b"application/json", b"text/plain", b""})
-_DEBUG = b"debug=1"
+DEBUG = b"debug=1"
 _JSON = (b"content-type", b"application/json")
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"POST"),
@@ -69,7 +70,8 @@ class Collection:
         self._limiter = limiter
         self._arrivals = arrivals
         self._patience = Patience(MAX_BODY_S)
-        self._enriched = metrics.enriched
+        # Kept, for to find a counter by its labels takes as long as to count.
+        self._enriched = lru_cache(maxsize=256)(metrics.enriched.labels)
         self._counters = {outcome: metrics.events.labels(outcome.value) for outcome in Outcome}
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -87,7 +89,7 @@ class Collection:
         if scope["method"] != "POST":
             raise MethodNotAllowedException(headers={"Allow": "POST, OPTIONS"})
         _require_media_type(scope)
-        key = header_key(scope) or query_key(scope)
+        key = header_key(scope) or query_key(scope) or basic_key(scope)
         principal = await self._keyring.verify(key) if key is not None else None
         client = None
         if principal is not None:
@@ -100,20 +102,34 @@ class Collection:
             self._admit(principal, scope)
         if client is None:
             client = await self._client(principal)
-        rehearses = _DEBUG in scope["query_string"].split(b"&")
+        rehearses = DEBUG in scope["query_string"].split(b"&")
         if not rehearses:
             self._commit.refuse_early(client.placement)
-        translate = None if dialect is None else partial(dialect.translate, client=client)
-        submission = self._read(body, principal, client, scope, translate)
+        submission, heard = self._read(body, principal, client, scope, dialect)
+        status = 202 if dialect is None else dialect.status
+        await self.finish(send, client, principal, submission, rehearses=rehearses, heard=heard, status=status)
+
+    async def finish(
+        self,
+        send: Send,
+        client: TenantContext,
+        principal: Principal,
+        submission: Submission,
+        *,
+        rehearses: bool,
+        heard: Heard | None = None,
+        status: int = 202,
+    ) -> None:
+        """Store what was read, within what may be sent, and answer with what became of it; or foretell it."""
         limits = await self._limiter.admit(client, principal, submission.size, stores=not rehearses)
         if rehearses:
             async with self._databases.unit(client.placement, Purpose.READ) as db:
                 foretold = await foretell(db, submission)
-            await _answer(send, 200, _encode(foretold if dialect is None else dialect.foretell(foretold)), limits)
+            await _answer(send, 200, _encode(foretold if heard is None else heard.foretell(foretold)), limits)
             return
         answer = await self._commit.submit(client.placement, submission)
         self._count(answer, submission.arrival)
-        await _answer(send, 202, _encode(answer if dialect is None else dialect.tell(answer)), limits)
+        await _answer(send, status, _encode(answer if heard is None else heard.tell(answer)), limits)
 
     def _admit(self, principal: Principal, scope: HTTPScope) -> None:
         """Note whose request it is, and let a browser at an allowed origin read the answer, be it an error."""
@@ -146,20 +162,16 @@ class Collection:
         return require_active(await self._registry.get_client(principal.client_id))
 
     def _read(
-        self,
-        body: bytes,
-        principal: Principal,
-        client: TenantContext,
-        scope: HTTPScope,
-        translate: Translate | None = None,
-    ) -> Submission:
+        self, body: bytes, principal: Principal, client: TenantContext, scope: HTTPScope, dialect: Dialect | None
+    ) -> tuple[Submission, Heard | None]:
         arrival = self._arrivals.note(scope, principal, client)
-        submission = read_submission(body, arrival, translate)
+        heard = None if dialect is None else dialect.hear(body, arrival)
+        submission = read_submission(body, arrival, heard)
         if len(submission.refused) == submission.size and all(
             refused.answer.code is Code.CHAT_TABLES_READ_ONLY for refused in submission.refused
         ):
             raise ChatTablesReadOnly(submission.refused[0].answer.detail)
-        return submission
+        return submission, heard
 
     def _count(self, answer: IngestAnswer, arrival: Arrival) -> None:
         self._counters[Outcome.STORED].inc(answer.accepted)
@@ -170,7 +182,7 @@ class Collection:
         if answer.filtered:
             self._counters[Outcome.FILTERED].inc(answer.filtered)
         for change, times in arrival.changes.items():
-            self._enriched.labels(*change).inc(times)
+            self._enriched(*change).inc(times)
 
 
 async def _answer(send: Send, status: int, content: bytes, limits: Headers) -> None:
@@ -179,8 +191,8 @@ async def _answer(send: Send, status: int, content: bytes, limits: Headers) -> N
     await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
-def read_submission(body: bytes, arrival: Arrival, translate: Translate | None = None) -> Submission:
-    """Split a body and take each event, translated first if need be, through the steps.
+def read_submission(body: bytes, arrival: Arrival, heard: Heard | None = None) -> Submission:
+    """Split a body and take each event through the steps, as it was heard if it was said in other words.
 
     Shape: a bad one never costs its neighbours.
 
@@ -189,10 +201,10 @@ def read_submission(body: bytes, arrival: Arrival, translate: Translate | None =
     events: list[Event] = []
     refused: list[Refused] = []
     filtered: list[Passed] = []
-    raws = split_events(body)
-    for index, raw in enumerate(raws if translate is None else map(translate, raws)):
+    raws = split_events(body) if heard is None else heard.raws
+    for index, raw in enumerate(raws):
         try:
-            events.append(read_event(raw, index, arrival))
+            events.append(read_event(raw, index, arrival, None if heard is None else heard.told[index]))
         except Refusal as refusal:
             refused.append(refuse(bytes(raw), index, refusal, arrival))
         except Filtered as passed:

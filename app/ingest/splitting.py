@@ -6,6 +6,7 @@ syntax is broken (the request is refused) or one event holds what no store can k
 
 import json
 import re
+from contextlib import suppress
 
 import msgspec
 
@@ -15,6 +16,10 @@ from tenants.errors import InputRefused
 MAX_EVENTS = 1_000
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 _single = msgspec.json.Decoder(msgspec.Raw)
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_name = msgspec.json.Decoder(str)
+_MEMBER = re.compile(rb'("(?:[^"\\]|\\.)*")\s*:\s*(.*)', re.DOTALL)
+_CLOSING = {b"[": b"]", b"{": b"}"}
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _SPACE = b" \t\n\r"
 
@@ -34,10 +39,57 @@ def split_events(body: bytes) -> list[bytes | msgspec.Raw]:
         events = [*_split_slowly(text)] if is_array else [text.rstrip(_SPACE)]
         for event in events:
             _require_syntax(bytes(event))
-    if not 1 <= len(events) <= MAX_EVENTS:
-        message = f"A request holds 1 to {MAX_EVENTS} events, not {len(events)}."
-        raise InputRefused(message, field="", code="event_count")
+    require_count(events, MAX_EVENTS)
     return events
+
+
+def require_count(events: list[bytes | msgspec.Raw], most: int) -> None:
+    """Refuse a request without events, or with more than are taken at once.
+
+    Errors: InputRefused.
+    """
+    if not 1 <= len(events) <= most:
+        message = f"A request holds 1 to {most} events, not {len(events)}."
+        raise InputRefused(message, field="", code="event_count")
+
+
+def split_envelope(
+    body: bytes, name: str, most_bytes: int
+) -> tuple[list[bytes | msgspec.Raw] | None, dict[str, msgspec.Raw]]:
+    """Split a body that is an object into the events that one member holds and the other members.
+
+    Shape: no events if the body is no such object; then an object's members are those of a single event.
+    Errors: InputRefused if the body is no JSON, the member no array, or the others more than all events may share.
+    """
+    text = body.strip(_SPACE)
+    if text[:1] != b"{":
+        return None, {}
+    try:
+        members = _object.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        members = _read_members(_split_slowly(text))
+    events = members.pop(name, None)
+    if events is None:
+        return None, members
+    if bytes(events)[:1] != b"[":
+        raise InputRefused("An array of events is expected.", field=name, code="not_an_array")
+    if sum(map(len, map(bytes, members.values()))) > most_bytes:
+        message = f"What stands beside `{name}` holds {most_bytes} bytes at most."
+        raise InputRefused(message, field="", code="too_large")
+    return split_events(bytes(events)), members
+
+
+def _read_members(parts: list[bytes]) -> dict[str, msgspec.Raw]:
+    """Read `"name": value` each; one whose name cannot be read has nothing to tell."""
+    members = {}
+    for part in parts:
+        found = _MEMBER.fullmatch(part)
+        if found is None:
+            raise InputRefused("The body is not valid JSON.", field="", code="invalid_json")
+        _require_syntax(b"{" + part + b"}")
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            members[_name.decode(found[1])] = msgspec.Raw(found[2])
+    return members
 
 
 def diagnose(raw: bytes) -> Refusal | None:
@@ -70,6 +122,7 @@ def _refuse_constant(name: str) -> object:
 
 
 def _split_slowly(text: bytes) -> list[bytes]:
+    """Split an array or an object at its commas, whatever stands between them."""
     parts: list[bytes] = []
     depth, start = 0, 1
     for match in _TOKEN.finditer(text):
@@ -87,7 +140,7 @@ def _split_slowly(text: bytes) -> list[bytes]:
 
 
 def _finish(text: bytes, parts: list[bytes], start: int, end: int) -> list[bytes]:
-    if text[end + 1 :].strip(_SPACE) or text[end : end + 1] != b"]":
+    if text[end + 1 :].strip(_SPACE) or text[end : end + 1] != _CLOSING[text[:1]]:
         raise InputRefused("The body is not valid JSON.", field="", code="invalid_json")
     last = text[start:end].strip(_SPACE)
     return [*parts, last] if last or parts else []

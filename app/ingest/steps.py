@@ -38,9 +38,10 @@ _NO_CONTEXT = Context()
 T = TypeVar("T")
 
 
-def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival) -> Event:
+def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival, told: bytes | None = None) -> Event:
     """Take one raw event through all steps.
 
+    Shape: `told` is what a repeat of it would say again, if that is not the event itself.
     Errors: Refusal; Filtered if nobody wants it.
     """
     body = bytes(raw)
@@ -60,7 +61,7 @@ def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival) -> Event:
     schema = None if wire.schema is None else check_schema(wire, properties, arrival.schemas)
     draft = make_draft(wire, properties, arrival.sender, is_chat=chat is not None)
     enrich(draft, arrival)
-    record = (
+    record = [
         event_id,
         wire.name,
         wire.category or ("chat" if chat is not None else None),
@@ -89,12 +90,12 @@ def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival) -> Event:
         draft.channel,
         draft.search_engine,
         draft.is_bot,
-    )
+    ]
     return Event(
         index=index,
         id=event_id,
         tracked=tracked,
-        digest=int.from_bytes(blake2b(body, digest_size=8).digest(), "big", signed=True),
+        digest=int.from_bytes(blake2b(told or body, digest_size=8).digest(), "big", signed=True),
         record=record,
         wire=wire,
         occurred_at=occurred_at,

@@ -16,7 +16,7 @@ _TIMEOUT = "SET LOCAL statement_timeout = '10min'"
 
 
 async def prune_rollups(connection: AsyncConnection, placement: Placement, before: datetime) -> None:
-    """Drop rollups, visits, sessions and people's numbers of what happened before a time, and of nothing later.
+    """Drop rollups, visits, sessions, facts and people's numbers of what happened before a time, and of nothing later.
 
     Shape: the connection has the client's owner role. Of a day that the time cuts in two, the rest waits to be rolled
     up again. A session that went on after the time stays.
@@ -28,4 +28,5 @@ async def prune_rollups(connection: AsyncConnection, placement: Placement, befor
         await connection.exec_driver_sql(statement(placement, "count_orders"), (cut.scalar_one() or [],))
         await connection.exec_driver_sql(statement(placement, "prune_people"))
         await connection.exec_driver_sql(statement(placement, "prune_series"))
+    await connection.exec_driver_sql(statement(placement, "prune_facts"), (before,))
     await connection.exec_driver_sql(statement(placement, "prune_sessions"), (before,))

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from app.ingest.commerce import FACT_COLUMNS
 from app.ingest.event import EVENT_COLUMNS
 from app.ingest.web import SESSION_COLUMNS
 from app.transfer.database import find_tables
@@ -101,6 +102,7 @@ def own_tables(*, with_chat: bool) -> Iterator[tuple[str, Sequence[str], str]]:
     """List what is exported of Grove's own tables: name, columns, query."""
     yield "events", EVENT_COLUMNS, _select("events", EVENT_COLUMNS)
     yield "sessions", SESSION_COLUMNS, _select("sessions", SESSION_COLUMNS)
+    yield "commerce_facts", FACT_COLUMNS, _select("commerce_facts", FACT_COLUMNS)
     if with_chat:
         for table, columns in TABLES.items():
             names = [column.name for column in columns]

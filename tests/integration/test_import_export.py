@@ -311,7 +311,7 @@ async def test_an_attached_client_takes_no_import_but_is_exported_with_its_own_t
     tallies = await bring_in(databases, placement, Order(origin=str(tmp_path / "out")), tmp_path)
 
     assert {file.table: file.rows for file in manifest.files} == {
-        "events": 0, "sessions": 0, "quarantine": 0, "usage": 0, SESSIONS: 2500, LEADS: 10,
+        "events": 0, "sessions": 0, "commerce_facts": 0, "quarantine": 0, "usage": 0, SESSIONS: 2500, LEADS: 10,
     }  # fmt: skip
     assert sorted(manifest.remarks) == [
         "1 rows of Leads hold what cannot be read and are left out.",
@@ -368,7 +368,7 @@ async def maple(grove: Grove) -> MadeClient:
         {"name": "page_loaded", "session_id": "s1", "event_id": "e1"},
         {"name": "lead_captured", "session_id": "s1", "event_id": "e2", "properties": {"name": "=HYPERLINK()"}},
         {
-            "name": "page_view",
+            "name": "product_view",
             "session_id": "w1",
             "event_id": "e3",
             "amount": 12.5,
@@ -407,7 +407,8 @@ async def test_the_export_of_a_client_is_whole(grove: Grove, tmp_path: Path, for
     out = tmp_path / "out"
     manifest = msgspec.json.decode((out / "manifest.json").read_bytes(), type=Manifest)
     assert {file.table: file.rows for file in manifest.files} == {
-        "events": 3, "sessions": 1, SESSIONS: 1, LEADS: 1, CHAT_LOG: 0, AGENTS: 0, "quarantine": 1, "usage": 2,
+        "events": 3, "sessions": 1, "commerce_facts": 1, SESSIONS: 1, LEADS: 1, CHAT_LOG: 0, AGENTS: 0,
+        "quarantine": 1, "usage": 2,
     }  # fmt: skip
     for file in manifest.files:
         content = (out / file.name).read_bytes()
@@ -432,8 +433,10 @@ async def test_exported_values_keep_their_meaning(grove: Grove, tmp_path: Path) 
     [lead] = csv.DictReader(io.StringIO((tmp_path / "csv" / "Leads.csv").read_text()))
     usage = list(csv.DictReader(io.StringIO((tmp_path / "csv" / "usage.csv").read_text())))
 
-    [view] = [event for event in events if event["name"] == "page_view"]
+    [view] = [event for event in events if event["name"] == "product_view"]
     assert (view["amount"], view["properties"]) == (12.5, {"a": [1, {"b": "ü"}]})
+    [fact] = [json.loads(line) for line in (tmp_path / "ndjson" / "commerce_facts.ndjson").read_text().splitlines()]
+    assert (fact["event_id"], fact["kind"], fact["amount"]) == (view["event_id"], "product", 12.5)
     assert datetime.fromisoformat(view["occurred_at"]).tzinfo is not None
     assert json.loads(base64.b64decode(refused["body"]))["event_id"] == "bad"
     assert refused["code"] == "session_required"

@@ -25,7 +25,7 @@ AGENT = ("agent_connected", "csat", "agent_disconnected")
 HARMLESS = ("SELECT 1", "FROM pg_catalog.")
 TABLES = (
     "events", "event_ids", "outcome_counts", "quarantine", "UserEvents", "Leads", "ChatLog", "AgentConnection",
-    "agent_events", "sessions", "event_repeats",
+    "agent_events", "sessions", "event_repeats", "commerce_facts",
 )  # fmt: skip
 
 
@@ -41,6 +41,7 @@ class Walls:
         """Have Grove run every statement that it has for a client, and return what was recorded."""
         for client in self.clients:
             await self._send(client, {"name": "page_view", "session_id": "web", "event_id": "known"})
+            await self._send(client, {"name": "purchase", "amount": 5, "properties": {"order_id": "o-1"}})
             await self._send(client, {"name": "another", "session_id": "web", "event_id": "known"}, {"name": 7})
             if client.id != "attached":
                 await self._send(client, *chat_events())

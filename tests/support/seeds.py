@@ -189,7 +189,7 @@ def store_anothers_fields(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
         found = settle(flush, claims, known)
         ids = [event.id for event in found.stored]
         for event, event_id in zip(found.stored, ids[1:] + ids[:1], strict=True):
-            event.record = (event_id, *event.record[1:])
+            event.record[0] = event_id
         return found
 
     patch.setattr(sink, "settle", settled)
@@ -209,9 +209,9 @@ def store_what_is_over_the_limit(patch: pytest.MonkeyPatch, _run: Eventful) -> N
     read_original, admit_original = routes.Collection._read, Limiter.admit  # noqa: SLF001 - as above
 
     def note(self: routes.Collection, *given: Any) -> Any:
-        submission = read_original(self, *given)
+        submission, heard = read_original(self, *given)
         read.set((self._commit, submission))
-        return submission
+        return submission, heard
 
     async def admit(self: Limiter, client: Any, *given: Any, **named: Any) -> Any:
         try:

@@ -1,7 +1,8 @@
--- Counts the sessions that started on the days ($1, in a zone $2). One without a number came with a flush since they got
--- theirs: that flush waits, and has its days counted anew.
-WITH visits AS MATERIALIZED (
-    SELECT d.day, extract(epoch FROM s.ended_at - s.started_at) AS seconds, (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 0 AND n.id = s.visitor_id) AS visitor,
+-- Counts the sessions that started on the days ($1, in a zone $2), and gives numbers, from $3 on, to those of them and of
+-- their visitors that have none yet; a flush of theirs that waits finds them numbered.
+WITH started AS MATERIALIZED (
+    SELECT d.day, s.session_id, s.visitor_id, extract(epoch FROM s.ended_at - s.started_at) AS seconds,
+        (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 0 AND n.id = s.visitor_id) AS visitor,
         (SELECT n.n FROM {{schema}}.rollup_people AS n WHERE n.who = 1 AND n.id = s.session_id) AS session,
         coalesce(s.utm_source, s.referrer, 'direct') AS source, s.utm_campaign AS campaign, s.country, s.device,
         s.browser, s.channel, s.referrer, s.page_views
@@ -9,6 +10,33 @@ WITH visits AS MATERIALIZED (
     JOIN {{schema}}.sessions AS s
         ON s.started_at >= {{fn}}day_start(d.day, $2::text)
         AND s.started_at < {{fn}}day_start(d.day + 1, $2::text)
+),
+numbered AS (
+    INSERT INTO {{schema}}.rollup_people (who, id, n)
+    SELECT m.who, m.id, ($3::integer[])[m.who + 1] + row_number() OVER (PARTITION BY m.who)::integer - 1
+    FROM (
+        SELECT DISTINCT 0::smallint AS who, s.visitor_id AS id FROM started AS s
+        WHERE s.visitor IS NULL AND s.visitor_id IS NOT NULL
+        UNION ALL
+        SELECT 1::smallint, s.session_id FROM started AS s WHERE s.session IS NULL
+    ) AS m
+    RETURNING who, id, n
+),
+state AS (
+    UPDATE {{schema}}.rollup_state AS s
+    SET numbers = ARRAY[s.numbers[1] + n.visitors, s.numbers[2] + n.sessions]
+    FROM (
+        SELECT count(*) FILTER (WHERE n.who = 0)::integer AS visitors,
+            count(*) FILTER (WHERE n.who = 1)::integer AS sessions
+        FROM numbered AS n
+    ) AS n
+),
+visits AS MATERIALIZED (
+    SELECT s.day, s.seconds, coalesce(s.visitor, v.n) AS visitor, coalesce(s.session, n.n) AS session,
+        s.source, s.campaign, s.country, s.device, s.browser, s.channel, s.referrer, s.page_views
+    FROM started AS s
+    LEFT JOIN numbered AS v ON v.who = 0 AND v.id = s.visitor_id
+    LEFT JOIN numbered AS n ON n.who = 1 AND n.id = s.session_id
 ),
 met AS MATERIALIZED (
     SELECT v.source, v.campaign, (

@@ -1,6 +1,6 @@
 """The channel of sessions, and their counts by channel and referrer.
 
-Revision: 0007; after 0005
+Revision: 0007; after 0006
 """
 
 from alembic.operations import Operations
@@ -8,7 +8,7 @@ from alembic.operations import Operations
 from migrations.tenant_plane import TenantSchema
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,127 @@
+"""How a path that says the same in other words is understood: its body, its events, and where each word was found.
+
+Called by the collection routes. What is wrong with an event is found by the steps, for all alike; their pointers are
+told in the words of the path.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, timedelta
+
+import msgspec
+from msgspec import Raw
+
+from app.ingest.dialects.foreign import Fields, fields_of, raw_of, read_time, shift_time, time_of
+from app.ingest.dialects.writing import Writing
+from app.ingest.event import Arrival
+from app.ingest.fate import DebugAnswer
+from app.ingest.outcomes import IngestAnswer
+from app.ingest.splitting import MAX_EVENTS, require_count, split_envelope, split_events
+
+MAX_SHARED_BYTES = 32_768
+Sources = Mapping[str, str]
+Translate = Callable[[Fields, Arrival, Fields], Writing]
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """What a path calls otherwise.
+
+    Shape: `translate` gets the fields of an event and of the body around it. Events may stand in the body's member
+    `envelope`; `clock` is that in which a sender tells what time it has.
+    """
+
+    path: str
+    translate: Translate
+    envelope: str | None = None
+    clock: str | None = None
+    max_events: int = MAX_EVENTS
+    status: int = 202
+
+    def hear(self, body: bytes, arrival: Arrival) -> "Heard":
+        """Write the events of a body in our words.
+
+        Errors: InputRefused, as for bodies in our own; also if what stands around the events is too much.
+        """
+        around: Fields = {}
+        raws = None
+        if self.envelope is not None:
+            raws, around = split_envelope(body, self.envelope, MAX_SHARED_BYTES)
+        if raws is None:
+            raws = split_events(body)
+        require_count(raws, self.max_events)
+        skew = self._skew(around, arrival)
+        heard = Heard()
+        for raw in raws:
+            heard.add(raw, fields_of(raw), lambda fields: self.translate(fields, arrival, around), skew)
+        return heard
+
+    def _skew(self, around: Fields, arrival: Arrival) -> timedelta | None:
+        """Tell by how much a sender's clock is behind ours."""
+        if self.clock is None:
+            return None
+        sent_at = read_time(time_of(around.get(self.clock)))
+        return None if sent_at is None else arrival.received_at - sent_at.astimezone(UTC)
+
+
+class Heard:
+    """The events of a request in our words.
+
+    Shape: `told` is what a repeat of an event would say again, where that is not all that is stored.
+    """
+
+    def __init__(self) -> None:
+        self.raws: list[bytes | Raw] = []
+        self.told: list[bytes | None] = []
+        self._sources: list[Sources] = []
+
+    def add(
+        self,
+        raw: bytes | Raw,
+        fields: Fields | None,
+        translate: Callable[[Fields], Writing],
+        skew: timedelta | None,
+    ) -> None:
+        """Add an event; what is no object is left to the steps to refuse."""
+        if fields is None:
+            self._append(raw, None, {})
+            return
+        writing = translate(fields)
+        told = bytes(raw_of(writing.fields))
+        at = writing.fields.get("occurred_at")
+        if skew is None or at is None:
+            self._append(told, None, writing.sources)
+            return
+        moved = raw_of(writing.fields | {"occurred_at": shift_time(at, skew)})
+        self._append(bytes(moved), told, writing.sources)
+
+    def _append(self, raw: bytes | Raw, told: bytes | None, sources: Sources) -> None:
+        self.raws.append(raw)
+        self.told.append(told)
+        self._sources.append(sources)
+
+    def tell(self, answer: IngestAnswer) -> IngestAnswer:
+        """Write the pointers of an answer in their words."""
+        rejected = [
+            msgspec.structs.replace(each, pointer=_find(each.pointer, self._sources[each.index]))
+            for each in answer.rejected
+        ]
+        return msgspec.structs.replace(answer, rejected=rejected)
+
+    def foretell(self, answer: DebugAnswer) -> DebugAnswer:
+        """Do the same with what would become of events."""
+        events = [
+            each
+            if each.pointer is None
+            else msgspec.structs.replace(each, pointer=_find(each.pointer, self._sources[each.index]))
+            for each in answer.events
+        ]
+        return msgspec.structs.replace(answer, events=events)
+
+
+def _find(pointer: str, sources: Sources) -> str:
+    """Tell where in their words a pointer of ours leads: by the longest part of it whose source is known."""
+    parts = pointer.split("/")[1:]
+    for count in range(len(parts), 0, -1):
+        source = sources.get("/".join(parts[:count]))
+        if source is not None:
+            return "/".join(("", source, *parts[count:]))
+    return pointer

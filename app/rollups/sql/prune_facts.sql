@@ -1,0 +1,1 @@
+DELETE FROM {{schema}}.commerce_facts WHERE occurred_at < $1::timestamptz
