@@ -42,7 +42,7 @@ class WebConversions(Struct, frozen=True, kw_only=True):
     count: Annotated[Count, Meta(description="Orders.")]
     sessions: Annotated[Count, Meta(description="Sessions among those of this answer that ordered.")]
     rate: Annotated[Percent, Meta(description="These in percent of the sessions.")]
-    revenue: Annotated[list[WebRevenue], Meta(description="Per currency, which are never added.")]
+    revenue: Annotated[list[WebRevenue], Meta(description="Before refunds, per currency; these are never added.")]
 
 
 class WebTotals(Struct, frozen=True, kw_only=True):

@@ -11,9 +11,11 @@ import pytest
 from msgspec import to_builtins
 
 from app.embedded.postgres import EmbeddedPostgres
+from app.ingest.stats import count_stats
 from app.query.spec import Period
 from app.query.web import WebAnalyst
 from tenants.clock import utc_now
+from tenants.placement import Purpose
 from tests.support.grove import Grove, open_grove
 from tests.support.rollups import Counted, counted
 from tests.support.web_recount import (
@@ -82,6 +84,10 @@ async def assert_summary(store: Counted) -> None:
     }
     assert {each["name"] for each in answer["channels"]} == {channel for _, _, channel, _ in WAYS} | {"unknown"}
     assert answer["previous"]["conversions"]["count"] > 0
+    async with store.databases.unit(store.client.placement, Purpose.READ) as db:
+        stats = await count_stats(db, FROM, TO, now=NOW)
+    assert stats.last_event is not None
+    assert stats.last_event.occurred_at == max(INSIDE).at
 
 
 async def test_a_summary_and_the_period_before_it(store: Counted) -> None:
