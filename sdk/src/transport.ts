@@ -41,6 +41,9 @@ const send = async (): Promise<void> => {
     forget(batch);
     pause = Pause.Soon;
   } catch (told) {
+    // Requests of a page that is left fail just before it hears of that. This says nothing of the server, and such a page
+    // does not live to see the next moment.
+    await new Promise((next) => setTimeout(next));
     putBack(batch);
     pause = Math.min(pause * 2, Pause.Longest);
     // A quota may be gone for weeks, and a timer cannot wait that long.

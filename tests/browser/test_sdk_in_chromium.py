@@ -290,6 +290,18 @@ async def test_leaving_hands_over_to_the_browser_what_waits(page: Page, tracked:
     assert await page.evaluate("() => localStorage.length") == 0
 
 
+async def test_leaving_while_an_answer_is_awaited_hands_over_what_came_since(page: Page, tracked: Tracked) -> None:
+    tracked.collector.answering.clear()
+    await open_watched(page, tracked.add("/"))
+    await tracked.collector.expect("page_view")
+    await page.evaluate("grove.event('last_words')")
+    await page.goto("about:blank")
+
+    await tracked.collector.expect("last_words")
+    await tracked.collector.expect("web_vitals")
+    tracked.collector.answering.set()
+
+
 async def test_shifting_is_measured(page: Page, tracked: Tracked) -> None:
     await open_watched(page, tracked.add("/", '<div id="late"></div><p>Text</p>'))
     await page.wait_for_timeout(600)

@@ -4,6 +4,7 @@
 The collector takes a body through the steps that Grove takes it through, so that what it would refuse fails a test.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -30,7 +31,10 @@ Event = dict[str, Any]
 
 
 class Collector:
-    """Notes events. While `answers` is not empty, its next entry is the status that is answered; None cuts off."""
+    """Notes events; answers while `answering` is set.
+
+    Shape: while `answers` is not empty, its next entry is the status that is answered; None cuts off.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -38,6 +42,8 @@ class Collector:
         self.posts: list[Call] = []
         self.answers: list[int | None] = []
         self.away = False
+        self.answering = asyncio.Event()
+        self.answering.set()
         self.faults: list[object] = []
 
     def events(self, name: str | None = None) -> list[Event]:
@@ -66,6 +72,7 @@ class Collector:
             return None
         self.posts.append(call)
         self._judge(call)
+        await self.answering.wait()
         status = self.answers.pop(0) if self.answers else 202
         return None if status is None else Answer(status, body={}, headers=CORS | {"retry-after": "1"})
 

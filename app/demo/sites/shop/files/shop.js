@@ -6,11 +6,12 @@ const find = (selector) => document.querySelector(selector);
 const money = (amount) => "$" + amount.toFixed(2);
 const toNumber = (text, fallback) => (Number.isInteger(+text) && text !== "" ? +text : fallback);
 
+const loaded = new Promise((done) => addEventListener("load", done));
+
 /** Tell the tag of something, which may be late, blocked or switched off. */
-const tell = (name, data) => {
-  const say = () => window.grove?.trackEcommerce(name, data);
-  if (document.readyState === "complete") say();
-  else addEventListener("load", say);
+const tell = async (name, data) => {
+  await loaded;
+  window.grove?.trackEcommerce(name, data);
 };
 
 const showCount = () => {
@@ -96,13 +97,13 @@ const checkOut = () => {
   });
 };
 
-const giveThanks = () => {
+const giveThanks = async () => {
   const kept = JSON.parse(sessionStorage.getItem("order") ?? "null");
   showLines(kept?.cart ?? {});
   if (!kept) return;
   find("#order-id").textContent = kept.order.order_id;
   if (kept.told) return; // the page was loaded again
-  tell("purchase", kept.order);
+  await tell("purchase", kept.order);
   sessionStorage.setItem("order", JSON.stringify({ ...kept, told: true }));
 };
 
