@@ -41,8 +41,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
         Errors: InputRefused, as for bodies in our own; also if what stands around the events is too much.
         """
-        around: Fields = {}
-        raws = None
+        raws, around = None, Fields()
         if self.envelope is not None:
             raws, around = split_envelope(body, self.envelope, MAX_SHARED_BYTES)
         if raws is None:
