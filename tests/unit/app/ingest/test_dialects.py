@@ -173,8 +173,9 @@ def test_a_senders_wrong_clock_is_put_right_and_a_repeat_is_no_conflict() -> Non
     assert first.events[0].occurred_at == NOW - timedelta(minutes=1)
     assert again.events[0].occurred_at == NOW - timedelta(minutes=2)
     assert first.events[0].digest == again.events[0].digest
-    unmoved, pointers = hear(TRACK_PATH, message | {"sentAt": "soon"})
-    assert (unmoved.events, pointers) == ([], ["/timestamp"])
+    for sent_at in ("soon", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 1e300):
+        refused, pointers = hear(TRACK_PATH, message | {"sentAt": sent_at})
+        assert (refused.events, pointers) == ([], ["/timestamp"])
 
 
 @pytest.mark.parametrize(
