@@ -8,10 +8,10 @@ LOCK := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.1
 	--no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults tools clean lock
+.PHONY: help demo test check bench faults tools countries clean lock
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## Run Grove with three clients and a month of events (ONCE=1: check it and leave)
 	@$(BIN)/python -m app demo $(if $(ONCE),--once)
@@ -36,6 +36,9 @@ faults: $(VENV)/.installed ## Do N=200 random faults to a server under load, of 
 
 tools: ## Install the Debian packages that some tests use, where that is possible
 	@./.ci/tools
+
+countries: ## Fetch a free file of countries by npm, to where Grove looks for one
+	@./infra/fetch-countries $(or $(GROVE_DATA_DIR),.grove)/countries.mmdb
 
 lock: ## Lock and hash the requirements anew
 	python3 -m venv $(VENV)-lock

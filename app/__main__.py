@@ -4,7 +4,21 @@ import sys
 
 import click
 
-from app.commands import demo, export, grafana, key, migrate, quarantine, rollup, serve, server, staff, tenant, worker
+from app.commands import (
+    demo,
+    export,
+    grafana,
+    key,
+    migrate,
+    quarantine,
+    rollup,
+    serve,
+    server,
+    staff,
+    tenant,
+    token,
+    worker,
+)
 from app.commands import import_ as importing
 from app.settings import SettingsError
 from tenants.errors import GroveError
@@ -17,7 +31,7 @@ def grove() -> None:
 
 
 for module in (
-    serve, worker, migrate, rollup, tenant, server, key, staff, quarantine, grafana, importing, export, demo,
+    serve, worker, migrate, rollup, tenant, server, key, token, staff, quarantine, grafana, importing, export, demo,
 ):  # fmt: skip
     grove.add_command(module.command)
 

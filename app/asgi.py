@@ -24,14 +24,17 @@ from app.api import (
     event_fate,
     event_stats,
     health,
+    hooks,
     keys,
     operations,
     problem_pages,
     quarantine,
     schemas,
     sdk,
+    sources,
     staff,
     tag,
+    tokens,
     usage,
     web_analytics,
 )
@@ -59,8 +62,8 @@ if TYPE_CHECKING:
 _COLLECT_AFTER = 10_000
 COLLECTING = [EVENTS_PATH, *DIALECTS]
 MODULES = (
-    adaptors, analytics, audit, clients, console, dashboards, docs, event_fate, event_stats, health, keys, operations,
-    problem_pages, quarantine, schemas, sdk, staff, tag, usage, web_analytics,
+    adaptors, analytics, audit, clients, console, dashboards, docs, event_fate, event_stats, health, hooks, keys,
+    operations, problem_pages, quarantine, schemas, sdk, sources, staff, tag, tokens, usage, web_analytics,
 )  # fmt: skip
 
 

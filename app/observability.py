@@ -49,6 +49,10 @@ class Metrics:
             "grove_events_enriched", "What the enrichment filled in, changed or took out, by step and reason.",
             ("step", "reason"), registry=self.registry,
         )  # fmt: skip
+        self.hooks_refused = Counter(
+            "grove_hooks_refused", "Webhooks that were not believed, by kind of source and reason.", ("kind", "reason"),
+            registry=self.registry,
+        )  # fmt: skip
         self.limited = Counter(
             "grove_rate_limited", "Requests refused because too much was sent.", ("limit",), registry=self.registry
         )

@@ -3,6 +3,7 @@
 Called by Litestar's exception handling and by the collection endpoint; `/problems/{slug}` explains each type.
 """
 
+import errno
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -83,6 +84,11 @@ HTTP_KINDS: dict[int, Kind] = {
     429: Kind(429, "too-many-requests", "Too many requests"),
 }
 INTERNAL = Kind(500, "internal-error", "Something went wrong here; it has been logged")
+# The machine has none left of something; with what others give back, the same request may succeed.
+EXHAUSTED = Kind(503, "exhausted", "This server has no room at the moment")
+EXHAUSTED_RETRY_AFTER_S = 5
+_NONE_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS})
+_NO_THREAD = "can't start new thread"  # all that the interpreter says of it
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -112,7 +118,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def problem_response(error: Exception, scope: Scope) -> Response[bytes]:
     """Answer an exception; what was not expected is logged with its traceback and says nothing."""
     kind, headers, problem = describe(error, scope)
-    if kind is INTERNAL:
+    if kind in {INTERNAL, EXHAUSTED}:
         client = scope.get("state", {}).get("client_id")
         log.error("crash", exc_info=error, request_id=problem.request_id, client=client)
     return Response(msgspec.json.encode(problem), status_code=kind.status, media_type=MEDIA_TYPE, headers=headers)
@@ -142,6 +148,8 @@ def describe(error: Exception, scope: Scope) -> tuple[Kind, dict[str, str], Prob
             detail = "The request does not fit; see `errors`."
         elif isinstance(error.__cause__, SerializationException):
             code, detail = "invalid_json", "The body is not valid JSON."
+    elif _is_exhaustion(error):
+        kind, headers = EXHAUSTED, {"Retry-After": str(EXHAUSTED_RETRY_AFTER_S)}
     problem = Problem(
         type=f"/problems/{kind.slug}",
         title=kind.title,
@@ -160,6 +168,12 @@ def _kind_of(error: errors.GroveError) -> Kind:
         if ancestor in KINDS:
             return KINDS[ancestor]
     return INTERNAL
+
+
+def _is_exhaustion(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _NONE_LEFT
+    return isinstance(error, RuntimeError) and str(error) == _NO_THREAD
 
 
 def _headers_of(error: errors.GroveError) -> dict[str, str]:
@@ -207,4 +221,6 @@ def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Respo
 
 def problem_page(slug: str) -> Kind | None:
     """Find the kind that a type URI names."""
-    return next((kind for kind in (*KINDS.values(), *HTTP_KINDS.values(), INTERNAL) if kind.slug == slug), None)
+    return next(
+        (kind for kind in (*KINDS.values(), *HTTP_KINDS.values(), INTERNAL, EXHAUSTED) if kind.slug == slug), None
+    )

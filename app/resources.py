@@ -29,6 +29,8 @@ from app.ingest.doorbell import Doorbell
 from app.ingest.enrichment.countries import open_countries
 from app.ingest.flush_ids import claim_flush_ids
 from app.ingest.group_commit import GroupCommit
+from app.ingest.hooks.receiver import Receiver
+from app.ingest.hooks.sources import Sources
 from app.ingest.routes import Collection
 from app.ingest.sink import PostgresSink
 from app.observability import Metrics
@@ -46,6 +48,7 @@ from tenants.keyring import Keyring
 from tenants.placement import Placement
 from tenants.registry import MAIN_SERVER, Registry, with_login
 from tenants.revocations import RevocationFeed
+from tenants.tokens import ServiceTokens
 from tenants.vault import Vault
 
 REDIS_TIMEOUT_S = 0.1
@@ -63,6 +66,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     control: ControlPlane
     redis: Redis | None
     feed: RevocationFeed
+    tokens: ServiceTokens
     keyring: Keyring
     sessions: SessionStore
     passwords: Passwords
@@ -75,6 +79,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     metrics_store: Metrics
     limiter: Limiter
     collection: Collection
+    receiver: Receiver
     tags: Tags
     hosts: Hosts
     gateway: Gateway | None
@@ -107,7 +112,8 @@ async def open_resources(
         if redis is not None:
             stack.push_async_callback(redis.aclose)
         feed = RevocationFeed(control, redis)
-        keyring = Keyring(control, feed, clock)
+        tokens = ServiceTokens(vault, issuer=settings.base_url)
+        keyring = Keyring(control, feed, clock, tokens)
         sessions = SessionStore(control, feed, clock)
         passwords = Passwords()
         stack.callback(passwords.close)
@@ -140,7 +146,10 @@ async def open_resources(
         if countries is not None:
             stack.callback(countries.close)
         arrivals = Arrivals(clock, countries, settings.trusted_proxies)
+        sources = Sources(control, vault, feed)
+        feed.listen(lambda _kind, _subject: sources.forget_all())
         limiter = Limiter(redis, databases, clock, metrics, web_processes=settings.web_processes)
+        collection = Collection(keyring, registry, commit, databases, limiter, arrivals, metrics)
         yield Resources(
             settings=settings,
             clock=clock,
@@ -148,6 +157,7 @@ async def open_resources(
             control=control,
             redis=redis,
             feed=feed,
+            tokens=tokens,
             keyring=keyring,
             sessions=sessions,
             passwords=passwords,
@@ -159,7 +169,8 @@ async def open_resources(
             commit=commit,
             metrics_store=metrics,
             limiter=limiter,
-            collection=Collection(keyring, registry, commit, databases, limiter, arrivals, metrics),
+            collection=collection,
+            receiver=Receiver(sources, registry, arrivals, collection, clock, metrics),
             tags=tags,
             hosts=hosts,
             gateway=gateway,

@@ -61,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     geoip_db_path: Path | None = None
     duplicate_window_days: int = 30
     quarantine_days: int = 30
+    token_lifetime_s: int = 900
+    token_max_lifetime_s: int = 3_600
     ingest_connections: int = 4
     query_connections: int = 8
     ingest_queue_events: int = 50_000
@@ -268,6 +270,9 @@ def _check(settings: Settings) -> None:
     if (settings.smtp_url is None) != (settings.mail_from is None):
         message = "GROVE_SMTP_URL and GROVE_MAIL_FROM are needed together."
         raise SettingsError(message)
+    if settings.token_lifetime_s > settings.token_max_lifetime_s:
+        message = "GROVE_TOKEN_LIFETIME_S must not exceed GROVE_TOKEN_MAX_LIFETIME_S."
+        raise SettingsError(message)
     if settings.embedded:
         if settings.pooler is not None:
             message = "GROVE_POOLER stands before the Postgres of DATABASE_URL, which is not set."
@@ -293,6 +298,9 @@ _RANGES = {
     "GROVE_DUPLICATE_WINDOW_DAYS": (1, 3650),
     "GROVE_QUARANTINE_DAYS": (1, 3650),
     "GROVE_DRAIN_TIMEOUT_S": (1, 3600),
+    # As tenants.tokens.MAX_LIFETIME has it.
+    "GROVE_TOKEN_LIFETIME_S": (60, 86_400),
+    "GROVE_TOKEN_MAX_LIFETIME_S": (60, 86_400),
     "GROVE_INGEST_QUEUE_EVENTS": (1, 1_000_000),
     "GROVE_TRUSTED_PROXIES": (0, 10),
     "GROVE_INGEST_CONNECTIONS": (1, 100),

@@ -9,9 +9,29 @@ from typing import Any
 
 import asyncpg
 
+from bench.column_panels import write_panels
 from tenants.ids import quote
 
-_COLUMNS = "name, occurred_at, session_id, visitor_id, page_path"
+# The columns with their types there, and what Postgres writes into them.
+_TAKEN = {
+    "name LowCardinality(String)": "name",
+    "occurred_at DateTime64(6, 'UTC')": "extract(epoch FROM occurred_at)::numeric(20, 6)",
+    "session_id String": "session_id",
+    "visitor_id String": "visitor_id",
+    "page_path LowCardinality(String)": "page_path",
+    "detail LowCardinality(String)": "{functions}event_detail(name, page_path, properties)",
+    "country LowCardinality(String)": "country",
+    "device LowCardinality(String)": "device",
+    "browser LowCardinality(String)": "browser",
+    "source LowCardinality(String)": "coalesce(utm_source, referrer, 'direct')",
+    "order_id String": "properties ->> 'order_id'",
+    "method LowCardinality(String)": "properties ->> 'payment_method'",
+    "amount Decimal(20, 6)": "coalesce(amount, 0)",
+    "currency LowCardinality(String)": "currency",
+    "items Array(Tuple(String, Float64, Float64))": "CASE WHEN name = 'purchase' THEN coalesce((SELECT '[' || "
+    "string_agg(format('(''%s'',%s,%s)', i.product, i.units, coalesce(i.price, 0)), ',') || ']' "
+    "FROM {functions}order_items(properties -> 'items') AS i), '[]') ELSE '[]' END",
+}
 
 
 def find_engine() -> "Callable[[Path], ColumnStore] | None":
@@ -31,27 +51,27 @@ class ColumnStore:
         file = self._folder / "events.csv"
         connection = await asyncpg.connect(url)
         try:
-            query = (
-                "SELECT name, extract(epoch FROM occurred_at)::numeric(20, 6) AS occurred_at, session_id, visitor_id, "
-                f"page_path FROM {quote(schema)}.events"
+            taken = ", ".join(_TAKEN.values()).format(functions=f"{quote(schema)}.{schema}_")
+            await connection.copy_from_query(
+                f"SELECT {taken} FROM {quote(schema)}.events",
+                output=str(file),
+                format="csv",
             )
-            await connection.copy_from_query(query, output=str(file), format="csv")
         finally:
             await connection.close()
         self._ask("CREATE DATABASE d ENGINE = Atomic")
         self._ask(
-            "CREATE TABLE d.events (name LowCardinality(String), occurred_at DateTime64(6, 'UTC'), session_id String, "
-            "visitor_id String, page_path LowCardinality(String)) ENGINE = MergeTree "
+            f"CREATE TABLE d.events ({', '.join(_TAKEN)}) ENGINE = MergeTree "
             "ORDER BY (toDate(occurred_at), name, visitor_id)"
         )
-        self._ask(f"INSERT INTO d.events ({_COLUMNS}) SELECT * FROM file('{file}', CSV)")
+        self._ask(f"INSERT INTO d.events SELECT * FROM file('{file}', CSV)")
         self._ask("OPTIMIZE TABLE d.events FINAL")
         file.unlink()
 
     def questions(
         self, now: datetime, since: Mapping[int, datetime], zone: str, steps: Sequence[str]
     ) -> Mapping[str, Callable[[], Awaitable[Any]]]:
-        """Write Grove's questions for the engine."""
+        """Write Grove's questions and panels for the engine."""
         last = {days: self._range(first, now) for days, first in since.items()}
         funnel = ", ".join(f"name = '{step}'" for step in steps)
         names = ", ".join(f"'{step}'" for step in steps)
@@ -71,6 +91,7 @@ class ColumnStore:
             "WHERE b.week >= a.week GROUP BY a.week, b.week",
             "visitors of the last 5 minutes": "SELECT uniqExact(visitor_id) FROM d.events WHERE "
             + self._range(now - timedelta(minutes=5), now),
+            **write_panels(last[30], zone),
         }
         return {name: lambda sql=sql: asyncio.to_thread(self._ask, sql) for name, sql in asked.items()}  # type: ignore[misc]
 

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.console.dashboards.macros import expand, read_variables
+from app.query.spec import Period
 from app.query.web import WebAnalyst
 from app.query.zones import day_start, local_day
 from app.rollups.round import MAX_EVENTS
@@ -169,6 +170,8 @@ def first_days(now: datetime) -> dict[int, datetime]:
 def questions(store: Counted, now: datetime) -> Mapping[str, Ask]:
     """List the questions that the API answers."""
     web, client, since = WebAnalyst(store.databases), store.client, first_days(now)
+    period = Period(from_at=since[30], to_at=now, zone=ZoneInfo(ZONE))
+    from_an_hour = Period(from_at=now - timedelta(days=30), to_at=now, zone=ZoneInfo(ZONE))
     return {
         "totals of 30 days with visitors": lambda: web.totals(client, since[30], now),
         "totals of 30 days from an hour of a day": lambda: web.totals(client, now - timedelta(days=30), now),
@@ -176,7 +179,9 @@ def questions(store: Counted, now: datetime) -> Mapping[str, Ask]:
         "top 10 pages of 30 days with visitors": lambda: web.pages(client, since[30], now, most=10),
         "3-step ordered funnel of 30 days": lambda: web.funnel(client, since[30], now, steps=STEPS),
         "weekly retention over 8 weeks": lambda: web.retention(client, since[56], now),
-        "visitors of the last 5 minutes": lambda: web.active(client, now),
+        "summary of 30 days and the 30 before": lambda: web.summary(client, period, most=10),
+        "summary of 30 days from an hour of a day": lambda: web.summary(client, from_an_hour, most=10),
+        "realtime, the last 30 minutes": lambda: web.recent(client, now, most=10),
     }
 
 

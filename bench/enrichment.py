@@ -22,23 +22,28 @@ from rich.table import Table
 
 from app.ingest import steps
 from app.ingest.enrichment import pipeline
+from app.ingest.enrichment.countries import FETCHED
 from app.ingest.enrichment.sender import Sender
 from app.ingest.event import Arrival
+from app.ingest.visits import name_visitors, place_sessions
 from bench import bare
 from bench.events import make_events
 from bench.load import Job
-from bench.rounds import BATCH, CONNECTIONS, EVENTS_PATH
+from bench.rounds import BATCH, CONNECTIONS, EVENTS_PATH, MANY_CONNECTIONS
 from bench.stand import Stand, open_stand
 from tenants.clock import utc_now
+from tests.support.countries import write_countries
 
 AIM = 0.85
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
-# What is sent: requests of a round, events in each, and whether browsers send them.
+# What is sent: requests of a round, events in each, whether browsers send them, and over how many connections.
 LOADS = {
-    "batches": (200, BATCH, False), "singles": (4_000, 1, False),
-    "batches of browsers": (200, BATCH, True), "singles of browsers": (4_000, 1, True),
+    "batches": (150, BATCH, False, CONNECTIONS), "singles": (2_500, 1, False, MANY_CONNECTIONS),
+    "batches of browsers": (150, BATCH, True, CONNECTIONS),
+    "singles of browsers": (2_500, 1, True, MANY_CONNECTIONS), "the same over 32": (2_500, 1, True, CONNECTIONS),
 }  # fmt: skip
-_STEP_EVENTS = 5_000
+NETWORKS = {"89.0.0.0/16": {"country_code": "DE"}}
+_STEP_EVENTS, _WIDTH = 5_000, 120
 
 
 def create_without() -> ASGIApp:
@@ -55,29 +60,32 @@ class Turns:
         self._stands = {"on": enriching, "off": other}
         self._seed = 0
         self.rates: dict[tuple[str, str], list[float]] = defaultdict(list)
-        self.cpu: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self.cpu: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
 
     def take(self, number: int, *, share: float = 1) -> None:
         """Send every load to both; who is first alternates."""
-        for name, (requests, events, browsers) in LOADS.items():
+        for name, load in LOADS.items():
             for side in sorted(self._stands, reverse=number % 2 == 0):
-                self._send(name, side, round(requests * share), events, browsers=browsers)
+                self._send(name, side, load, share)
 
-    def _send(self, name: str, side: str, requests: int, events: int, *, browsers: bool) -> None:
+    def _send(self, name: str, side: str, load: tuple[int, int, bool, int], share: float) -> None:
         stand, self._seed = self._stands[side], self._seed + 1
+        requests, events, browsers, connections = round(load[0] * share), *load[1:]
         job = Job(
             port=stand.port, path=EVENTS_PATH, key=stand.browser_key if browsers else stand.key, seed=self._seed,
-            requests=requests, events_per_request=events, connections=CONNECTIONS, now=utc_now(),
+            requests=requests, events_per_request=events, connections=connections, now=utc_now(),
             agent=AGENT if browsers else None, told=side == "off" or not browsers,
         )  # fmt: skip
         stand.load.prepare(job)
-        before = sum(stand.cpu())
+        web, postgres = stand.cpu()
         result = stand.load.go()
         if set(result.statuses) != {"202"} or result.short:
             message = f"{name} with enrichment {side}: {result.statuses}, {len(result.short)} not stored whole"
             raise RuntimeError(message)
         self.rates[name, side].append(requests * events / result.seconds)
-        self.cpu[name, side].append((sum(stand.cpu()) - before) / (requests * events) * 1e6)
+        web_after, postgres_after = stand.cpu()
+        spent = web_after - web, postgres_after - postgres
+        self.cpu[name, side].append((spent[0] / (requests * events) * 1e6, spent[1] / (requests * events) * 1e6))
 
     def forget(self) -> None:
         """Forget what was measured while everything got warm."""
@@ -86,12 +94,14 @@ class Turns:
 
 
 @click.command()
-@click.option("--rounds", default=3, show_default=True, help="How often everything is measured.")
+@click.option("--rounds", default=6, show_default=True, help="How often everything is measured.")
 def main(rounds: int) -> None:
     """Measure ingest with and without enrichment."""
     show_steps()
     folder = Path(tempfile.mkdtemp(prefix="grove-enrichment-"))
     try:
+        (folder / "on").mkdir()
+        write_countries(folder / "on" / FETCHED, NETWORKS)
         with (
             open_stand(folder / "on") as enriching,
             open_stand(folder / "off", web_target="bench.enrichment:create_without") as other,
@@ -108,45 +118,59 @@ def main(rounds: int) -> None:
 
 def show(turns: Turns) -> None:
     """Print a report."""
-    table = Table("", "events/s on", "off", "ratio", "aim", "CPU µs on", "off", "ratio", title="Enrichment")
+    columns = "events/s on", "off", "ratio", "aim", "CPU µs on: web + Postgres", "off", "ratio"
+    table = Table("", *columns, title="Enrichment")
     ratios = {}
     for name in LOADS:
         on, off = (median(turns.rates[name, side]) for side in ("on", "off"))
-        cpu_on, cpu_off = (median(turns.cpu[name, side]) for side in ("on", "off"))
-        ratios[name] = {"rate": round(on / off, 3), "cpu": round(cpu_off / cpu_on, 3)}
+        (web_on, postgres_on), (web_off, postgres_off) = (
+            (median(web), median(postgres))
+            for web, postgres in (zip(*turns.cpu[name, side], strict=True) for side in ("on", "off"))
+        )
+        cpu = (web_off + postgres_off) / (web_on + postgres_on)
+        ratios[name] = {"rate": round(on / off, 3), "cpu": round(cpu, 3)}
         table.add_row(
-            name, f"{on:,.0f}", f"{off:,.0f}", f"{on / off:.2f}", f"≥ {AIM}", f"{cpu_on:.1f}", f"{cpu_off:.1f}",
-            f"{cpu_off / cpu_on:.2f}",
+            name, f"{on:,.0f}", f"{off:,.0f}", f"{on / off:.2f}", f"≥ {AIM}", f"{web_on:.1f} + {postgres_on:.1f}",
+            f"{web_off:.1f} + {postgres_off:.1f}", f"{cpu:.2f}",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=_WIDTH).print(table)
     print(msgspec.json.encode(ratios).decode())
 
 
 def show_steps() -> None:
-    """Print what each step costs per event, in this process alone: all of them, less all but that one."""
-    now, every = utc_now(), pipeline.VISITOR_STEPS
-    events = make_events(1, _STEP_EVENTS, now, told=False)
+    """Print what each step costs per event, in this process alone, and what it is to place the events of a flush."""
     table = Table("step", "CPU µs per event", title="Steps, for events of browsers")
-    whole = _measure(events)
-    for name, _ in every:
-        pipeline.VISITOR_STEPS = tuple(step for step in every if step[0] != name)
-        table.add_row(name, f"{whole - _measure(events):.2f}")
-    pipeline.VISITOR_STEPS = every
-    table.add_row("decode, check, enrich, row", f"{whole:.2f}")
+    for name, spent in _measure_steps().items():
+        table.add_row(name, f"{min(spent):.2f}")
     Console().print(table)
 
 
-def _measure(events: list[bytes]) -> float:
+def _measure_steps() -> dict[str, list[float]]:
     now, key = utc_now(), UUID("00000000-0000-4000-8000-000000000001")
     sender = Sender(is_browser=True, agent=AGENT, address="89.0.1.1", subject=b"x")
     arrival = Arrival(key_id=key, received_at=now, oldest=now - timedelta(days=730), accepts_chat=True, sender=sender)
-    spent = []
-    for _ in range(5):
+    raws = make_events(1, _STEP_EVENTS, now, told=False)
+    spent: dict[str, list[float]] = defaultdict(list)
+    for _ in range(7):
+        wires = [steps.decode_event(raw) for raw in raws]
+        drafts = [steps.make_draft(wire, bytes(wire.properties).decode(), sender, is_chat=False) for wire in wires]
+        for name, step in pipeline.VISITOR_STEPS:
+            began = time.process_time()
+            for draft in drafts:
+                step(draft, arrival)
+            spent[name].append(_us_since(began))
         began = time.process_time()
-        for index, event in enumerate(events):
-            steps.read_event(event, index, arrival)
-        spent.append((time.process_time() - began) / len(events) * 1e6)
-    return min(spent)
+        events = [steps.read_event(raw, 0, arrival) for raw in raws]
+        spent["all: from bytes to a row"].append(_us_since(began))
+        began = time.process_time()
+        for start in range(0, len(events), BATCH):
+            place_sessions(name_visitors(events[start : start + BATCH], bytes(32)), {})
+        spent["visitor and session, of a hundred events"].append(_us_since(began))
+    return spent
+
+
+def _us_since(began: float) -> float:
+    return (time.process_time() - began) / _STEP_EVENTS * 1e6
 
 
 if __name__ == "__main__":

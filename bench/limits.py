@@ -26,7 +26,7 @@ _RATE = re.compile(r"tps = ([0-9.]+)")
 _LOGGED_US = 2  # of a transaction's line: client, number, microseconds since it was due, …
 _KEY_ID = "'00000000-0000-4000-8000-000000000001'"
 
-Record = tuple[Any, ...]
+Record = list[Any]
 
 
 def make_records(events: Sequence[bytes], now: datetime) -> list[Record]:

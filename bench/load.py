@@ -14,7 +14,7 @@ from datetime import datetime
 import msgspec
 import uvloop
 
-from bench.events import Ids, make_bodies
+from bench.events import BROWSERS, Ids, make_bodies
 
 PERCENTILES = (50, 95, 99)
 _END_OF_HEAD = b"\r\n\r\n"
@@ -25,7 +25,7 @@ _PATIENCE_S = 60
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to send; by the `ids` of events a repeat of them can be told.
 
-    Shape: with an `agent` browsers of that name send, from a thousand addresses; unless they are `told`, events say
+    Shape: with an `agent` browsers of that name send, from BROWSERS addresses; unless they are `told`, events say
     nothing of their visitors; without a `rate` (requests per second) each connection sends as soon as it is answered;
     with one, requests are due at even intervals whatever becomes of those before them, and their time counts from then
     on.
@@ -110,7 +110,8 @@ class _Run:
 
     def __init__(self, job: Job) -> None:
         size = job.events_per_request
-        bodies = make_bodies(job.seed, job.requests, size, job.now, job.ids, told=job.told)
+        by_browsers = job.agent is not None
+        bodies = make_bodies(job.seed, job.requests, size, job.now, job.ids, told=job.told, by_browsers=by_browsers)
         self.requests = [_request(job, body, index) for index, body in enumerate(bodies)]
         self._whole = b'"accepted":%d,' % job.events_per_request
         self._next = 0
@@ -154,7 +155,8 @@ class _Run:
 def _request(job: Job, body: bytes, index: int) -> bytes:
     browser = ""
     if job.agent is not None:
-        address = f"89.{index // 250 % 4}.1.{index % 250}"
+        network, host = divmod(index % BROWSERS, 250)
+        address = f"89.0.{network}.{host}"
         browser = f"User-Agent: {job.agent}\r\nX-Forwarded-For: {address}\r\n"
     head = (
         f"POST {job.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {job.key}\r\n{browser}"

@@ -46,11 +46,12 @@ FROM (
 _SESSIONS = """
 INSERT INTO {schema}.sessions (
     session_id, visitor_id, started_at, ended_at, events, page_views, entry_event, exit_event, referrer, utm_source,
-    device, browser, os, country, started_before
+    device, browser, os, country, channel, started_before
 )
 SELECT e.session_id, min(e.visitor_id), min(e.occurred_at), max(e.occurred_at), count(*),
     count(*) FILTER (WHERE e.name = 'page_view'), (array_agg(e.event_id))[1], (array_agg(e.event_id))[1],
-    min(e.referrer), min(e.utm_source), min(e.device), min(e.browser), min(e.os), min(e.country), min(e.occurred_at)
+    min(e.referrer), min(e.utm_source), min(e.device), min(e.browser), min(e.os), min(e.country),
+    CASE WHEN min(e.utm_source) IS NULL THEN 'referral' ELSE 'campaign' END, min(e.occurred_at)
 FROM {schema}.events AS e
 GROUP BY e.session_id
 ORDER BY min(e.occurred_at)

@@ -1,4 +1,4 @@
-"""Verify keys: a checksum before any I/O, then a cache of what the control plane knows.
+"""Verify keys and service tokens: checksum or signature before any I/O, then a cache of what the control plane knows.
 
 Called by authentication. Positive and negative findings are cached, apart, so that made-up keys push no real one out;
 revocations empty both caches.
@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 import msgspec
-from sqlalchemy import select, text
+from sqlalchemy import Executable, null, select, text
 
 from tenants.allowances import UNLIMITED, Allowance, allowance_of
 from tenants.clock import Clock
@@ -19,9 +19,10 @@ from tenants.control import ControlPlane
 from tenants.errors import Unauthenticated
 from tenants.ids import TenantId
 from tenants.keys import SCOPES, KeyKind, Scope, hash_key, kind_of
-from tenants.models import ApiKey
+from tenants.models import ApiKey, ServiceToken, SigningKey
 from tenants.revocations import RevocationFeed
 from tenants.shared_lookups import SharedLookups
+from tenants.tokens import LEEWAY, ServiceTokens
 
 CACHED_KEYS = 20_000
 CACHED_REFUSALS = 2_000
@@ -39,7 +40,10 @@ _REFUSED = "The key is missing, malformed, unknown, expired or revoked."
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is asking, as proven by a key. `client_id` is None for the platform's own keys."""
+    """Who is asking, as proven by a key, or by a token that stands for one.
+
+    Shape: `client_id` is None for the platform's own keys; `token_id` is set where it was a token.
+    """
 
     key_id: uuid.UUID
     kind: KeyKind
@@ -48,18 +52,20 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     origins: tuple[str, ...] = ()
     expires_at: datetime | None = None
     allowance: Allowance = UNLIMITED
+    token_id: uuid.UUID | None = None
 
     @property
     def actor(self) -> str:
         """Name the principal in audit entries and idempotency records."""
-        return f"key:{self.key_id}"
+        return f"key:{self.key_id}" if self.token_id is None else f"token:{self.token_id}"
 
 
 class Keyring:
-    """Keys by their hash. Remembers when each was last used until `save_last_used` writes it down."""
+    """Keys and tokens by their hash. Remembers when each key was last used until `save_last_used` writes it down."""
 
-    def __init__(self, control: ControlPlane, feed: RevocationFeed, clock: Clock) -> None:
+    def __init__(self, control: ControlPlane, feed: RevocationFeed, clock: Clock, tokens: ServiceTokens) -> None:
         self._control = control
+        self._tokens = tokens
         self._feed = feed
         self._clock = clock
         self._known: OrderedDict[bytes, Principal] = OrderedDict()  # the least recently used first
@@ -68,7 +74,7 @@ class Keyring:
         self._lookups: SharedLookups[Principal | None] = SharedLookups()
 
     async def verify(self, key: str) -> Principal:
-        """Turn a key into a principal.
+        """Turn a key or a token into a principal.
 
         Errors: Unauthenticated, whatever the reason; StoreUnavailable if it must be looked up and cannot be.
         """
@@ -77,10 +83,11 @@ class Keyring:
         if self._feed.fresh and digest in self._known:
             self._known.move_to_end(digest)
             principal: Principal | None = self._known[digest]
-        elif kind_of(key) is None or (self._feed.fresh and digest in self._refused):
+        elif self._feed.fresh and digest in self._refused:
             raise Unauthenticated(_REFUSED)
         else:
-            principal = await self._lookups.find((digest, self._feed.generation), partial(self._look_up, digest))
+            find = partial(self._look_up, digest, self._query(key, digest))
+            principal = await self._lookups.find((digest, self._feed.generation), find)
         now = self._clock()
         if principal is None or (principal.expires_at is not None and principal.expires_at <= now):
             raise Unauthenticated(_REFUSED)
@@ -104,11 +111,29 @@ class Keyring:
             self._last_used = used | self._last_used
             raise
 
-    async def _look_up(self, digest: bytes) -> Principal | None:
+    def _query(self, key: str, digest: bytes) -> Executable:
+        """Say how to look up what is well-formed as a key, or rightly signed as a token.
+
+        Errors: Unauthenticated for anything else.
+        """
+        if kind_of(key) is not None:
+            return select(ApiKey, null(), null()).where(ApiKey.hash == digest)
+        proof = self._tokens.read(key, now=self._clock())
+        if proof is None:
+            raise Unauthenticated(_REFUSED)
+        return (
+            select(ApiKey, ServiceToken, SigningKey)
+            .join(ServiceToken, ServiceToken.key_id == ApiKey.id)
+            .join(SigningKey, SigningKey.id == ServiceToken.signing_key)
+            .where(ServiceToken.id == proof.token_id, ServiceToken.client_id == proof.client_id)
+            .where(SigningKey.id == proof.signing_key)
+        )
+
+    async def _look_up(self, digest: bytes, query: Executable) -> Principal | None:
         generation = self._feed.generation
         async with self._control.session() as session:
-            row = (await session.execute(select(ApiKey).where(ApiKey.hash == digest))).scalar_one_or_none()
-        principal = None if row is None or row.revoked_at is not None else _principal(row)
+            row = (await session.execute(query)).one_or_none()
+        principal = None if row is None else _principal(*row)
         # What was read before a revocation arrived may be out of date: use it once, do not keep it.
         if generation == self._feed.generation:
             self._keep(digest, principal)
@@ -129,14 +154,21 @@ def _put(cache: OrderedDict[bytes, _Found], digest: bytes, found: _Found, *, mos
         cache.popitem(last=False)
 
 
-def _principal(row: ApiKey) -> Principal:
-    kind = KeyKind(row.kind)
+def _principal(key: ApiKey, token: ServiceToken | None, signed_by: SigningKey | None) -> Principal | None:
+    """Say what a key, or a token that stands for it, may do; None if it was revoked."""
+    if key.revoked_at is not None or (token is not None and token.revoked_at is not None):
+        return None
+    kind, scopes, ends = KeyKind(key.kind), SCOPES[KeyKind(key.kind)], [key.expires_at]
+    if token is not None and signed_by is not None:
+        scopes &= {Scope(scope) for scope in token.scopes}
+        ends += [token.expires_at + LEEWAY, signed_by.ends_at]
     return Principal(
-        key_id=row.id,
+        key_id=key.id,
         kind=kind,
-        client_id=None if row.client_id is None else TenantId(row.client_id),
-        scopes=SCOPES[kind],
-        origins=tuple(row.origins),
-        expires_at=row.expires_at,
-        allowance=allowance_of(row),
+        client_id=None if key.client_id is None else TenantId(key.client_id),
+        scopes=scopes,
+        origins=tuple(key.origins),
+        expires_at=min((end for end in ends if end is not None), default=None),
+        allowance=allowance_of(key),
+        token_id=None if token is None else token.id,
     )

@@ -165,6 +165,35 @@ class ApiKey(Base):
     monthly_quota: Mapped[int | None]
 
 
+class SigningKey(Base):
+    """A key that service tokens are signed with; it is derived from its id, and kept nowhere.
+
+    `ends_at` is when its tokens are out, set once another one has taken its place.
+    """
+
+    __tablename__ = "signing_keys"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+    ends_at: Mapped[datetime | None]
+
+
+class ServiceToken(Base):
+    """A short-lived token that stands for a key of a client, with all of its scopes or some; never the token itself."""
+
+    __tablename__ = "service_tokens"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"), index=True)
+    key_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("grove.api_keys.id", ondelete="CASCADE"), index=True)
+    signing_key: Mapped[uuid.UUID] = mapped_column(ForeignKey("grove.signing_keys.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    revoked_at: Mapped[datetime | None]
+
+
 class Revocation(Base):
     """What every process must forget at once; polled by sequence number. `kind`: key, client, staff."""
 
@@ -427,6 +456,29 @@ class AdaptorRow(Base):
     key_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("grove.api_keys.id", ondelete="CASCADE"))
     key_sealed: Mapped[bytes]
     past_key_ids: Mapped[list[uuid.UUID]]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class WebhookSource(Base):
+    """A service that tells of a client's events by webhooks, at an address made of `id`.
+
+    `kind`: stripe, shopify, chatwoot, generic; only the last has a `signature` and a `mapping`. The secret is kept
+    sealed; null while nobody has told it. The one before still counts until `past_until`.
+    """
+
+    __tablename__ = "webhook_sources"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("grove.clients.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    name: Mapped[str]
+    accept_test: Mapped[bool]
+    signature: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    mapping: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    secret_sealed: Mapped[bytes | None]
+    past_secret_sealed: Mapped[bytes | None]
+    past_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

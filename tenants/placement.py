@@ -3,6 +3,7 @@
 Read from the registry, passed to the pools; a `Placement` holds everything that turns a client into SQL.
 """
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -96,3 +97,12 @@ class TenantContext(msgspec.Struct, frozen=True, kw_only=True):
     dashboards: tuple[str, ...] = ()
     logo: str | None = None
     schemas: Schemas = {}
+
+    @property
+    def accepts_chat(self) -> bool:
+        """Whether chat events can be stored: an attached database's tables are only read."""
+        return self.placement.kind is not PlacementKind.EXTERNAL
+
+    def oldest(self, now: datetime) -> datetime:
+        """Tell the earliest time of which events are kept."""
+        return now - timedelta(days=self.retention_days)

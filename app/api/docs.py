@@ -113,6 +113,7 @@ OPENAPI = OpenAPIConfig(
         Tag("Web analytics", "Answers out: what the visitors of one client's sites did, exactly."),
         Tag("Quarantine", "What could not be stored: inspect, edit, replay, purge."),
         Tag("Adaptors", "Sites that are collected from by a tag, with rules instead of code."),
+        Tag("Webhook sources", "Services whose webhooks become events: Stripe, Shopify, Chatwoot, and any other."),
         Tag("Schemas", "What events look like: checked when they come in, read as views, dashboards and types."),
         Tag("Chatbot analytics", "Answers out: funnel, days, hours, leads and sessions of one client."),
         Tag("Clients", "Onboard, change and remove clients, and see what was done and used."),

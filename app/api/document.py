@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from app.api.collection_docs import events_paths, events_schemas
+from app.api.hook_docs import hook_paths
 from app.api.management_examples import EXAMPLES
 from app.problems import HTTP_KINDS, INTERNAL, KINDS, MEDIA_TYPE, Kind, Problem
 
@@ -19,9 +20,16 @@ SECURITY_SCHEMES: dict[str, Any] = {
         "type": "http",
         "scheme": "bearer",
         "description": "A key: `grv_p_…` of the platform, `grv_a_…` of a client's admin, `grv_s_…` of its servers, "
-        "`grv_w_…` of its browsers.",
+        "`grv_w_…` of its browsers; or a service token that stands for one of a client's keys.",
     },
     "apiKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same keys."},
+    "webhookSignature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "webhook-signature",
+        "description": "With what the service signs its deliveries: `Stripe-Signature`, `X-Shopify-Hmac-Sha256`, "
+        "`X-Chatwoot-Signature`, `webhook-signature` of Standard Webhooks, or a header of its own.",
+    },
     "apiKeyQuery": {
         "type": "apiKey",
         "in": "query",
@@ -44,10 +52,9 @@ _RETRY_AFTER = {
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Return the whole document; the given one stays as it is."""
     components = document.get("components", {})
+    paths = document["paths"] | events_paths() | hook_paths()
     return document | {
-        "paths": {
-            path: _complete_item(path, item) for path, item in sorted((document["paths"] | events_paths()).items())
-        },
+        "paths": {path: _complete_item(path, item) for path, item in sorted(paths.items())},
         "components": components
         | {
             "schemas": _merged(components.get("schemas", {}), events_schemas() | _problem_schemas()),

@@ -28,7 +28,9 @@ from app.api.operations import OperationAnswer
 from app.api.pages import Page, PageMeta
 from app.api.quarantine_examples import QUARANTINE_EXAMPLES
 from app.api.schema_examples import SCHEMA_EXAMPLES
+from app.api.source_examples import SOURCE_EXAMPLES
 from app.api.staff_desk import InvitedStaff, StaffLink
+from app.api.token_examples import TOKEN_EXAMPLES
 from app.api.usage import OutcomeCount, Usage, UsageHour
 from app.api.web_analytics import FUNNEL_QUESTION
 from app.ingest.stats import EventStats, LastEvent
@@ -272,6 +274,8 @@ EXAMPLES: dict[tuple[str, str], Examples] = {
     **QUARANTINE_EXAMPLES,
     **SCHEMA_EXAMPLES,
     **ADAPTOR_EXAMPLES,
+    **TOKEN_EXAMPLES,
+    **SOURCE_EXAMPLES,
     ("patch", f"{_ONE}/keys/{{key_id}}"): Examples({"200": _KEY}, body=KeyChange(rate_limit=50)),
     **_key_paths(f"{_ONE}/keys", _KEY, KeyRequest(kind="server", name="web shop")),
     **_key_paths("/api/v1/keys", _PLATFORM_KEY, PlatformKeyRequest(name="deploy script")),

@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 
+from app.api.raw_paths import raw_path
 from app.api.scripts import answer_script
 from app.api.tag_files import Tags
 from tenants.errors import NotFound, OriginRefused
@@ -25,7 +26,7 @@ _HEADERS = {
 @get("/tag/{file:str}", include_in_schema=False)
 async def show_tag(request: Request[Any, Any, Any], tags: NamedDependency[Tags]) -> Response[bytes]:
     """Answer with a tag, or with a site's own script."""
-    found = _PATH.fullmatch(_raw_path(request))
+    found = _PATH.fullmatch(raw_path(request.scope))
     if found is None:
         raise NotFound("There is no such tag.")
     files = await tags.get(found[1].decode())
@@ -40,11 +41,6 @@ async def show_tag(request: Request[Any, Any, Any], tags: NamedDependency[Tags])
     if not is_own:
         raise OriginRefused("The script is for pages of its adaptor's origins alone.")
     return answer_script(request, files.script, _HEADERS | cors)
-
-
-def _raw_path(request: Request[Any, Any, Any]) -> bytes:
-    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode("utf-8", "surrogateescape")
-    return raw.partition(b"?")[0]
 
 
 handlers = [show_tag]

@@ -1,8 +1,6 @@
 """The paths about web events: the key decides whose they are; `app.query.web` does the work."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from litestar import Request, Router, get, post
 from litestar.di import NamedDependency, Provide
@@ -12,19 +10,14 @@ from litestar.params import BodyKwarg
 from msgspec import Meta, Struct, field, to_builtins
 
 from app.api.analytics import From, To, Tz, require_single_parameters
+from app.api.web_examples import FUNNEL, REALTIME, SUMMARY
 from app.query.spec import Period, read_period
 from app.query.web import WebAnalyst
-from app.query.web_answers import RealtimeAnswer, SummaryAnswer, WebFunnelAnswer, make_summary
+from app.query.web_answers import RealtimeAnswer, SummaryAnswer, WebFunnelAnswer
 from tenants.clock import Clock
 from tenants.placement import TenantContext
 
-MOST_PAGES = 10
-_NOW = datetime(2026, 11, 4, 9, tzinfo=UTC)
-_PERIOD = Period(from_at=_NOW - timedelta(days=1), to_at=_NOW, zone=ZoneInfo("Europe/Berlin"))
-_DAY = {"day": _PERIOD.from_at.date(), "events": 5200, "page_views": 3100, "visitors": 790}
-_PAGE = {"page": "/pricing", "views": 410, "visitors": 302}
-_TOTALS = {"events": 5200, "page_views": 3100, "visitors": 790, "sessions": 910}
-_FUNNEL = WebFunnelAnswer.of(("product_view", "add_to_cart", "purchase"), (640, 150, 41))
+MOST = 10
 
 Step = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
 
@@ -64,30 +57,32 @@ def provide_period(
 @get(
     "/summary",
     summary="Sum up web events",
-    description="Events, page views, visitors and sessions of a period, per day of the zone, and the ten "
-    "pages with the most views. All figures are exact and hold every event that was acknowledged.",
+    description="Events, page views, visitors, sessions and orders of a period and of the one before it, per day of "
+    "the zone; the ten pages with the most views; the ten channels, referring sites, countries, devices and browsers "
+    "with the most sessions. Events that are flagged as a program's count like others. All figures are exact and hold "
+    "every event that was acknowledged.",
     dependencies={"period": Provide(provide_period, sync_to_thread=False)},
-    responses=_answers(SummaryAnswer, make_summary(_PERIOD, _TOTALS, [_DAY], [_PAGE])),
+    responses=_answers(SummaryAnswer, SUMMARY),
 )
 async def read_summary(
     own: NamedDependency[TenantContext], period: NamedDependency[Period], web: NamedDependency[WebAnalyst]
 ) -> SummaryAnswer:
     """Answer with the summary."""
-    return make_summary(period, *await web.summary(own, period, most=MOST_PAGES))
+    return (await web.summary(own, period, most=MOST)).answer()
 
 
 @get(
     "/realtime",
     summary="Count who is there now",
-    description="Different visitors with an event in the last five minutes.",
-    responses=_answers(RealtimeAnswer, RealtimeAnswer(at=_NOW, visitors=12)),
+    description="Different visitors with an event in the last five minutes; what happened within the last thirty, by "
+    "the minute, and the ten pages, channels, referring sites, countries, devices and browsers with the most of it.",
+    responses=_answers(RealtimeAnswer, REALTIME),
 )
 async def read_realtime(
     own: NamedDependency[TenantContext], clock: NamedDependency[Clock], web: NamedDependency[WebAnalyst]
 ) -> RealtimeAnswer:
-    """Answer with the visitors of the last minutes."""
-    now = clock()
-    return RealtimeAnswer(at=now, visitors=await web.active(own, now))
+    """Answer with what happened in the last minutes."""
+    return (await web.recent(own, clock(), most=MOST)).answer()
 
 
 @post(
@@ -95,7 +90,7 @@ async def read_realtime(
     status_code=200,
     summary="Count how far visitors got",
     description="How many visitors did each step after the one before, in a period of 30 days where none is given.",
-    responses=_answers(WebFunnelAnswer, _FUNNEL),
+    responses=_answers(WebFunnelAnswer, FUNNEL),
 )
 async def analyze_funnel(
     own: NamedDependency[TenantContext],

@@ -26,8 +26,8 @@ def command(client: str, folder: Path, form: str, *, compress: bool) -> None:
     """Write all data of CLIENT into FOLDER, which must be empty or not there yet.
 
     Events, web sessions, commerce facts, the four chatbot tables, refused events and usage counts as of one moment,
-    one file each, and a manifest.json with the client's settings (no secrets) and the SHA-256 of every file. In CSV an
-    empty cell is null, and texts that a spreadsheet could run as formulas begin with a quote.
+    one file each, and a manifest.json with the client's settings, schemas and adaptors (no secrets) and the SHA-256 of
+    every file. In CSV an empty cell is null, and texts that a spreadsheet could run as formulas begin with a quote.
     """
     layout = Layout(format=form, gzip=compress)
     manifest = administer(lambda resources: _export(resources, TenantId(client), folder.resolve(), layout))

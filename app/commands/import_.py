@@ -1,4 +1,4 @@
-"""`grove import`: bring existing chatbot rows into a client."""
+"""`grove import`: bring existing chatbot rows into a client, and the schemas and adaptors of an export."""
 
 from pathlib import Path
 
@@ -6,14 +6,17 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from app.commands.administration import administer
+from app.commands.administration import CLI, administer
+from app.commands.carrying_out import carry_out
 from app.commands.printing import print_table
 from app.transfer.checkpoint import Checkpoint
 from app.transfer.importer import Importer, require_own_tables
+from app.transfer.intake import Brought, Intake, bring_in
 from app.transfer.reading import Source
-from app.transfer.sources import Order, left_out, open_sources, read_names, zone_of
+from app.transfer.sources import Order, find_intake, left_out, open_sources, read_names, zone_of
 from app.transfer.tables import TABLES
 from app.workers.resources import WorkerResources
+from provisioning.schemas.publication import request_publication
 from tenants.errors import StoreUnavailable, WrongState
 from tenants.ids import TenantId
 from tenants.placement import TenantContext
@@ -40,6 +43,9 @@ def command(
 ) -> None:
     """Bring existing rows of "UserEvents", "Leads", "ChatLog" and "AgentConnection" into CLIENT.
 
+    From a folder that `grove export` wrote, event schemas and adaptors that CLIENT does not have come too; adaptors get
+    new keys, so their sites need the new tags.
+
     SOURCE is a postgresql:// URL, a folder of files named after the tables, or one file: .csv, .ndjson or .jsonl, each
     also with .gz. A file whose name is no table's needs --table or a column `table` in each row.
 
@@ -55,6 +61,7 @@ async def _import(resources: WorkerResources, client_id: TenantId, order: Order,
     client = await _get_client(resources, client_id)
     placement = client.placement
     require_own_tables(placement)
+    intake = find_intake(order)
     checkpoint = Checkpoint(
         resources.settings.data_dir / "imports",
         client_id.encode(),
@@ -74,7 +81,20 @@ async def _import(resources: WorkerResources, client_id: TenantId, order: Order,
             except StoreUnavailable as error:
                 detail = f"{error.detail} Give the same command again to go on."
                 raise StoreUnavailable(detail) from error
-        _show(checkpoint, left_out(order, {source.name for source in sources}))
+    brought = await _bring_in(resources, client_id, intake)
+    _show(checkpoint, brought, left_out(order, {source.name for source in sources}))
+
+
+async def _bring_in(resources: WorkerResources, client_id: TenantId, intake: Intake) -> Brought:
+    """Make what the client does not have, and have it published."""
+    async with resources.control.session() as session:
+        brought = await bring_in(session, client_id, intake, CLI, now=resources.clock(), vault=resources.vault)
+        published = await request_publication(session, client_id, CLI) if brought.schemas.imported else None
+    if brought.schemas.imported or brought.adaptors.imported:
+        await resources.feed.announce()
+    if published is not None:
+        await carry_out(resources, published)
+    return brought
 
 
 async def _get_client(resources: WorkerResources, client_id: TenantId) -> TenantContext:
@@ -110,14 +130,18 @@ class _Bars:
         self._progress.update(self._tasks[source.name], completed=done)
 
 
-def _show(checkpoint: Checkpoint, not_taken: list[str]) -> None:
+def _show(checkpoint: Checkpoint, brought: Brought, not_taken: list[str]) -> None:
+    made = {"schemas": brought.schemas, "adaptors": brought.adaptors}
+    tallies = checkpoint.tallies | {name: tally for name, tally in made.items() if tally.read}
     print_table(
         ("table", "read", "imported", "already there", "rejected"),
         [
             (name, *(f"{count:,}" for count in (tally.read, tally.imported, tally.present, tally.rejected)))
-            for name, tally in checkpoint.tallies.items()
+            for name, tally in tallies.items()
         ],
     )
+    for reason in brought.refused:
+        click.echo(f"Not imported: {reason}")
     if any(tally.rejected for tally in checkpoint.tallies.values()):
         click.echo(f"What was rejected, and why: {checkpoint.rejects}")
     if not_taken:

@@ -1,8 +1,9 @@
 """Birch's story line: people look at a designer's portfolio, section by section. Pure."""
 
+from app.demo.projects import PROJECTS
 from app.demo.visit import Visit, pick
 
-_PROJECTS = {"lighthouse": 34, "harbour-museum": 26, "slow-bakery": 20, "field-notes": 12, "tidal-maps": 8}
+_PROJECTS = {project: project.share for project in PROJECTS}
 _SECTIONS = ("hero", "selected-work", "process", "clients", "footer")
 _LINKS = {"https://github.com/": 30, "https://dribbble.com/": 40, "https://www.linkedin.com/": 30}
 READS_ON, OPENS_PROJECT, LEAVES_BY_LINK, WRITES = 0.72, 0.46, 0.2, 0.05
@@ -20,8 +21,8 @@ def tell_portfolio(visit: Visit) -> None:
     while visit.chance(OPENS_PROJECT):
         project = pick(visit.rng, _PROJECTS)
         visit.wait(2, 20)
-        visit.tell("project_click", {"project": project})
-        visit.open_page(f"/work/{project}", project.replace("-", " ").title())
+        visit.tell("project_click", {"project": project.id})
+        visit.open_page(project.path, project.title)
         visit.wait(0.3, 1)
         visit.tell("page_view")
         visit.wait(15, 120)

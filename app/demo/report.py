@@ -15,6 +15,7 @@ from app.demo.clients import DemoClient
 from app.demo.delivery import Delivered
 from app.demo.grafana import LocalGrafana
 from app.demo.keys import ClientKeys, Login
+from app.demo.sites.opening import OpenSite
 from app.demo.stopwatch import Laps
 from app.demo.story import Story
 from provisioning.grafana.versions import Version
@@ -104,6 +105,22 @@ def tell_laps(client: DemoClient, laps: Laps) -> None:
 def tell_request(url: str, client: DemoClient, keys: ClientKeys) -> None:
     """Tell how to ask a first question."""
     click.echo(f"\nTry it:\n  curl -H 'Authorization: Bearer {keys.server}' {url}/api/{client.id}/funnel")
+
+
+def tell_sites(url: str, sites: Iterable[OpenSite]) -> None:
+    """Tell which sites can be visited, what to do there, and where that is seen."""
+    lines = ["", "Two of them have a site here, which collects by its tag. Go there and be a visitor:"]
+    for each in sites:
+        client = each.site.client
+        lines += [
+            "",
+            f"{client.name}, {each.site.kind}",
+            f"  Visit         {each.url}/",
+            f"  Do            {each.site.todo}",
+            f"  See           {url}/{client.id}/login and there {each.site.dashboard}, seconds later",
+        ]
+    lines += ["", "A browser that asks not to be tracked (DNT, Global Privacy Control) sends nothing."]
+    click.echo("\n".join(lines))
 
 
 def draw_funnel(client: DemoClient, funnel: Mapping[str, int]) -> None:

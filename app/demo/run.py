@@ -33,6 +33,9 @@ from app.demo.grafana import (
 )
 from app.demo.keys import ClientKeys, DemoKeys, Login, load_keys, save_keys
 from app.demo.people import Visitor, ensure_login, open_visitor
+from app.demo.sites.check import check_site
+from app.demo.sites.opening import OpenSite, open_sites, serve_sites
+from app.demo.sites.server import SiteServer
 from app.demo.stopwatch import time_onboarding
 from app.demo.story import Story, tell_month
 from app.embedded.ports import is_free
@@ -58,12 +61,16 @@ class Filled(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The last line of a checked demo. Where `grafana` is null, `without_grafana` is the reason."""
+    """The last line of a checked demo.
+
+    Shape: `sites` is how many addresses each site has; where `grafana` is null, `without_grafana` is the reason.
+    """
 
     clients: int
     events_sent: int
     events_stored: int
     funnel: dict[str, dict[str, int]]
+    sites: dict[str, int]
     isolation: Walls
     grafana: GrafanaFigures | None
     without_grafana: str | None
@@ -84,8 +91,10 @@ def stay(settings: Settings, *, port_given: bool) -> None:
     local = find_local(settings)
     report.tell_start(local)
     with Supervisor(settings, quiet=True, grafana=local.installation) as running:
-        asyncio.run(_show(running, local))
-        threading.Event().wait()
+        port = running.settings.port
+        with serve_sites((port + 1, port + 2)) as servers:
+            asyncio.run(_show(running, local, servers))
+            threading.Event().wait()
 
 
 def check(settings: Settings) -> Summary:
@@ -114,8 +123,8 @@ def check(settings: Settings) -> Summary:
         )
         local = find_local(own)
         report.tell_start(local)
-        with Supervisor(own, quiet=True, grafana=local.installation) as running:
-            summary = asyncio.run(_check(running, local))
+        with Supervisor(own, quiet=True, grafana=local.installation) as running, serve_sites() as servers:
+            summary = asyncio.run(_check(running, local, servers))
     return msgspec.structs.replace(summary, seconds=round(time.monotonic() - started, 1))
 
 
@@ -123,7 +132,7 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-async def _show(running: Supervisor, local: LocalGrafana) -> None:
+async def _show(running: Supervisor, local: LocalGrafana, servers: tuple[SiteServer, SiteServer]) -> None:
     async with open_api(running.url) as api:
         keys, filled = await _fill(running, api, scale=1.0)
         told = [(each.client, each.keys, each.login) for each in filled]
@@ -133,15 +142,21 @@ async def _show(running: Supervisor, local: LocalGrafana) -> None:
             if each.client is MAPLE:
                 report.draw_funnel(MAPLE, await ask_funnel(api.with_key(each.keys.server), each.story))
                 report.tell_request(running.url, MAPLE, each.keys)
+        report.tell_sites(running.url, await _open_sites(api, keys, servers))
     report.say(f"\nPress Ctrl-C to stop; the data stays in {running.settings.data_dir} for the next start.")
 
 
-async def _check(running: Supervisor, local: LocalGrafana) -> Summary:
+async def _check(running: Supervisor, local: LocalGrafana, servers: tuple[SiteServer, SiteServer]) -> Summary:
     async with open_api(running.url) as api:
         keys, filled = await _fill(running, api, scale=CHECK_SCALE)
         platform = api.with_key(str(keys.platform))
         stored = [await count_stored(platform, each.story, each.delivered) for each in filled]
         await asyncio.gather(*(check_answers(api.with_key(each.keys.server), each.story) for each in filled))
+        report.say("Visiting the shop and the portfolio …")
+        sites = {
+            each.site.client.id: await check_site(api.with_key(keys.clients[each.site.client.id].server), each)
+            for each in await _open_sites(api, keys, servers)
+        }
         report.say("Trying every wall between the clients …")
         walls = await asyncio.gather(*(check_walls(platform, each.client.id) for each in filled))
         funnels = {each.client.id: await ask_funnel(api.with_key(each.keys.server), each.story) for each in filled}
@@ -159,11 +174,16 @@ async def _check(running: Supervisor, local: LocalGrafana) -> Summary:
         events_sent=sum(each.delivered.sent for each in filled),
         events_stored=sum(stored),
         funnel=funnels,
+        sites=sites,
         isolation=Walls(sum(wall.attempts for wall in walls), sum(wall.leaks for wall in walls)),
         grafana=grafana,
         without_grafana=local.missing,
         seconds=0,
     )
+
+
+async def _open_sites(api: GroveApi, keys: DemoKeys, servers: tuple[SiteServer, SiteServer]) -> list[OpenSite]:
+    return await open_sites(api, {client_id: made.admin for client_id, made in keys.clients.items()}, servers)
 
 
 @asynccontextmanager

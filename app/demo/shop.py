@@ -2,21 +2,13 @@
 
 from decimal import Decimal
 
+from app.demo.goods import CURRENCY, GOODS
 from app.demo.visit import Visit, pick
 
-# Product → its share of the looks and its price.
-_GOODS = {
-    "oak-stool": (14, Decimal("89.00")),
-    "wool-throw": (18, Decimal("64.50")),
-    "pour-over-kettle": (20, Decimal("48.00")),
-    "linen-apron": (16, Decimal("35.00")),
-    "cast-iron-pan": (17, Decimal("72.00")),
-    "beeswax-candles": (15, Decimal("18.90")),
-}
-_SHARES = {product: share for product, (share, _) in _GOODS.items()}
+_GOODS = {good.id: good for good in GOODS}
+_SHARES = {good.id: good.share for good in GOODS}
 _METHODS = {"card": 62, "paypal": 24, "apple_pay": 14}
 ADDS, CHECKS_OUT, PAYS = 0.24, 0.55, 0.72
-CURRENCY = "USD"
 
 
 def tell_shopping(visit: Visit) -> None:
@@ -32,9 +24,10 @@ def tell_shopping(visit: Visit) -> None:
 
 def _look_at(visit: Visit, cart: dict[str, int]) -> None:
     product = pick(visit.rng, _SHARES)
-    price = float(_GOODS[product][1])
+    good = _GOODS[product]
+    price = float(good.price)
     visit.wait(4, 45)
-    visit.open_page(f"/goods/{product}", product.replace("-", " ").title())
+    visit.open_page(good.path, good.title)
     visit.tell("product_view", {"product_id": product, "price": price})
     if visit.chance(ADDS):
         quantity = pick(visit.rng, {1: 80, 2: 15, 3: 5})
@@ -44,7 +37,7 @@ def _look_at(visit: Visit, cart: dict[str, int]) -> None:
 
 
 def _check_out(visit: Visit, cart: dict[str, int]) -> None:
-    total = sum((_GOODS[product][1] * quantity for product, quantity in cart.items()), Decimal(0))
+    total = sum((_GOODS[product].price * quantity for product, quantity in cart.items()), Decimal(0))
     visit.wait(5, 60)
     visit.open_page("/checkout", "Checkout")
     visit.tell("checkout_start", {"items": sum(cart.values())}, amount=float(total), currency=CURRENCY)

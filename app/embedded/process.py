@@ -129,4 +129,12 @@ def _born(pid: int) -> str | None:
     except OSError:
         return None
     state, *fields = text.rpartition(")")[2].split()
-    return None if state in {"Z", "X"} else fields[18]
+    return None if state in {"Z", "X"} and not _has_threads(pid) else fields[18]
+
+
+def _has_threads(pid: int) -> bool:
+    """Tell whether threads outlive the first one, which is a zombie meanwhile: they hold ports and files."""
+    try:
+        return len(list((_PROC / str(pid) / "task").iterdir())) > 1
+    except OSError:
+        return False

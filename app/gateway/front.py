@@ -12,6 +12,7 @@ from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send, WebSocketScope
 
+from app.api.raw_paths import raw_path
 from app.auth.cookies import HOST_MODE
 from app.gateway.failures import answer_failure, refuse_socket
 from app.gateway.gateway import Gateway, Visit
@@ -52,7 +53,7 @@ class Front:
             return
         if own is not None:
             _move(request, own)
-        found = _BELOW.fullmatch(_raw_path(request))
+        found = _BELOW.fullmatch(raw_path(request))
         gateway: Gateway | None = None if found is None else self._routes.state.get("gateway")
         if found is None or gateway is None:
             await self._onward(scope, receive, send)
@@ -70,7 +71,7 @@ class Front:
     async def _own_host(self, scope: HTTPScope | WebSocketScope) -> str | None:
         # Documents can be asked for before the lifespan has opened anything; and a platform asks for health by a name
         # of its own, also while there is nothing to look a name up in.
-        if _raw_path(scope).startswith(_HEALTH):
+        if raw_path(scope).startswith(_HEALTH):
             return None
         hosts: Hosts | None = self._routes.state.get("hosts")
         host = host_of(scope)
@@ -103,15 +104,9 @@ async def _fail(scope: HTTPScope | WebSocketScope, send: Send, error: Exception,
         await answer_failure(scope, send, visit, error)
 
 
-def _raw_path(scope: HTTPScope | WebSocketScope) -> bytes:
-    """Return the path as it was sent; a server that does not hand it over hands a decoded one, encoded again here."""
-    raw = scope.get("raw_path")
-    return raw.partition(b"?")[0] if raw else scope["path"].encode("utf-8", "surrogateescape")
-
-
 def _move(scope: HTTPScope | WebSocketScope, client_id: str) -> None:
     """Make a request on a client's own host one below that client's id."""
-    raw = f"/{client_id}".encode() + _raw_path(scope)
+    raw = f"/{client_id}".encode() + raw_path(scope)
     scope["state"][HOST_MODE] = True
     scope["raw_path"] = raw
     scope["path"] = unquote_to_bytes(raw).decode("utf-8", "replace")

@@ -3,23 +3,20 @@
 Called by the collection routes, with the verified key and the client of the registry.
 """
 
-from datetime import timedelta
-from functools import lru_cache
-from urllib.parse import urlsplit
-
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
 from litestar.types import HTTPScope
 
 from app.auth.addresses import UNKNOWN, client_address
 from app.auth.credentials import header
+from app.ingest.enrichment.channels import host_of
 from app.ingest.enrichment.sender import FindCountry, Sender, sender_of, subject_of
 from app.ingest.event import Arrival
 from tenants.clock import Clock
 from tenants.errors import InputRefused
 from tenants.keyring import Principal
 from tenants.keys import KeyKind
-from tenants.placement import PlacementKind, TenantContext
+from tenants.placement import TenantContext
 
 MAX_AGENT = 1024
 MAX_IDEMPOTENCY_KEY = 255
@@ -43,8 +40,8 @@ class Arrivals:
         return Arrival(
             key_id=UUID(principal.key_id.bytes),
             received_at=now,
-            oldest=now - timedelta(days=client.retention_days),
-            accepts_chat=client.placement.kind is not PlacementKind.EXTERNAL,
+            oldest=client.oldest(now),
+            accepts_chat=client.accepts_chat,
             idempotency_key=_idempotency_key(scope),
             sender=self._sender(scope, principal, client),
             schemas=client.schemas,
@@ -58,7 +55,7 @@ class Arrivals:
         address = client_address(scope, self._trusted_proxies)
         if address == UNKNOWN:
             return msgspec.structs.replace(sender, is_browser=True, agent=agent)
-        subject = subject_of(address, agent, _site(_text(header(scope, b"origin"))))
+        subject = subject_of(address, agent, host_of(_text(header(scope, b"origin"))))
         return msgspec.structs.replace(sender, is_browser=True, agent=agent, address=address, subject=subject)
 
     def _of_client(self, client: TenantContext) -> Sender:
@@ -70,14 +67,6 @@ class Arrivals:
 
 def _text(value: bytes | None) -> str:
     return "" if value is None else value.decode("latin-1")
-
-
-@lru_cache(maxsize=4096)
-def _site(origin: str) -> str:
-    try:
-        return (urlsplit(origin).hostname or "").removeprefix("www.")
-    except ValueError:
-        return ""
 
 
 def _idempotency_key(scope: HTTPScope) -> str | None:

@@ -1,6 +1,5 @@
 """An event between its decoding and its storing, and what all events of a request share."""
 
-from collections import Counter
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -42,19 +41,20 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     event_id: UUID | None = None
     schemas: Schemas = {}
     sender: Sender = NOBODY
-    changes: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    changes: dict[tuple[str, str], int] = {}
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What of an event's visit is found out when it is stored.
 
-    Shape: of `subject` the visitor's id is made, with the salt of the day; `zone` is the client's, if the event needs a
-    session, and `campaign` what leads from one session to the next.
+    Shape: of `subject` the visitor's id is made, with the salt of the day; `zone` is the client's, and `campaign` what
+    leads from one session to the next.
     """
 
-    subject: bytes | None = None
-    zone: ZoneInfo | None = None
-    campaign: str = ""
+    subject: bytes | None
+    needs_session: bool
+    zone: ZoneInfo
+    campaign: str
 
 
 class ChatPart(msgspec.Struct, frozen=True, gc=False):
@@ -76,7 +76,7 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     id: UUID
     tracked: bool
     digest: int
-    record: tuple[Any, ...]
+    record: list[Any]
     wire: WireEvent
     occurred_at: datetime
     chat: ChatPart | None
@@ -103,4 +103,4 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
 
     def place(self, session_id: str | None, visitor_id: str | None) -> None:
         """Store it under another session and visitor."""
-        self.record = (*self.record[:5], session_id, visitor_id, *self.record[7:])
+        self.record[5], self.record[6] = session_id, visitor_id

@@ -1,4 +1,4 @@
-"""Take out of a body what is not even kept in quarantine: keys, and addresses of visitors.
+"""Take out of a body what is not even kept in quarantine: keys, tokens, and addresses of visitors.
 
 Called by whatever puts bodies there.
 """
@@ -6,6 +6,7 @@ Called by whatever puts bodies there.
 import re
 
 _KEY = re.compile(rb"grv_[pasw]_[0-9A-Za-z]{32}_[0-9A-Za-z]{6}")
+_TOKEN = re.compile(rb"eyJ[0-9A-Za-z_-]+\.eyJ[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+")
 _ADDRESS = re.compile(rb'("ip(?:_address)?"\s*:\s*)"[^"]*"')
 
 
@@ -13,4 +14,6 @@ def mask(raw: bytes) -> bytes:
     """Mask a body, be it JSON or not."""
     if b"grv_" in raw:
         raw = _KEY.sub(b"grv_redacted", raw)
+    if b"eyJ" in raw:
+        raw = _TOKEN.sub(b"token_redacted", raw)
     return _ADDRESS.sub(rb"\1null", raw) if b'"ip' in raw else raw

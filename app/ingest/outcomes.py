@@ -3,7 +3,9 @@
 Shape: the codes here are the stable vocabulary of `rejected[].code`, of quarantine rows and of usage counts.
 """
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -15,6 +17,14 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
     FILTERED = "filtered"
+
+
+def sum_outcomes(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Add up counts (`outcome`, `n`) by outcome, in the order of their first."""
+    sums: dict[str, int] = {}
+    for row in rows:
+        sums[row["outcome"]] = sums.get(row["outcome"], 0) + row["n"]
+    return sums
 
 
 class Code(StrEnum):
@@ -47,6 +57,9 @@ class FilterReason(StrEnum):
     """Why an event was passed over."""
 
     BOT = "bot"
+    IGNORED = "ignored"  # a webhook of a kind that means nothing here
+    TEST = "test"
+    STALE = "stale"  # a webhook about what was long ago
 
 
 class Filtered(Exception):

@@ -7,7 +7,7 @@ beside another, or is killed anywhere, leaves one event; and an edit or a purge 
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from app.ingest.statements import statement
 from app.ingest.steps import FUTURE_ALLOWED, read_event
 from tenants.databases import Databases, TenantConnection
 from tenants.errors import StoreUnavailable
-from tenants.placement import PlacementKind, Purpose, TenantContext
+from tenants.placement import Purpose, TenantContext
 
 REPLAYED_AT_ONCE = 200
 ATTEMPTS = 5
@@ -110,8 +110,8 @@ class Replay:
         arrival = Arrival(
             key_id=row["key_id"],
             received_at=row["received_at"],
-            oldest=self._now - timedelta(days=self._client.retention_days),
-            accepts_chat=self._client.placement.kind is not PlacementKind.EXTERNAL,
+            oldest=self._client.oldest(self._now),
+            accepts_chat=self._client.accepts_chat,
             latest=self._now + FUTURE_ALLOWED,
             event_id=row["event_uuid"] or row["id"],
             schemas=self._client.schemas,

@@ -4,6 +4,8 @@ An ASGI application rather than a Litestar handler: on this path the framework's
 than ours. `app.api.collection_docs` describes it to OpenAPI.
 """
 
+from functools import lru_cache
+
 import msgspec
 from litestar.exceptions import MethodNotAllowedException
 from litestar.types import HTTPScope, Receive, Send
@@ -35,7 +37,7 @@ from tenants.registry import Registry
 
 EVENTS_PATH = "/api/v1/events"
 _MEDIA_TYPES = frozenset({b"application/json", b"text/plain", b""})
-_DEBUG = b"debug=1"
+DEBUG = b"debug=1"
 _JSON = (b"content-type", b"application/json")
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"POST"),
@@ -44,6 +46,7 @@ _PREFLIGHT = [
     (b"content-length", b"0"),
 ]
 _EXPOSED = (b"access-control-expose-headers", b"ratelimit, ratelimit-policy, retry-after, x-request-id")
+_ANY_ORIGIN = [(b"access-control-allow-origin", b"*")]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -67,7 +70,8 @@ class Collection:
         self._limiter = limiter
         self._arrivals = arrivals
         self._patience = Patience(MAX_BODY_S)
-        self._enriched = metrics.enriched
+        # Kept, for to find a counter by its labels takes as long as to count.
+        self._enriched = lru_cache(maxsize=256)(metrics.enriched.labels)
         self._counters = {outcome: metrics.events.labels(outcome.value) for outcome in Outcome}
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -78,6 +82,10 @@ class Collection:
         if scope["method"] == "OPTIONS":
             await self._answer_preflight(scope, send)
             return
+        # A page may read that it is refused, else it takes this for being offline, and sends for ever. Whoever has the
+        # key is told as much without a browser; nothing is stored, and no cookie is looked at. What is accepted, and
+        # what a preflight allows, only pages of the key's origins get to know.
+        state["cors"] = _ANY_ORIGIN
         if scope["method"] != "POST":
             raise MethodNotAllowedException(headers={"Allow": "POST, OPTIONS"})
         _require_media_type(scope)
@@ -94,10 +102,25 @@ class Collection:
             self._admit(principal, scope)
         if client is None:
             client = await self._client(principal)
-        rehearses = _DEBUG in scope["query_string"].split(b"&")
+        rehearses = DEBUG in scope["query_string"].split(b"&")
         if not rehearses:
             self._commit.refuse_early(client.placement)
         submission, heard = self._read(body, principal, client, scope, dialect)
+        status = 202 if dialect is None else dialect.status
+        await self.finish(send, client, principal, submission, rehearses=rehearses, heard=heard, status=status)
+
+    async def finish(
+        self,
+        send: Send,
+        client: TenantContext,
+        principal: Principal,
+        submission: Submission,
+        *,
+        rehearses: bool,
+        heard: Heard | None = None,
+        status: int = 202,
+    ) -> None:
+        """Store what was read, within what may be sent, and answer with what became of it; or foretell it."""
         limits = await self._limiter.admit(client, principal, submission.size, stores=not rehearses)
         if rehearses:
             async with self._databases.unit(client.placement, Purpose.READ) as db:
@@ -106,7 +129,6 @@ class Collection:
             return
         answer = await self._commit.submit(client.placement, submission)
         self._count(answer, submission.arrival)
-        status = 202 if dialect is None else dialect.status
         await _answer(send, status, _encode(answer if heard is None else heard.tell(answer)), limits)
 
     def _admit(self, principal: Principal, scope: HTTPScope) -> None:
@@ -160,7 +182,7 @@ class Collection:
         if answer.filtered:
             self._counters[Outcome.FILTERED].inc(answer.filtered)
         for change, times in arrival.changes.items():
-            self._enriched.labels(*change).inc(times)
+            self._enriched(*change).inc(times)
 
 
 async def _answer(send: Send, status: int, content: bytes, limits: Headers) -> None:
@@ -199,7 +221,7 @@ def check_origin(principal: Principal, scope: HTTPScope) -> list[tuple[bytes, by
         return []
     origin = header(scope, b"origin")
     if not principal.origins:
-        return [] if origin is None else [(b"access-control-allow-origin", b"*"), _EXPOSED]
+        return [] if origin is None else [*_ANY_ORIGIN, _EXPOSED]
     if origin is None or origin.decode("latin-1").lower() not in principal.origins:
         raise OriginRefused("This key may only be used from its allowed origins.")
     return [(b"access-control-allow-origin", origin), (b"vary", b"origin"), _EXPOSED]

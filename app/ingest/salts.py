@@ -6,6 +6,8 @@ Called by the sink before a flush, and by a regular job for clients whose visito
 import secrets
 from datetime import date, timedelta
 
+from app.ingest.days import find_day
+from app.ingest.event import Arrival
 from app.ingest.flush import Flush
 from app.ingest.statements import statement
 from tenants.databases import Databases
@@ -29,14 +31,10 @@ class Salts:
 
         Errors: StoreUnavailable.
         """
-        days = [
-            submission.arrival.received_at.astimezone(submission.arrival.sender.zone).date()
-            for submission in flush.submissions
-            if any(event.visit is not None and event.visit.subject for event in submission.events)
-        ]
-        if not days:
+        last = _last_in_need(flush)
+        if last is None:
             return None
-        day = max(days)
+        day = find_day(last.received_at, last.sender.zone).date
         known = self._known.get(placement.schema)
         if known is not None and known[0] == day:
             return known[1]
@@ -56,6 +54,20 @@ class Salts:
             if salt is not None:
                 return salt
         raise StoreUnavailable
+
+
+def _last_in_need(flush: Flush) -> Arrival | None:
+    """Find the last arrival that brought a visitor without an id."""
+    last: Arrival | None = None
+    for submission in flush.submissions:
+        arrival = submission.arrival
+        if last is not None and arrival.received_at <= last.received_at:
+            continue
+        for event in submission.events:
+            if event.visit is not None and event.visit.subject is not None:
+                last = arrival
+                break
+    return last
 
 
 async def destroy_salts(databases: Databases, placement: Placement, *, today: date) -> int:

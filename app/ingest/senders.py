@@ -12,6 +12,7 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID as KeyId  # noqa: N811 - what the driver reads and writes
 from msgspec import Meta
 
+from app.ingest.outcomes import sum_outcomes
 from app.ingest.statements import statement
 from tenants.databases import TenantConnection
 
@@ -55,9 +56,7 @@ async def find_sending(db: TenantConnection, key_ids: Sequence[UUID], *, now: da
     counts = await db.fetch(statement(db.placement, "sender_counts"), keys)
     events = await db.fetch(statement(db.placement, "sender_events"), keys, since)
     refused = await db.fetch(statement(db.placement, "sender_refusals"), keys, since)
-    outcomes: dict[str, int] = {}
-    for row in counts:
-        outcomes[row["outcome"]] = outcomes.get(row["outcome"], 0) + row["n"]
+    outcomes = sum_outcomes(counts)
     times = [row["last_received_at"] for row in events] + [row["received_at"] for row in refused]
     last = max(times or [row["last_hour"] for row in counts], default=None)
     return Sending(

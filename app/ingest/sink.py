@@ -120,8 +120,7 @@ class PostgresSink:
             if lost and await db.fetchval(statement(placement, "recall_flush"), flush.id):
                 settled = await _recall(db, flush)
             else:
-                await place_visits(db, flush, salt)
-                settled = await write_flush(db, flush, wary=wary or placement.schema in self._wary)
+                settled = await write_flush(db, flush, salt, wary=wary or placement.schema in self._wary)
         self._note_repeats(placement.schema, found=bool(settled.duplicates))
         return answers(flush, settled)
 
@@ -170,25 +169,28 @@ class _TakenBack(Exception):
     pass
 
 
-async def write_flush(db: TenantConnection, flush: Flush, *, wary: bool = True) -> Settled:
+async def write_flush(db: TenantConnection, flush: Flush, salt: bytes | None = None, *, wary: bool = True) -> Settled:
     """Write a flush within a unit of work.
 
-    Shape: unless `wary`, its ids are taken to be new, which is cheaper.
+    Shape: of the `salt` ids of visitors are made, where they have none; unless `wary`, the flush's own ids are taken to
+    be new, which is cheaper.
     Errors: Unstorable if the database refuses the content of an event, Repeated if an id was not new after all; then
     the unit is broken.
     """
     try:
-        return await _write(db, flush, wary=wary)
+        return await _write(db, flush, salt, wary=wary)
     except LEFT:
         raise  # one of these, that a role is gone, counts as a fault of data, too
     except UNSTORABLE as error:
         raise Unstorable from error
 
 
-async def _write(db: TenantConnection, flush: Flush, *, wary: bool) -> Settled:
+async def _write(db: TenantConnection, flush: Flush, salt: bytes | None, *, wary: bool) -> Settled:
     claims = flush.claims()
     known = await _claim(db, flush, claims, wary=wary) if claims else {}
     settled = settle(flush, claims, known)
+    # After the ids, whose `COPY` opens the transaction without a round trip of its own.
+    await place_visits(db, settled.stored, salt)
     await _fold_chat(db, settled.stored)
     await _fold_persons(db, settled.stored)
     facts = fold_commerce(settled.stored)

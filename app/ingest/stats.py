@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from app.ingest.outcomes import Outcome
+from app.ingest.outcomes import Outcome, sum_outcomes
 from app.ingest.statements import statement
 from app.ingest.steps import FUTURE_ALLOWED
 from tenants.databases import TenantConnection
@@ -50,9 +50,7 @@ async def count_stats(db: TenantConnection, start: datetime, end: datetime, *, n
     types = await db.fetch(statement(db.placement, "stats_types"), start, end)
     schemas = await db.fetch(statement(db.placement, "stats_schemas"), start, end)
     last = await db.fetchrow(statement(db.placement, "stats_last"), start, end)
-    totals: dict[str, int] = {}
-    for row in outcomes:
-        totals[row["outcome"]] = totals.get(row["outcome"], 0) + row["n"]
+    totals = sum_outcomes(outcomes)
     return EventStats(
         received=sum(totals.values()),
         totals=totals,

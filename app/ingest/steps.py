@@ -61,7 +61,7 @@ def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival, told: byt
     schema = None if wire.schema is None else check_schema(wire, properties, arrival.schemas)
     draft = make_draft(wire, properties, arrival.sender, is_chat=chat is not None)
     enrich(draft, arrival)
-    record = (
+    record = [
         event_id,
         wire.name,
         wire.category or ("chat" if chat is not None else None),
@@ -90,7 +90,7 @@ def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival, told: byt
         draft.channel,
         draft.search_engine,
         draft.is_bot,
-    )
+    ]
     return Event(
         index=index,
         id=event_id,

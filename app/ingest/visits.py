@@ -5,66 +5,92 @@ process stored the next one sees. The sessions are found by pure functions.
 """
 
 from base64 import urlsafe_b64encode
-from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from hashlib import blake2b, sha256
 from hmac import digest
-from zoneinfo import ZoneInfo
 
 import msgspec
+from asyncpg.pgproto.pgproto import UUID
 
+from app.ingest.days import Day, find_day
 from app.ingest.enrichment.campaigns import campaign_of
-from app.ingest.event import Event
-from app.ingest.flush import Flush
+from app.ingest.event import Event, Visit
 from app.ingest.statements import statement
 from tenants.databases import TenantConnection
 
 IDLE = timedelta(minutes=30)
 MADE = "~"
 _ID_BYTES = 15
-_QUARTER_S = 15 * 60
+# Events that need a session, by their visitors, with what is to be found out of their visits.
+Roaming = dict[str, list[tuple[Event, Visit]]]
 
 
 class OpenVisit(msgspec.Struct, kw_only=True):
-    """A session as far as it is known: `campaign` is that of its first event."""
+    """A session as far as it is known: `campaign` is that of its first event, `day` the one that it does not leave."""
 
     id: str
     started_at: datetime
     ended_at: datetime
     campaign: str
+    day: Day
+
+    def takes(self, at: datetime, campaign: str) -> bool:
+        """Tell whether an event belongs to it."""
+        return (
+            self.started_at - IDLE <= at <= self.ended_at + IDLE
+            and campaign in {"", self.campaign}
+            and self.day.begins_at <= at < self.day.ends_at
+        )
+
+    def widen(self, at: datetime) -> None:
+        """Have it last from, or until, an event."""
+        if at > self.ended_at:
+            self.ended_at = at
+        elif at < self.started_at:
+            self.started_at = at
 
 
-async def place_visits(db: TenantConnection, flush: Flush, salt: bytes | None) -> None:
+async def place_visits(db: TenantConnection, events: Iterable[Event], salt: bytes | None) -> None:
     """Give a flush's events visitors and sessions, where they have none."""
-    events = [event for event in flush.events() if event.visit is not None]
-    if not events:
-        return
-    ids: dict[bytes, str] = {}
-    for event in events:
-        subject = None if event.visit is None else event.visit.subject
-        if subject is not None and salt is not None:
-            visitor_id = ids.get(subject) or ids.setdefault(subject, make_visitor_id(salt, subject))
-            event.place(event.session_id, visitor_id)
-    roaming = [event for event in events if event.visit is not None and event.visit.zone is not None]
+    roaming = name_visitors(events, salt)
     if roaming:
         place_sessions(roaming, await _open_visits(db, roaming))
 
 
-async def _open_visits(db: TenantConnection, events: list[Event]) -> dict[str, list[OpenVisit]]:
-    times = [event.occurred_at for event in events]
-    visitors = sorted({event.visitor_id for event in events if event.visitor_id is not None})
-    found: dict[str, list[OpenVisit]] = defaultdict(list)
+def name_visitors(events: Iterable[Event], salt: bytes | None) -> Roaming:
+    """Give events visitors, and return those that need a session."""
+    ids: dict[bytes, str] = {}
+    roaming: Roaming = {}
+    for event in events:
+        visit = event.visit
+        if visit is None:
+            continue
+        visitor_id, subject = event.visitor_id, visit.subject
+        if subject is not None and salt is not None:
+            visitor_id = ids.get(subject) or ids.setdefault(subject, make_visitor_id(salt, subject))
+        if visit.needs_session and visitor_id is not None:
+            roaming.setdefault(visitor_id, []).append((event, visit))
+        else:
+            event.place(event.session_id, visitor_id)
+    return roaming
+
+
+async def _open_visits(db: TenantConnection, roaming: Roaming) -> dict[str, list[OpenVisit]]:
+    times = [event.occurred_at for visits in roaming.values() for event, _ in visits]
+    zones = {visitor_id: visits[0][1].zone for visitor_id, visits in roaming.items()}
+    found: dict[str, list[OpenVisit]] = {}
     asked = statement(db.placement, "open_visits")
-    for row in await db.fetch(asked, visitors, min(times) - IDLE, max(times) + IDLE):
+    for row in await db.fetch(asked, sorted(roaming), min(times) - IDLE, max(times) + IDLE):
+        session_id, visitor_id, started_at, ended_at, *campaign = row
         known = OpenVisit(
-            id=row["session_id"],
-            started_at=row["started_at"],
-            ended_at=row["ended_at"],
-            campaign=campaign_of(row["utm_source"], row["utm_medium"], row["utm_campaign"]),
+            id=session_id,
+            started_at=started_at,
+            ended_at=ended_at,
+            campaign=campaign_of(*campaign),
+            day=find_day(started_at, zones[visitor_id]),
         )
-        found[row["visitor_id"]].append(known)
+        found.setdefault(visitor_id, []).append(known)
     return found
 
 
@@ -73,57 +99,45 @@ def make_visitor_id(salt: bytes, subject: bytes) -> str:
     return MADE + _short(digest(salt, subject, sha256))
 
 
-def place_sessions(events: Iterable[Event], known: dict[str, list[OpenVisit]]) -> None:
+def place_sessions(roaming: Roaming, known: dict[str, list[OpenVisit]]) -> None:
     """Put each event into the session of its visitor that it belongs to, or into a new one.
 
     Shape: a session ends after IDLE without an event, at midnight in the client's zone, and where another campaign
     begins. Of one visitor's events the order of arrival makes no difference within a flush.
     """
-    for event in sorted(events, key=lambda event: (event.occurred_at, event.id.bytes)):
-        visitor_id = event.visitor_id
-        if visitor_id is None:
-            continue
+    for visitor_id, events in roaming.items():
         visits = known.setdefault(visitor_id, [])
-        visit = _find(event, visits)
-        if visit is None:
-            visit = _begin(event, visitor_id)
-            visits.append(visit)
-        visit.started_at = min(visit.started_at, event.occurred_at)
-        visit.ended_at = max(visit.ended_at, event.occurred_at)
-        event.place(visit.id, visitor_id)
+        for event, asked in sorted(events, key=_order) if len(events) > 1 else events:
+            at = event.occurred_at
+            visit = _find(at, asked.campaign, visits)
+            if visit is None:
+                visit = _begin(event, asked, visitor_id)
+                visits.append(visit)
+            visit.widen(at)
+            event.place(visit.id, visitor_id)
 
 
-def _find(event: Event, visits: list[OpenVisit]) -> OpenVisit | None:
-    asked, at = event.visit, event.occurred_at
-    if asked is None or asked.zone is None:
-        return None
-    day = _day(at, asked.zone)
-    fitting = [
-        visit
-        for visit in visits
-        if visit.started_at - IDLE <= at <= visit.ended_at + IDLE
-        and asked.campaign in {"", visit.campaign}
-        and _day(visit.started_at, asked.zone) == day
-    ]
-    return max(fitting, key=lambda visit: (visit.ended_at, visit.id), default=None)
+def _order(roaming: tuple[Event, Visit]) -> tuple[datetime, UUID]:
+    return roaming[0].occurred_at, roaming[0].id
 
 
-def _day(at: datetime, zone: ZoneInfo) -> date:
-    """Tell the day of a time in a zone; of a time's quarter of an hour, for no zone has its midnight within one."""
-    return _day_of_quarter(int(at.timestamp()) // _QUARTER_S, zone)
+def _find(at: datetime, campaign: str, visits: list[OpenVisit]) -> OpenVisit | None:
+    """Find the session that an event belongs to; of several the one that lasted longest."""
+    found: OpenVisit | None = None
+    for visit in visits:
+        if visit.takes(at, campaign) and (found is None or (visit.ended_at, visit.id) > (found.ended_at, found.id)):
+            found = visit
+    return found
 
 
-@lru_cache(maxsize=4096)
-def _day_of_quarter(quarter: int, zone: ZoneInfo) -> date:
-    return datetime.fromtimestamp(quarter * _QUARTER_S, zone).date()
-
-
-def _begin(event: Event, visitor_id: str) -> OpenVisit:
+def _begin(event: Event, asked: Visit, visitor_id: str) -> OpenVisit:
     """Begin a session under an id that two processes choose alike if they see its beginning at once."""
-    at, campaign = event.occurred_at, "" if event.visit is None else event.visit.campaign
+    at, campaign = event.occurred_at, asked.campaign
     window = int(at.timestamp()) // int(IDLE.total_seconds())
     name = blake2b(f"{visitor_id}\0{window}\0{campaign}".encode(), digest_size=_ID_BYTES).digest()
-    return OpenVisit(id=MADE + _short(name), started_at=at, ended_at=at, campaign=campaign)
+    return OpenVisit(
+        id=MADE + _short(name), started_at=at, ended_at=at, campaign=campaign, day=find_day(at, asked.zone)
+    )
 
 
 def _short(value: bytes) -> str:

@@ -6,13 +6,16 @@ What describes the visit is taken from its entry event: the earliest, and of equ
 from collections.abc import Iterable
 from typing import Any
 
-from app.ingest.event import Event
+from app.ingest.event import EVENT_COLUMNS, Event
 
 PAGE_VIEW = "page_view"
+# Where a visit came from that began on a page to which the site itself led: it went on after a break.
+INTERNAL = "internal"
+_CHANNEL = EVENT_COLUMNS.index("channel")
 SESSION_COLUMNS = (
     "session_id", "visitor_id", "user_id", "started_at", "ended_at", "events", "page_views",
     "entry_event", "entry_page", "exit_event", "exit_page", "referrer", "utm_source", "utm_medium", "utm_campaign",
-    "device", "browser", "os", "country",
+    "device", "browser", "os", "country", "channel",
 )  # fmt: skip
 
 
@@ -55,4 +58,5 @@ def _session_row(session_id: str, events: list[Event]) -> tuple[Any, ...]:
         browser,
         os,
         country,
+        entry.record[_CHANNEL] or (None if referrer is None else INTERNAL),
     )

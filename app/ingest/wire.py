@@ -10,7 +10,8 @@ from typing import Annotated
 from msgspec import Meta, Raw, Struct
 
 Name = Annotated[str, Meta(min_length=1, max_length=128, description="What happened, as in `page_view`.")]
-Id = Annotated[str, Meta(min_length=1, max_length=128)]
+MAX_ID = 128
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
 Label = Annotated[str, Meta(max_length=128)]
 Line = Annotated[str, Meta(max_length=2048)]
 Time = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]

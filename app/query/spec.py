@@ -64,6 +64,16 @@ def read_period(
     return Period(from_at=from_at, to_at=to_at, zone=zone)
 
 
+def period_before(period: Period) -> Period:
+    """Return the period of the same length that ends where this one begins; of as many days, if these are whole."""
+    zone = period.zone
+    first, last = local_day(period.from_at, zone), local_day(period.to_at, zone)
+    from_at = period.from_at - (period.to_at - period.from_at)
+    if (day_start(first, zone), day_start(last, zone)) == (period.from_at, period.to_at):
+        from_at = day_start(first - (last - first), zone)
+    return Period(from_at=from_at, to_at=period.from_at, zone=zone)
+
+
 def _read_instant(text: str, zone: ZoneInfo, *, field: str, end_of_day: bool) -> datetime:
     try:
         at = _parse(text, zone, end_of_day=end_of_day)

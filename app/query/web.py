@@ -14,12 +14,13 @@ import asyncpg
 
 from app.query.funnel import count_reached
 from app.query.plan import bind_values
-from app.query.spec import Period
+from app.query.spec import Period, period_before
+from app.query.web_results import GROUPS, RecentRows, SummaryRows
 from tenants.databases import Databases, TenantConnection
 from tenants.placement import Purpose, TenantContext
 from tenants.statements import read_statement
 
-ACTIVE = timedelta(minutes=5)
+ACTIVE, RECENT = timedelta(minutes=5), timedelta(minutes=30)
 _question = partial(read_statement, "app.query")
 
 
@@ -29,20 +30,41 @@ class WebAnalyst:
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
 
-    async def summary(
-        self, client: TenantContext, period: Period, *, most: int
-    ) -> tuple[asyncpg.Record, list[asyncpg.Record], list[asyncpg.Record]]:
-        """Read totals, days of the period's zone, and pages, all from the same state of the database."""
+    async def summary(self, client: TenantContext, period: Period, *, most: int) -> SummaryRows:
+        """Read what a summary is made of, all from the same state of the database.
+
+        Shape: totals and orders of the period and of the one before it, days of its zone, pages and groups.
+        """
         values = {"from_at": period.from_at, "to_at": period.to_at, "zone": period.zone.key, "most": most}
+        before = period_before(period)
+        both = {"from_at": [period.from_at, before.from_at], "to_at": [period.to_at, before.to_at]}
         async with self._databases.unit(client.placement, Purpose.READ, snapshot=True) as db:
-            (totals,) = await _fetch(db, _question("web_totals"), values)
-            days = await _fetch(db, _question("web_daily"), values)
-            return totals, days, await _fetch(db, _question("web_pages"), values)
+            return SummaryRows(
+                period=period,
+                before=before,
+                totals=await _fetch(db, _question("web_totals"), both),
+                orders=await _fetch(db, _question("web_orders"), both),
+                days=await _fetch(db, _question("web_daily"), values),
+                pages=await _fetch(db, _question("web_pages"), values),
+                groups=await _fetch(db, _question("web_groups"), {**values, "dimensions": list(GROUPS)}),
+            )
+
+    async def recent(self, client: TenantContext, now: datetime, *, most: int) -> RecentRows:
+        """Read what happened within RECENT, all from the same state of the database."""
+        since = now - RECENT
+        values = {
+            "from_at": since, "to_at": now, "active_from": now - ACTIVE, "most": most, "dimensions": list(GROUPS),
+        }  # fmt: skip
+        async with self._databases.unit(client.placement, Purpose.READ, snapshot=True) as db:
+            parts = await _fetch(db, _question("web_realtime"), values)
+            both = {"from_at": [since], "to_at": [now]}
+            return RecentRows(at=now, parts=parts, orders=await _fetch(db, _question("web_orders"), both))
 
     async def totals(self, client: TenantContext, from_at: datetime, to_at: datetime) -> asyncpg.Record:
-        """Count events, page views, visitors and sessions."""
-        (row,) = await self._ask(client, "web_totals", from_at, to_at)
-        return row
+        """Count events, page views, visitors and sessions, and what became of these."""
+        async with self._databases.unit(client.placement, Purpose.READ) as db:
+            (row,) = await _fetch(db, _question("web_totals"), {"from_at": [from_at], "to_at": [to_at]})
+            return row
 
     async def daily(self, client: TenantContext, from_at: datetime, to_at: datetime) -> list[asyncpg.Record]:
         """Count events, page views and visitors per day, days without any included."""
@@ -57,11 +79,6 @@ class WebAnalyst:
     async def retention(self, client: TenantContext, from_at: datetime, to_at: datetime) -> list[asyncpg.Record]:
         """Count for each week's visitors how many of them came in each later week."""
         return await self._ask(client, "web_retention", from_at, to_at)
-
-    async def active(self, client: TenantContext, now: datetime) -> int:
-        """Count the visitors of the last five minutes."""
-        (row,) = await self._ask(client, "web_active", now - ACTIVE, now)
-        return int(row["visitors"])
 
     async def funnel(
         self, client: TenantContext, from_at: datetime, to_at: datetime, *, steps: Sequence[str]

@@ -68,10 +68,9 @@ async def count_visits(databases: Databases, client: TenantContext, *, now: date
         rows = await db.fetch(statement(db.placement, "find_visit_days"), today, state.zone, MAX_VISIT_DAYS)
         days = [row["day"] for row in rows]
         if days:
-            # Those of flushes that came since are numbered here; the flush finds them numbered.
-            await db.execute(statement(db.placement, "number_people"), days, state.zone, state.numbers)
             await db.execute(statement(db.placement, "clear_visits"), days)
-            await db.execute(statement(db.placement, "count_visits"), days, state.zone, timeout_s=TIMEOUT_S)
+            count = statement(db.placement, "count_visits")
+            await db.execute(count, days, state.zone, state.numbers, timeout_s=TIMEOUT_S)
             await db.execute(statement(db.placement, "make_dense"), days)
             await db.execute(statement(db.placement, "merge_steps"), days)
         rows = await db.fetch(statement(db.placement, "find_blocks"), today, MAX_BLOCKS)

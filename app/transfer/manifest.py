@@ -34,10 +34,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag="g
     remarks: list[str] = []
 
 
+def read_manifest(folder: Path) -> Manifest | None:
+    """Read the manifest of a folder, if that is an export."""
+    try:
+        return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
 def find_manifest(path: Path) -> Manifest | None:
     """Read the manifest beside a file, if the file belongs to an export."""
-    try:
-        manifest = msgspec.json.decode((path.parent / MANIFEST).read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError):
+    manifest = read_manifest(path.parent)
+    if manifest is None:
         return None
     return manifest if any(file.name == path.name for file in manifest.files) else None

@@ -1,13 +1,15 @@
-"""A client as its export describes it: all its settings, none of its secrets, no name of a role or database.
+"""A client as its export describes it: all its settings, schemas and adaptors; no secret, no name of a role.
 
 Called by `grove export`; reads the control plane.
 """
 
 from typing import Any
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.transfer.intake import describe_intake
 from provisioning.staff import staff_column
 from tenants.errors import NotFound
 from tenants.models import Client, PlacementRow
@@ -47,4 +49,5 @@ async def describe_client(session: AsyncSession, client_id: str) -> dict[str, An
             "source": placement.source_map,
             "revision": placement.revision,
         },
+        **msgspec.to_builtins(await describe_intake(session, client_id)),
     }

@@ -15,7 +15,8 @@ import msgspec
 from app.transfer.database import RowTable, find_tables
 from app.transfer.errors import ImportRefused
 from app.transfer.files import SUFFIXES, RowFile, is_csv, kind_of
-from app.transfer.manifest import MANIFEST, find_manifest
+from app.transfer.intake import Intake
+from app.transfer.manifest import MANIFEST, find_manifest, read_manifest
 from app.transfer.reading import STATEMENT_TIMEOUT_S, Source
 from app.transfer.tables import TABLES, find_table
 from tenants.databases import Databases, TenantConnection
@@ -156,6 +157,20 @@ def _file(path: Path, table: str | None, names: SourceMap) -> RowFile:
 
 def _table_of(path: Path, order: Order) -> str | None:
     return find_table(path.name.partition(".")[0], order.names.tables)
+
+
+def find_intake(order: Order) -> Intake:
+    """Read which schemas and adaptors a whole export tells of; nothing else does.
+
+    Errors: ImportRefused.
+    """
+    manifest = None if order.is_database or order.table is not None else read_manifest(Path(order.origin))
+    if manifest is None:
+        return Intake()
+    try:
+        return msgspec.convert(manifest.client, Intake)
+    except msgspec.ValidationError as error:
+        raise ImportRefused(f"{MANIFEST}: {error}.") from error
 
 
 def left_out(order: Order, taken: Collection[str]) -> list[str]:

@@ -7,13 +7,23 @@ from sqlalchemy import CursorResult, Delete, delete
 
 from app.workers.resources import WorkerResources
 from provisioning.onboarding import unscoped_erase_unshown_keys
-from tenants.models import IdempotencyRecord, LoginFailure, OneTimeToken, OutgoingMail, Revocation, StaffSession
+from tenants.models import (
+    IdempotencyRecord,
+    LoginFailure,
+    OneTimeToken,
+    OutgoingMail,
+    Revocation,
+    ServiceToken,
+    SigningKey,
+    StaffSession,
+)
 
 # As long as somebody may ask who was there.
 LOGINS_KEPT = timedelta(days=30)
 FAILURES_KEPT = timedelta(hours=24)
 MAILS_TRIED = timedelta(hours=24)
 IDEMPOTENCY_KEPT = timedelta(hours=24)
+TOKENS_KEPT = timedelta(hours=24)
 # Processes poll several times a second; one that heard nothing for this long believes no cache any more.
 REVOCATIONS_KEPT = timedelta(hours=1)
 
@@ -47,6 +57,13 @@ async def purge_logins(resources: WorkerResources) -> int:
             await _purge(resources, delete(OutgoingMail).where(OutgoingMail.created_at < now - MAILS_TRIED)),
         ]
     )
+
+
+async def purge_tokens(resources: WorkerResources) -> int:
+    """Delete service tokens that are over, and the signing keys of none that is not; return how many."""
+    before = resources.clock() - TOKENS_KEPT
+    over = await _purge(resources, delete(ServiceToken).where(ServiceToken.expires_at < before))
+    return over + await _purge(resources, delete(SigningKey).where(SigningKey.ends_at < before))
 
 
 async def _purge(resources: WorkerResources, query: Delete) -> int:

@@ -13,7 +13,13 @@ from procrastinate import App
 from app.workers.brands import fetch_logos, recheck_domains
 from app.workers.event_ids import purge_event_ids
 from app.workers.grafana import reconcile_grafana, rotate_passwords
-from app.workers.leftovers import erase_unshown_keys, purge_idempotency, purge_logins, purge_revocations
+from app.workers.leftovers import (
+    erase_unshown_keys,
+    purge_idempotency,
+    purge_logins,
+    purge_revocations,
+    purge_tokens,
+)
 from app.workers.mail import send_links
 from app.workers.outcomes import compact_outcomes, tell_outcomes
 from app.workers.partitions import extend_partitions
@@ -44,6 +50,7 @@ def regular_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> list[t
         ("30 * * * *", "purge_revocations", partial(purge_revocations, resources)),
         ("40 * * * *", "purge_idempotency", partial(purge_idempotency, resources)),
         ("45 * * * *", "purge_logins", partial(purge_logins, resources)),
+        ("55 * * * *", "purge_tokens", partial(purge_tokens, resources)),
         ("50 * * * *", "erase_unshown_keys", partial(erase_unshown_keys, resources)),
         ("5 * * * *", "destroy_old_salts", partial(destroy_old_salts, resources)),
         ("15 * * * *", "mark_clients", partial(mark_clients, resources)),

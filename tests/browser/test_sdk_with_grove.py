@@ -83,6 +83,13 @@ async def test_a_visit_is_stored_event_by_event(shop: Shop) -> None:
 
         await until(is_all_there, within_s=20)
 
+        # The key is not for this origin: the page gets to know that, and does not wait to send the same again.
+        stranger = await chromium.new_page()
+        async with stranger.expect_response("**/api/v1/events?*") as answer:
+            await stranger.goto(shop.pages.url.replace("127.0.0.1", "localhost") + "/thanks")
+        assert (await answer.value).status == 403
+        await stranger.wait_for_function("!Object.keys(localStorage).some((key) => key.startsWith('grove:'))")
+
     rows = await shop.stored()
     assert [(row["name"], row["page_path"]) for row in rows] == [
         ("page_view", "/"),

@@ -129,7 +129,7 @@ async def open_keyring(grove: Provisioner) -> Keyring:
     """Make a keyring that hears of revocations."""
     feed = RevocationFeed(grove.serving)
     await feed.start()
-    return Keyring(grove.serving, feed, grove.clock)
+    return Keyring(grove.serving, feed, grove.clock, grove.tokens)
 
 
 async def new_keys(grove: Provisioner, count: int) -> list[str]:

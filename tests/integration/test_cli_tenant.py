@@ -10,12 +10,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.bootstrap import bootstrap
-from app.commands import key, migrate, tenant
+from app.commands import key, migrate, tenant, token
 from app.embedded.postgres import EmbeddedPostgres
 from app.settings import Settings, to_environ
 from tests.support.grove import execute, grove_settings, own_database
 
 Grove = Callable[..., Result]
+_TOKEN = """
+INSERT INTO grove.service_tokens (id, client_id, key_id, signing_key, name, scopes, created_at, expires_at)
+SELECT gen_random_uuid(), client_id, id, $1, 'billing', '{write}', now(), now() + interval '15 minutes'
+FROM grove.api_keys WHERE client_id = 'elm' LIMIT 1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +37,7 @@ def database(postgres: EmbeddedPostgres) -> Iterator[Settings]:
 @pytest.fixture(scope="module")
 def grove(database: Settings) -> Grove:
     """Runs a command as an operator does."""
-    group = click.Group("grove", commands=[tenant.command, key.command, migrate.command])
+    group = click.Group("grove", commands=[tenant.command, key.command, token.command, migrate.command])
     environ = to_environ(database)
 
     def run(*words: str, text: str | None = None, **more: str) -> Result:
@@ -211,6 +216,22 @@ def test_a_platform_key_is_made_without_a_client(grove: Grove) -> None:
     assert "second" in grove("key", "list").stdout
     assert grove("key", "create", "--kind", "admin").exit_code == 2
     assert grove("key", "create", "--client", "nobody", "--kind", "admin").exit_code == 2
+
+
+def test_service_tokens_are_listed_and_revoked_and_their_signing_key_is_changed(
+    grove: Grove, database: Settings
+) -> None:
+    grove("tenant", "create", "elm")
+    assert json.loads(grove("token", "list", "elm", "--json").stdout) == []
+    signing_key = grove("token", "rotate").stdout.split()[5]
+    asyncio.run(execute(database.main_url, _TOKEN.replace("$1", f"'{signing_key}'")))
+    (listed,) = json.loads(grove("token", "list", "elm", "--json").stdout)
+    assert (listed["name"], listed["scopes"], listed["revoked_at"]) == ("billing", ["write"], None)
+    assert "billing" in grove("token", "list", "elm").stdout
+    assert grove("token", "revoke", "birch", listed["id"]).exit_code == 2
+    assert grove("token", "revoke", "elm", listed["id"]).exit_code == 0
+    assert json.loads(grove("token", "list", "elm", "--json").stdout)[0]["revoked_at"] is not None
+    assert grove("token", "rotate", "--at-once").exit_code == 0
 
 
 def test_migrating_what_is_current_changes_nothing_and_says_so(grove: Grove) -> None:

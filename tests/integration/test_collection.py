@@ -8,37 +8,25 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
-import asyncpg
 import httpx
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
 from app.ingest.body import MAX_BODY_BYTES
 from tenants.keys import hash_key
-from tests.support.grove import Grove, MadeClient, open_grove
+from tests.support.grove import MadeClient
+from tests.support.shop import ClientShop, open_shop
 
 PATH = "/api/v1/events"
 
 
-class Shop(Grove):
+class Shop(ClientShop):
     """An application with one client, and a look into that client's tables."""
-
-    client: MadeClient
-    schema = ""
 
     async def send(self, body: Any, **headers: str) -> httpx.Response:
         """Send a body with the server's key."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await self.http.post(PATH, content=content, headers=self.client.server | headers)
-
-    async def rows(self, sql: str, *args: object) -> list[asyncpg.Record]:
-        """Ask the client's tables as the administrator."""
-        connection = await asyncpg.connect(self.settings.main_url)
-        try:
-            rows: list[asyncpg.Record] = await connection.fetch(sql.replace("{{schema}}", f'"{self.schema}"'), *args)
-            return rows
-        finally:
-            await connection.close()
 
     async def fate(self, event_id: str) -> dict[str, Any]:
         """Ask what became of an event."""
@@ -55,11 +43,7 @@ class Shop(Grove):
 
 @pytest.fixture(scope="module")
 async def shop(postgres: EmbeddedPostgres) -> AsyncIterator[Shop]:
-    async with open_grove(postgres.url) as grove, grove.worker():
-        shop = Shop(grove.settings, grove.app, grove.http, grove.platform["Authorization"].removeprefix("Bearer "))
-        shop.client = await grove.make_client("maple")
-        rows = await shop.rows("SELECT schema_name FROM grove.placements WHERE client_id = 'maple'")
-        shop.schema = rows[0][0]
+    async with open_shop(Shop, postgres.url) as shop:
         yield shop
 
 
@@ -74,7 +58,7 @@ async def test_an_accepted_event_is_committed_when_the_answer_comes(shop: Shop) 
         202,
         {"accepted": 1, "duplicates": 0, "filtered": 0, "conflicts": [], "rejected": []},
     )
-    rows = await shop.rows("SELECT * FROM {{schema}}.events WHERE event_id = $1", uuid.UUID(sent["event_id"]))
+    rows = await shop.rows("SELECT * FROM {schema}.events WHERE event_id = $1", uuid.UUID(sent["event_id"]))
     assert [(row["device"], row["country"], json.loads(row["properties"])) for row in rows] == [
         ("tablet", "NP", {"a": [1, "ü"]})
     ]
@@ -91,10 +75,10 @@ async def test_a_bad_event_is_quarantined_whole_and_its_neighbours_are_stored(sh
         (4, bad[2]["event_id"], "nul_byte", "/name"),
         (5, None, "unknown_field", "/nam"),
     ]
-    rows = await shop.rows("SELECT code, body FROM {{schema}}.quarantine WHERE event_id = $1", str(bad[0]["event_id"]))
+    rows = await shop.rows("SELECT code, body FROM {schema}.quarantine WHERE event_id = $1", str(bad[0]["event_id"]))
     assert [(row["code"], json.loads(row["body"])) for row in rows] == [("number_out_of_range", bad[0])]
     stored = await shop.rows(
-        "SELECT event_id FROM {{schema}}.events WHERE event_id = ANY($1)", [uuid.UUID(e["event_id"]) for e in good]
+        "SELECT event_id FROM {schema}.events WHERE event_id = ANY($1)", [uuid.UUID(e["event_id"]) for e in good]
     )
     assert len(stored) == 3
 
@@ -106,7 +90,7 @@ async def test_the_same_id_is_stored_once_and_another_body_is_reported(shop: Sho
     again = (await shop.send([first, other, event()])).json()
     assert (again["accepted"], again["duplicates"]) == (1, 2)
     assert again["conflicts"] == [{"index": 1, "event_id": first["event_id"]}]
-    rows = await shop.rows("SELECT name FROM {{schema}}.events WHERE event_id = $1", uuid.UUID(first["event_id"]))
+    rows = await shop.rows("SELECT name FROM {schema}.events WHERE event_id = $1", uuid.UUID(first["event_id"]))
     assert [row["name"] for row in rows] == ["page_view"]
 
 
@@ -125,7 +109,7 @@ async def test_the_counts_add_up_to_what_was_received(shop: Shop) -> None:
         await shop.send(body, Authorization=f"Bearer {key}")
     usage = (await shop.http.get(f"{shop.client.path}/usage", headers=shop.client.admin)).json()
     rows = await shop.rows(
-        "SELECT outcome, reason, sum(n)::int FROM {{schema}}.outcome_counts WHERE key_id = $1 GROUP BY 1, 2",
+        "SELECT outcome, reason, sum(n)::int FROM {schema}.outcome_counts WHERE key_id = $1 GROUP BY 1, 2",
         uuid.UUID(key_id),
     )
     counts = {(row[0], row[1]): row[2] for row in rows}
@@ -194,12 +178,16 @@ async def test_text_that_holds_json_is_taken_for_beacons(shop: Shop) -> None:
     assert by_query.status_code == 202
 
 
-async def test_a_browser_key_works_from_its_origins_only(shop: Shop) -> None:
-    key = await shop.make_key(kind="browser", origins=["https://shop.example"])
+async def test_a_browser_key_works_from_its_origins_only_and_other_pages_read_no_more_than_that(shop: Shop) -> None:
+    key, sent = await shop.make_key(kind="browser", origins=["https://shop.example"]), event()
     for origin in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "https://shop.example.evil"}):
-        answer = await shop.http.post(PATH, json=event(), headers={"X-API-Key": key} | origin)
+        answer = await shop.http.post(PATH, json=sent, headers={"X-API-Key": key} | origin)
         assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
-        assert "access-control-allow-origin" not in answer.headers
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in answer.headers
+        preflight = await shop.http.options(f"{PATH}?key={key}", headers=origin)
+        assert "access-control-allow-origin" not in preflight.headers
+    assert (await shop.fate(sent["event_id"]))["fate"] == "unknown"
 
 
 async def test_an_allowed_origin_may_read_what_is_wrong(shop: Shop) -> None:
@@ -216,7 +204,7 @@ async def test_a_key_in_a_refused_event_is_not_kept(shop: Shop) -> None:
     sent = event(api_key=key, name=7)
     answer = await shop.http.post(PATH, content=json.dumps(sent))
     assert answer.json()["rejected"][0]["code"] == "wrong_type"
-    rows = await shop.rows("SELECT body FROM {{schema}}.quarantine WHERE event_id = $1", sent["event_id"])
+    rows = await shop.rows("SELECT body FROM {schema}.quarantine WHERE event_id = $1", sent["event_id"])
     assert [json.loads(row["body"]) for row in rows] == [sent | {"api_key": "grv_redacted"}]
 
 
@@ -262,7 +250,7 @@ async def test_a_repeat_among_new_events_is_found_whether_or_not_one_was_expecte
         answer = (await shop.send([event(), known, event(), known | {"name": "other"}])).json()
         assert (answer["accepted"], answer["duplicates"]) == (2, 2)
         assert [conflict["index"] for conflict in answer["conflicts"]] == [3]
-    ids = await shop.rows("SELECT count(*) FROM {{schema}}.event_ids WHERE id = $1", uuid.UUID(known["event_id"]))
+    ids = await shop.rows("SELECT count(*) FROM {schema}.event_ids WHERE id = $1", uuid.UUID(known["event_id"]))
     assert ids[0][0] == 1
     fate = (await shop.http.get(f"{PATH}/{known['event_id']}", headers=shop.client.server)).json()
     assert (fate["fate"], fate["stored"]["repeats"], fate["stored"]["conflicts"]) == ("stored", 4, 2)
@@ -283,7 +271,7 @@ async def test_many_senders_of_the_same_new_ids_store_each_once(shop: Shop) -> N
     assert {answer.status_code for answer in answers} == {202}
     assert sum(answer.json()["accepted"] for answer in answers) == 40
     rows = await shop.rows(
-        "SELECT event_id FROM {{schema}}.events WHERE event_id = ANY ($1)", [uuid.UUID(e["event_id"]) for e in events]
+        "SELECT event_id FROM {schema}.events WHERE event_id = ANY ($1)", [uuid.UUID(e["event_id"]) for e in events]
     )
     assert len(rows) == 40
 
@@ -318,4 +306,4 @@ async def test_a_dry_run_tells_each_outcome_and_stores_nothing(shop: Shop) -> No
     ]
     assert (await shop.fate(new["event_id"]))["fate"] == "unknown"
     assert (await shop.fate("bad"))["fate"] == "unknown"
-    assert await shop.rows("SELECT FROM {{schema}}.events WHERE name = 'dry'") == []
+    assert await shop.rows("SELECT FROM {schema}.events WHERE name = 'dry'") == []

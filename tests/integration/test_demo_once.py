@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,10 +82,12 @@ def test_its_last_line_tells_in_json_that_all_was_stored_and_nothing_leaked(chec
     summary = summary_of(checked)
 
     assert list(summary) == [
-        "clients", "events_sent", "events_stored", "funnel", "isolation", "grafana", "without_grafana", "seconds",
+        "clients", "events_sent", "events_stored", "funnel", "sites", "isolation", "grafana", "without_grafana",
+        "seconds",
     ]  # fmt: skip
     assert summary["clients"] == 3
     assert summary["events_sent"] == summary["events_stored"] > 10_000
+    assert summary["sites"] == {"cedar": 18, "birch": 15}
     assert summary["isolation"]["attempts"] > 100
     assert summary["isolation"]["leaks"] == 0
     assert summary["seconds"] < ONCE_LIMIT_S
@@ -182,6 +185,12 @@ async def look_at_dashboards(url: str, client_id: str, login: Login) -> None:
             assert await check_dashboards(visitor) > 0
 
 
+def tags_of(said: str) -> set[str]:
+    """Visit the sites that the demo told of, and return where their tags are, as paths."""
+    pages = [httpx.get(url).raise_for_status().text for url in re.findall(r"Visit +(\S+)", said)]
+    return {tag for page in pages for tag in re.findall(r"/tag/\w+\.js", page)}
+
+
 def test_a_second_start_finds_clients_keys_and_events_again(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     data = tmp_path / "data" / "demo"
@@ -193,6 +202,8 @@ def test_a_second_start_finds_clients_keys_and_events_again(tmp_path: Path) -> N
             assert f"{url}/{client_id}/login" in said
             assert login.password in said
             asyncio.run(look_at_dashboards(url, client_id, login))
+        tags = tags_of(said)
+        assert len(tags) == 2
         for path in CHATBOT_PATHS:
             headers = {"Authorization": f"Bearer {keys.clients['cedar'].server}"}
             assert httpx.get(f"{url}/api/cedar/{path}", headers=headers).status_code == 200
@@ -203,6 +214,7 @@ def test_a_second_start_finds_clients_keys_and_events_again(tmp_path: Path) -> N
     with staying_demo(tmp_path) as (url, said):
         again = load_keys(data)
         assert "were there already" in said
+        assert tags_of(said) == tags
         assert again.clients["maple"].server != keys.clients["maple"].server
         assert again.logins["maple"].password != passwords["maple"]
         asyncio.run(look_at_dashboards(url, "maple", again.logins["maple"]))

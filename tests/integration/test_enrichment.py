@@ -1,9 +1,11 @@
 """Events of browsers over HTTP: what is found out, what is left out, and what is nowhere to be found."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,15 @@ import asyncpg
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
+from app.ingest.statements import statement
 from app.workers.resources import open_worker_resources
 from app.workers.salts import destroy_old_salts
-from tenants.ids import TenantId
+from tenants.clock import utc_now
+from tenants.ids import TenantId, quote
 from tenants.visitors import VisitorRules, rules_of
 from tests.support.clock import SetClock
 from tests.support.countries import write_countries
-from tests.support.grove import Grove, MadeClient, open_grove
+from tests.support.shop import ClientShop, open_shop
 from tests.support.waiting import until
 
 PATH = "/api/v1/events"
@@ -28,12 +32,10 @@ PHONE = f"Mozilla/5.0 (Linux; Android 14; Pixel 8) {WEBKIT} Chrome/131.0.0.0 Mob
 CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 
 
-class Shop(Grove):
-    """An application with one client, whose time a test sets and whose tables it reads."""
+class Shop(ClientShop):
+    """An application with one client, whose time a test sets and whose visitors it is."""
 
     clock: SetClock
-    client: MadeClient
-    schema = ""
 
     async def browse(self, *events: dict[str, Any], agent: str = WINDOWS, source: str = ADDRESS, **headers: str) -> Any:
         """Send events as a browser at an address does, through the one proxy that is believed."""
@@ -60,18 +62,9 @@ class Shop(Grove):
         client = await routes.state.registry.get_client(TenantId(self.client.id))
         return bool(client.rules == wanted)
 
-    async def rows(self, sql: str, *args: object) -> list[asyncpg.Record]:
-        """Ask the client's tables as the administrator."""
-        connection = await asyncpg.connect(self.settings.main_url)
-        try:
-            rows: list[asyncpg.Record] = await connection.fetch(sql.replace("{{schema}}", f'"{self.schema}"'), *args)
-            return rows
-        finally:
-            await connection.close()
-
     async def stored(self, sent: dict[str, Any]) -> asyncpg.Record:
         """Read how an event was stored."""
-        (row,) = await self.rows("SELECT * FROM {{schema}}.events WHERE event_id = $1", uuid.UUID(sent["event_id"]))
+        (row,) = await self.rows("SELECT * FROM {schema}.events WHERE event_id = $1", uuid.UUID(sent["event_id"]))
         return row
 
     async def visit(self, at: datetime | None = None, page: str = "/", **how: Any) -> asyncpg.Record:
@@ -101,12 +94,9 @@ async def shop(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
     }
     path = write_countries(tmp_path_factory.mktemp("geo") / "countries.mmdb", networks)
     clock = SetClock()
-    async with open_grove(postgres.url, clock=clock, geoip_db_path=path) as grove, grove.worker():
-        shop = Shop(grove.settings, grove.app, grove.http, grove.platform["Authorization"].removeprefix("Bearer "))
+    wanted = {"timezone": "America/New_York"}
+    async with open_shop(Shop, postgres.url, wanted=wanted, clock=clock, geoip_db_path=path) as shop:
         shop.clock = clock
-        shop.client = await grove.make_client("maple", timezone="America/New_York")
-        rows = await shop.rows("SELECT schema_name FROM grove.placements WHERE client_id = 'maple'")
-        shop.schema = rows[0][0]
         yield shop
         clock.ahead = timedelta(0)
 
@@ -177,7 +167,7 @@ async def test_a_client_may_do_without_countries(shop: Shop) -> None:
 
 
 async def test_events_of_bots_are_passed_over_and_counted(shop: Shop) -> None:
-    counted = "SELECT coalesce(sum(n), 0) FROM {{schema}}.outcome_counts WHERE outcome = 'filtered' AND reason = 'bot'"
+    counted = "SELECT coalesce(sum(n), 0) FROM {schema}.outcome_counts WHERE outcome = 'filtered' AND reason = 'bot'"
     before = (await shop.rows(counted))[0][0]
     answer = await shop.browse(view(), view(), agent=CRAWLER)
     assert answer == {"accepted": 0, "duplicates": 0, "filtered": 2, "conflicts": [], "rejected": []}
@@ -254,6 +244,20 @@ async def test_every_process_finds_the_same_session_and_visitor(shop: Shop) -> N
     assert row["session_id"] == first["session_id"]
 
 
+async def test_a_visit_whose_events_come_to_two_processes_at_once_is_one_session(shop: Shop) -> None:
+    headers = shop.client.browser | {"User-Agent": WINDOWS, "X-Forwarded-For": address()}
+    shop.clock.set(NOON + minutes(10))
+    sent = [view(occurred_at=(NOON + timedelta(seconds=at)).isoformat()) for at in range(40)]
+    async with shop.twin(clock=shop.clock) as twin:
+        both = cycle((shop, twin))
+        answers = await asyncio.gather(*(next(both).http.post(PATH, json=each, headers=headers) for each in sent))
+    assert {answer.json()["accepted"] for answer in answers} == {1}
+    ids = [uuid.UUID(each["event_id"]) for each in sent]
+    rows = await shop.rows("SELECT DISTINCT visitor_id, session_id FROM {schema}.events WHERE event_id = ANY ($1)", ids)
+    sessions = await shop.rows("SELECT * FROM {schema}.sessions WHERE visitor_id = $1", rows[0]["visitor_id"])
+    assert (len(rows), [session["events"] for session in sessions]) == (1, [40])
+
+
 async def test_events_of_one_request_share_a_session_whatever_their_order(shop: Shop) -> None:
     source = address()
     shop.clock.set(NOON + minutes(60))
@@ -261,7 +265,7 @@ async def test_events_of_one_request_share_a_session_whatever_their_order(shop: 
     await shop.browse(*sent, source=source)
     rows = [await shop.stored(each) for each in sent]
     assert len({row["session_id"] for row in rows}) == 1
-    (session,) = await shop.rows("SELECT * FROM {{schema}}.sessions WHERE session_id = $1", rows[0]["session_id"])
+    (session,) = await shop.rows("SELECT * FROM {schema}.sessions WHERE session_id = $1", rows[0]["session_id"])
     assert (session["events"], session["started_at"], session["ended_at"]) == (4, NOON, NOON + minutes(55))
 
 
@@ -270,7 +274,7 @@ async def test_a_visitor_is_the_same_all_day_and_another_one_tomorrow(shop: Shop
     morning, evening = await shop.visit(NOON, source=source), await shop.visit(MIDNIGHT - minutes(1), source=source)
     tomorrow = await shop.visit(MIDNIGHT + minutes(1), source=source)
     assert morning["visitor_id"] == evening["visitor_id"] != tomorrow["visitor_id"]
-    days = await shop.rows("SELECT day FROM {{schema}}.visitor_salts")
+    days = await shop.rows("SELECT day FROM {schema}.visitor_salts")
     assert [str(row["day"]) for row in days] == ["2026-11-26"]
 
 
@@ -287,7 +291,7 @@ async def test_a_salt_is_destroyed_when_its_day_is_over_though_nobody_visits(sho
     await shop.visit(NOON, source=address())
 
     async def days_left() -> set[str]:
-        return {str(row["day"]) for row in await shop.rows("SELECT day FROM {{schema}}.visitor_salts")}
+        return {str(row["day"]) for row in await shop.rows("SELECT day FROM {schema}.visitor_salts")}
 
     async def job(at: datetime) -> int:
         async with open_worker_resources(shop.settings, clock=lambda: at) as resources:
@@ -307,9 +311,9 @@ async def test_whoever_is_identified_was_the_visitor_before(shop: Shop) -> None:
     sent: dict[str, Any] = {"name": "identify", "event_id": str(uuid.uuid4()), "user_id": user, "properties": traits}
     await shop.browse(sent, source=source)
     after = await shop.visit(MIDNIGHT + minutes(1), source=source)
-    (person,) = await shop.rows("SELECT * FROM {{schema}}.persons WHERE user_id = $1", user)
+    (person,) = await shop.rows("SELECT * FROM {schema}.persons WHERE user_id = $1", user)
     assert json.loads(person["traits"]) == {"plan": "pro", "seats": 3}
-    theirs = await shop.rows("SELECT event_id FROM {{schema}}.person_events WHERE person_id = $1", user)
+    theirs = await shop.rows("SELECT event_id FROM {schema}.person_events WHERE person_id = $1", user)
     assert {row["event_id"] for row in theirs} == {before["event_id"], uuid.UUID(sent["event_id"])}
     assert after["visitor_id"] != before["visitor_id"]
     assert json.loads((await shop.stored(sent))["properties"]) == {}
@@ -322,7 +326,7 @@ async def test_later_traits_win_whatever_order_they_come_in(shop: Shop) -> None:
     for at, traits in ((-1, {"plan": "pro", "name": "Ana"}), (-2, {"plan": "free", "seats": 1})):
         when = (NOON + minutes(at)).isoformat()
         await shop.browse({"name": "identify", "user_id": user, "properties": {"traits": traits}, "occurred_at": when})
-    (person,) = await shop.rows("SELECT * FROM {{schema}}.persons WHERE user_id = $1", user)
+    (person,) = await shop.rows("SELECT * FROM {schema}.persons WHERE user_id = $1", user)
     assert json.loads(person["traits"]) == {"plan": "pro", "name": "Ana", "seats": 1}
     assert (person["first_seen_at"], person["last_seen_at"]) == (NOON - minutes(2), NOON - minutes(1))
 
@@ -359,7 +363,7 @@ async def test_balanced_privacy_makes_a_browsers_visitor_another_one_every_day(s
 async def test_privacy_does_not_take_the_session_of_a_conversation(shop: Shop) -> None:
     await shop.rules(privacy="strict")
     await shop.browse({"name": "widget_opened", "session_id": "chat-1"})
-    assert await shop.rows('SELECT FROM {{schema}}."UserEvents" WHERE "sessionId" = \'chat-1\'')
+    assert await shop.rows('SELECT FROM {schema}."UserEvents" WHERE "sessionId" = \'chat-1\'')
 
 
 async def test_nothing_of_the_corpus_is_left_wherever_it_was(shop: Shop) -> None:
@@ -395,7 +399,7 @@ async def test_a_lead_keeps_its_address_and_its_event_does_not(shop: Shop) -> No
         "properties": said,
     }
     await shop.send(shop.client.server, sent)
-    (lead,) = await shop.rows('SELECT email FROM {{schema}}."Leads" WHERE id = $1', uuid.UUID(sent["event_id"]))
+    (lead,) = await shop.rows('SELECT email FROM {schema}."Leads" WHERE id = $1', uuid.UUID(sent["event_id"]))
     assert lead["email"] == "lead@maple.example"
     assert "lead@" not in (await shop.stored(sent))["properties"]
 
@@ -445,11 +449,34 @@ async def test_a_bots_event_that_somebody_replays_is_stored_with_a_flag(shop: Sh
     assert (await replay(shop, sent, {"properties": {}}))["is_bot"] is True
 
 
+CROWD = """
+CREATE SCHEMA crowd;
+CREATE TABLE crowd.sessions (LIKE {schema}.sessions INCLUDING ALL);
+INSERT INTO crowd.sessions (session_id, visitor_id, started_at, ended_at, events, page_views, entry_event, exit_event)
+SELECT '~' || n, 'v' || n, now(), now(), 1, 1, gen_random_uuid(), gen_random_uuid() FROM generate_series(1, 2000) AS n;
+"""
+
+
+async def test_to_find_the_sessions_of_some_visitors_those_of_others_are_passed_by(shop: Shop) -> None:
+    asked = statement(await shop.placement_of("maple"), "open_visits").replace(quote(shop.schema), "crowd")
+    connection = await asyncpg.connect(shop.settings.main_url)
+    try:
+        await connection.execute(CROWD.replace("{schema}", quote(shop.schema)))
+        times = utc_now() - minutes(30), utc_now() + minutes(30)
+        found = await connection.fetch(asked, ["v7", "v1999", "w"], *times)
+        plan = await connection.fetch("EXPLAIN ANALYZE " + "\n".join(asked.splitlines()[3:]), ["v7", "v1999"], *times)
+    finally:
+        await connection.execute("DROP SCHEMA crowd CASCADE")
+        await connection.close()
+    assert {row["session_id"] for row in found} == {"~7", "~1999"}
+    assert "Rows Removed by Filter" not in str(plan)
+
+
 async def test_no_reader_sees_a_salt(shop: Shop) -> None:
     await shop.visit(NOON, source=address())
     (place,) = await shop.rows("SELECT reader_role, login_role FROM grove.placements WHERE client_id = 'maple'")
     for role in (place["reader_role"], place["login_role"]):
-        asked = "SELECT has_table_privilege($1, '{{schema}}.visitor_salts', 'SELECT')"
+        asked = "SELECT has_table_privilege($1, '{schema}.visitor_salts', 'SELECT')"
         assert (await shop.rows(asked, role))[0][0] is False
 
 

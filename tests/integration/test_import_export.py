@@ -444,6 +444,43 @@ async def test_exported_values_keep_their_meaning(grove: Grove, tmp_path: Path) 
     assert {(row["outcome"], row["count"]) for row in usage} == {("stored", "3"), ("quarantined", "1")}
 
 
+async def test_schemas_and_adaptors_come_along_without_their_keys(grove: Grove, tmp_path: Path) -> None:
+    old, new = [await grove.make_client(name) for name in ("rowan", "hazel")]
+    schema = {"name": "shop", "properties": {"purchase": {"total": "number"}}}
+    made = (await grove.http.post("/api/schemas", json=schema, headers=old.admin)).json()
+    changed = schema | {"description": "What we sell.", "properties": {"purchase": {"sum": "number"}}}
+    answer = await grove.http.put(f"/api/schemas/{made['id']}?force=true", json=changed, headers=old.admin)
+    assert answer.status_code == 200, answer.text
+    adaptor = {
+        "name": "web", "website_url": "https://shop.example/", "origins": ["https://www.shop.example"],
+        "schema_id": made["id"], "privacy": "balanced", "tracking_rules": {"track_clicks": False},
+        "script": "track('x')",
+    }  # fmt: skip
+    tag = (await grove.http.post("/api/adaptors", json=adaptor, headers=old.admin)).json()
+
+    exported = await run_cli(grove, "export", "rowan", "out", cwd=tmp_path)
+    assert exported.returncode == 0, exported.stderr
+    manifest = (tmp_path / "out" / "manifest.json").read_text()
+    assert not [secret for secret in ("grv_", tag["container_id"], tag["key_id"]) if secret in manifest]
+    for expected in ("1 | 1 | 0 | 0", "1 | 0 | 1 | 0"):
+        brought = await run_cli(grove, "import", "hazel", "out", cwd=tmp_path)
+        assert brought.returncode == 0, brought.stderr
+        rows = [" | ".join(line.replace("│", " ").split()[1:]) for line in brought.stdout.splitlines()]
+        assert rows.count(expected) == 2, brought.stdout
+
+    (found,) = (await grove.http.get("/api/schemas", headers=new.admin)).json()["data"]
+    whole = (await grove.http.get(f"/api/schemas/{found['id']}", headers=new.admin)).json()
+    assert (whole["properties"], whole["description"]) == (changed["properties"], "What we sell.")
+    assert [version["breaking"] for version in whole["versions"]] == [False, True]
+    assert whole["published"] == 2
+    (copy,) = (await grove.http.get("/api/adaptors", headers=new.admin)).json()["data"]
+    same = ("name", "website_url", "origins", "privacy", "tracking_rules", "script")
+    assert [copy[name] for name in same] == [tag[name] for name in same]
+    assert copy["schema_id"] == found["id"]
+    assert copy["key_id"] != tag["key_id"]
+    assert copy["container_id"] != tag["container_id"]
+
+
 async def test_an_import_killed_halfway_goes_on_and_doubles_nothing(grove: Grove, tmp_path: Path) -> None:
     client = await grove.make_client("birch")
     rows = 60_000

@@ -195,7 +195,7 @@ async def test_a_domain_cannot_be_taken_from_another_client(grove: Provisioner) 
 async def test_a_rotated_key_works_until_its_overlap_is_over_and_a_revoked_one_not_at_all(grove: Provisioner) -> None:
     await grove.create("turning")
     feed = RevocationFeed(grove.serving)
-    keyring = Keyring(grove.serving, feed, grove.clock)
+    keyring = Keyring(grove.serving, feed, grove.clock, grove.tokens)
     new = NewKey(kind=KeyKind.SERVER, client_id="turning", name="shop")
     async with grove.serving.session() as session:
         old = await create_key(session, new, ACTOR, now=grove.now)

@@ -1,48 +1,43 @@
 """Questions about web events, compared with answers counted slowly in plain Python, while half is still pending."""
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import to_builtins
 
 from app.embedded.postgres import EmbeddedPostgres
+from app.query.spec import Period
 from app.query.web import WebAnalyst
 from tenants.clock import utc_now
 from tests.support.grove import Grove, open_grove
 from tests.support.rollups import Counted, counted
+from tests.support.web_recount import (
+    KINDS,
+    STEPS,
+    WAYS,
+    Told,
+    converted,
+    grouped,
+    minute,
+    rank,
+    sessions_of,
+    tell,
+    there,
+    total,
+    write,
+)
 
 ZONE = ZoneInfo("Europe/Berlin")
 NOW = utc_now().replace(microsecond=0)
-STEPS = ("product_view", "add_to_cart", "purchase")
 FROM, TO = NOW - timedelta(days=40), NOW - timedelta(hours=7)
 
 
-class Told(NamedTuple):
-    """An event as it was sent."""
-
-    at: datetime
-    name: str
-    visitor: str
-    session: str
-    page: str
-
-
-def tell(count: int) -> list[Told]:
-    rng = random.Random(7)  # noqa: S311 - to be repeatable, not to be secret
-    minutes = rng.sample(range(50 * 24 * 60), count)
-    return [
-        Told(NOW - timedelta(minutes=at), rng.choice(("page_view", "page_view", *STEPS)), f"v{rng.randrange(40)}",
-             f"s{at // 300}", f"/{rng.randrange(6)}")
-        for at in minutes
-    ]  # fmt: skip
-
-
-TOLD = tell(900)
+TOLD = tell(NOW, 900)
 INSIDE = [event for event in TOLD if FROM <= event.at < TO]
 
 
@@ -52,19 +47,14 @@ async def store(postgres: EmbeddedPostgres) -> AsyncIterator[Counted]:
         async with grove.worker():
             client = await grove.make_client("weaver", timezone=ZONE.key)
         async with counted(grove, "weaver") as opened:
-            await send(grove, client.server, TOLD[:450])
+            await send(grove, client.server, TOLD[::2])
             await opened.catch_up(NOW)
-            await send(grove, client.server, TOLD[450:])
+            await send(grove, client.server, TOLD[1::2])
             yield opened
 
 
 async def send(grove: Grove, headers: dict[str, str], told: list[Told]) -> None:
-    events = [
-        {"name": each.name, "occurred_at": each.at.isoformat(), "visitor_id": each.visitor,
-         "session_id": each.session, "page": {"path": each.page}}
-        for each in told
-    ]  # fmt: skip
-    answer = await grove.http.post("/api/v1/events", json=events, headers=headers)
+    answer = await grove.http.post("/api/v1/events", json=[write(each) for each in told], headers=headers)
     assert answer.json()["accepted"] == len(told)
 
 
@@ -76,17 +66,26 @@ def monday(at: datetime) -> date:
     return local(at) - timedelta(days=local(at).weekday())
 
 
-async def test_totals(store: Counted) -> None:
-    row = await WebAnalyst(store.databases).totals(store.client, FROM, TO)
-    first: dict[str, datetime] = {}
-    for event in TOLD:
-        first[event.session] = min(event.at, first.get(event.session, event.at))
-    assert dict(row) == {
-        "events": len(INSIDE),
-        "page_views": sum(event.name == "page_view" for event in INSIDE),
-        "visitors": len({event.visitor for event in INSIDE}),
-        "sessions": sum(FROM <= at < TO for at in first.values()),
+async def assert_summary(store: Counted) -> None:
+    period = Period(from_at=FROM, to_at=TO, zone=ZONE)
+    answer = to_builtins(
+        (await WebAnalyst(store.databases).summary(store.client, period, most=10)).answer(),
+        builtin_types=(datetime, date),
+    )
+    visits = [visit for visit in sessions_of(TOLD) if FROM <= visit[0].at < TO]
+    days, pages = answer.pop("days"), answer.pop("pages")
+    assert (sum(day["events"] for day in days), pages[0]["views"] > 1) == (len(INSIDE), True)
+    assert answer == total(TOLD, FROM, TO) | {
+        "tz": ZONE.key,
+        "previous": total(TOLD, FROM - (TO - FROM), FROM),
+        **{kind: grouped(visits, kind) for kind in KINDS},
     }
+    assert {each["name"] for each in answer["channels"]} == {channel for _, _, channel, _ in WAYS} | {"unknown"}
+    assert answer["previous"]["conversions"]["count"] > 0
+
+
+async def test_a_summary_and_the_period_before_it(store: Counted) -> None:
+    await assert_summary(store)
 
 
 async def test_days(store: Counted) -> None:
@@ -121,10 +120,31 @@ async def test_retention(store: Counted) -> None:
                 assert found.get((first, (later - first).days // 7), 0) == len(those & these)
 
 
-async def test_who_is_there_now(store: Counted) -> None:
-    at = max(event.at for event in TOLD) + timedelta(minutes=2)
-    recent = {event.visitor for event in TOLD if at - timedelta(minutes=5) <= event.at < at}
-    assert await WebAnalyst(store.databases).active(store.client, at) == len(recent) > 0
+async def test_what_happens_now(store: Counted) -> None:
+    answer = to_builtins(
+        (await WebAnalyst(store.databases).recent(store.client, NOW, most=10)).answer(), builtin_types=(datetime, date)
+    )
+    since = NOW - timedelta(minutes=30)
+    events = [event for event in TOLD if since <= event.at < NOW]
+    views = [event for event in events if event.name == "page_view"]
+    visits = [visit for visit in sessions_of(TOLD) if any(event in events for event in visit)]
+    starts = [since + timedelta(minutes=n) for n in range(30)]
+    expected = {
+        "at": NOW,
+        "visitors": len({event.visitor for event in events if event.at >= NOW - timedelta(minutes=5)}),
+        "last_30_minutes": {
+            "events": len(events), "page_views": len(views), "visitors": len({event.visitor for event in events}),
+            "sessions": len(visits), "conversions": converted(events, visits),
+            "minutes": [minute(at, events) for at in starts],
+            "pages": [
+                {"page": page, "views": n, "visitors": len({event.visitor for event in views if event.page == page})}
+                for page, n in rank(Counter(event.page for event in views))
+            ],
+            **{kind: there(visits, kind) for kind in KINDS},
+        },
+    }  # fmt: skip
+    assert answer == expected
+    assert answer["visitors"] > 0 < answer["last_30_minutes"]["conversions"]["count"]
 
 
 @pytest.mark.parametrize("steps", [STEPS, ("add_to_cart", "product_view"), ("purchase", "purchase", "page_view")])
@@ -139,6 +159,29 @@ async def test_funnels(store: Counted, steps: tuple[str, ...]) -> None:
     answer = await WebAnalyst(store.databases).funnel(store.client, FROM, TO, steps=steps)
     assert answer == [reached[step] for step in range(1, len(steps) + 1)]
     assert answer[-1] > 0
+
+
+async def test_a_summary_is_the_same_once_all_is_counted_also_where_an_older_release_counted(store: Counted) -> None:
+    counted_days = "SELECT count(*) FILTER (WHERE by_channel) AS whole, count(*) AS n FROM {{schema}}.rollup_visit_days"
+    await store.catch_up(NOW)
+    await assert_summary(store)
+    async with store.writing() as db:
+        for change in (
+            "DELETE FROM {{schema}}.rollup_visits WHERE dimension > 5",
+            "UPDATE {{schema}}.rollup_visits SET bounces = NULL",
+            "UPDATE {{schema}}.rollup_visit_days SET by_channel = false",
+        ):
+            await db.execute(db.placement.render(change))
+    await assert_summary(store)
+    assert await store.differences() == []
+    await store.catch_up(NOW)
+    ((whole, n),) = await store.fetch(counted_days)
+    assert whole == n > 40
+    assert await store.differences() == []
+    await assert_summary(store)
+    async with store.writing() as db:
+        await db.execute(db.placement.render("UPDATE {{schema}}.rollup_visits SET bounces = bounces + 1"))
+    assert {each.kind for each in await store.differences()} == {"visits"}
 
 
 async def test_the_routes_answer_for_the_client_of_the_key(postgres: EmbeddedPostgres) -> None:

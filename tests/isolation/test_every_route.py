@@ -17,7 +17,17 @@ from app.observability import Metrics
 from tests.support.grove import Grove, MadeClient, grove_settings, open_grove
 
 # Which objects a path names, by its parameters.
-OF_CLIENTS = {"adaptor_id", "client_id", "key_id", "operation_id", "quarantine_id", "schema_id", "staff_id"}
+OF_CLIENTS = {
+    "adaptor_id",
+    "client_id",
+    "key_id",
+    "operation_id",
+    "quarantine_id",
+    "schema_id",
+    "source_id",
+    "staff_id",
+    "token_id",
+}
 # Paths that name nothing of a client's: public pages, lists whose owner is the key, and what only the platform has.
 PUBLIC = {
     "/docs", "/api/docs", "/docs/{name}", "/health", "/health/live", "/health/ready", "/metrics", "/problems/{slug}",
@@ -28,19 +38,26 @@ BY_KEY_ALONE = {
     "/api/v1/events", "/api/v1/events/{event_id}", "/api/v1/quarantine", "/api/v1/quarantine/replay",
     "/api/v1/quarantine/purge", "/api/v1/analytics/summary", "/api/v1/analytics/realtime",
     "/api/v1/analytics/funnel/analyze", "/api/schemas", "/api/adaptors", "/api/events/ingest",
-    "/api/events/stats", "/api/v1/core/collect", "/api/v1/analytics/track/event", "/api/v1/analytics/track/batch",
-    "/v1/batch", "/v1/track", "/v1/page", "/v1/identify",
+    "/api/events/stats", "/api/v1/sources", "/api/v1/core/collect", "/api/v1/analytics/track/event",
+    "/api/v1/analytics/track/batch", "/v1/batch", "/v1/track", "/v1/page", "/v1/identify",
 }  # fmt: skip
 # Things below a path that names no client, which keys that may not read learn nothing of either.
 OF_READERS = {
     "/api/v1/quarantine/{quarantine_id}", "/api/v1/quarantine/{quarantine_id}/replay", "/api/schemas/{schema_id}",
     "/api/schemas/{schema_id}/json-schema", "/api/schemas/{schema_id}/types.ts", "/api/adaptors/{adaptor_id}",
-    "/api/adaptors/{adaptor_id}/check", "/api/adaptors/{adaptor_id}/rotate",
+    "/api/adaptors/{adaptor_id}/check", "/api/adaptors/{adaptor_id}/rotate", "/api/v1/sources/{source_id}",
+    "/api/v1/sources/{source_id}/check", "/api/v1/sources/{source_id}/rotate", "/api/v1/sources/{source_id}/try",
 }  # fmt: skip
 # Of these, what only an admin key may change.
-OF_ADMINS = {"/api/schemas/{schema_id}", "/api/adaptors/{adaptor_id}", "/api/adaptors/{adaptor_id}/rotate"}
+OF_ADMINS = {
+    "/api/schemas/{schema_id}", "/api/adaptors/{adaptor_id}", "/api/adaptors/{adaptor_id}/rotate",
+    "/api/v1/sources/{source_id}", "/api/v1/sources/{source_id}/rotate",
+}  # fmt: skip
+# Where a signature is asked for instead of a key; one that is not there is answered like one that is wrong.
+BY_SIGNATURE = {"/hooks/{source_id}"}
 OF_PLATFORM = {
     "/clients", "/api/v1/clients", "/api/v1/keys", "/api/v1/keys/{key_id}", "/api/v1/keys/{key_id}/rotate",
+    "/api/v1/token-keys/rotate",
 }  # fmt: skip
 BODIES: dict[str, Any] = {
     "/api/v1/clients": {"id": "another", "name": "Another"},
@@ -50,6 +67,8 @@ BODIES: dict[str, Any] = {
     "/api/v1/quarantine/{quarantine_id}": {"event": {"name": "another"}},
     "/api/adaptors": {"name": "another", "website_url": "https://another.example"},
     "/api/adaptors/{adaptor_id}": {"name": "another", "website_url": "https://another.example"},
+    "/api/v1/sources": {"kind": "stripe"},
+    "/api/v1/sources/{source_id}/try": {"body": {}},
     "/api/schemas": {"name": "another", "properties": {"another": {}}},
     "/api/schemas/{schema_id}": {"name": "shop", "properties": {"another": {}}},
 }
@@ -61,6 +80,8 @@ NONE = {
     "quarantine_id": str(uuid.UUID(int=10)),
     "schema_id": str(uuid.UUID(int=11)),
     "adaptor_id": str(uuid.UUID(int=12)),
+    "token_id": str(uuid.UUID(int=13)),
+    "source_id": str(uuid.UUID(int=14)),
     "event_id": "nothing",
 }
 
@@ -89,7 +110,7 @@ def every_route() -> Iterator[Route]:
 
 
 ROUTES = sorted(every_route())  # in one order, so that several processes can share the tests
-OBJECTS = [route for route in ROUTES if route.path not in PUBLIC | BY_KEY_ALONE | OF_PLATFORM]
+OBJECTS = [route for route in ROUTES if route.path not in PUBLIC | BY_KEY_ALONE | BY_SIGNATURE | OF_PLATFORM]
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +148,15 @@ async def things(grove: Grove, victim: MadeClient) -> dict[str, str]:
     site = {"name": "site", "website_url": "https://maple.example", "schema_id": schema.json()["id"]}
     adaptor = await grove.http.post("/api/adaptors", json=site, headers=victim.admin)
     assert adaptor.status_code == 201, adaptor.text
+    paid = {"kind": "stripe", "secret": "whsec_of_maple"}
+    source = await grove.http.post("/api/v1/sources", json=paid, headers=victim.admin)
+    assert source.status_code == 201, source.text
+    token = await grove.http.post(f"{victim.path}/tokens", json={}, headers=victim.admin)
+    assert token.status_code == 201, token.text
     return {
         "client_id": victim.id,
+        "source_id": source.json()["id"],
+        "token_id": token.json()["id"],
         "key_id": keys[0]["id"],
         "operation_id": victim.body["operationId"],
         "staff_id": invited.json()["id"],

@@ -29,6 +29,7 @@ from tenants.clock import utc_now
 from tenants.control import SERVING_LOGIN, ControlPlane
 from tenants.placement import Placement, TenantContext
 from tenants.registry import Registry, with_login
+from tenants.tokens import ServiceTokens
 from tenants.vault import Vault
 from tests.support.grove import SECRET_KEY, own_database
 
@@ -72,6 +73,7 @@ class Provisioner:
         self.grafana = grafana
         self.templates = templates
         self.vault = vault
+        self.tokens = ServiceTokens(vault, issuer="http://grove.test")
         self.now: datetime = utc_now()
         self.control = ControlPlane(url)
         self.serving = ControlPlane(with_login(url, user=SERVING_LOGIN, password=vault.password_for("serve/main")))

@@ -2,8 +2,8 @@
 
 import asyncio
 import ssl  # noqa: TC003 - an attribute's type
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import Enum
 from urllib.parse import urlsplit, urlunsplit
 
@@ -75,6 +75,15 @@ class Proxy:
     def hold(self) -> None:
         """Let nothing through from now on."""
         self._flows.clear()
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """Let nothing through for a while; what was held back comes through in the end, whatever happens meanwhile."""
+        self.hold()
+        try:
+            yield
+        finally:
+            self.let_go()
 
     def let_go(self) -> None:
         """Let through what was held back, and all that follows."""

@@ -12,7 +12,8 @@ WITH recounted AS (
         (array_agg(page_path ORDER BY occurred_at, event_id))[1],
         (array_agg(event_id ORDER BY occurred_at DESC, event_id DESC))[1],
         (array_agg(page_path ORDER BY occurred_at DESC, event_id DESC))[1],
-        (array_agg((referrer, utm_source, utm_medium, utm_campaign, device, browser, os, country)::text
+        (array_agg((referrer, utm_source, utm_medium, utm_campaign, device, browser, os, country,
+                coalesce(channel, CASE WHEN referrer IS NOT NULL THEN 'internal' END))::text
             ORDER BY occurred_at, event_id))[1]
     FROM {schema}.events
     WHERE session_id IS NOT NULL AND name <> ALL ($1::text[])
@@ -21,7 +22,7 @@ WITH recounted AS (
 kept AS (
     SELECT
         session_id, visitor_id, user_id, started_at, ended_at, events, page_views, entry_event, entry_page, exit_event,
-        exit_page, (referrer, utm_source, utm_medium, utm_campaign, device, browser, os, country)::text
+        exit_page, (referrer, utm_source, utm_medium, utm_campaign, device, browser, os, country, channel)::text
     FROM {schema}.sessions
 )
 SELECT 'stored' AS side, session_id FROM (SELECT * FROM kept EXCEPT ALL SELECT * FROM recounted) AS wrong

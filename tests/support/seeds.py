@@ -190,7 +190,7 @@ def store_anothers_fields(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
         found = settle(flush, claims, known)
         ids = [event.id for event in found.stored]
         for event, event_id in zip(found.stored, ids[1:] + ids[:1], strict=True):
-            event.record = (event_id, *event.record[1:])
+            event.record[0] = event_id
         return found
 
     patch.setattr(sink, "settle", settled)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 KEPT_ORIGINS = 16_384
+KEPT_HOSTS = 4096
 _ANY_ENDING = ".*"
 _TWO, _SHORT = 2, 3
 _PAID = frozenset(
@@ -64,7 +65,7 @@ _sites = _read_sites()
 @lru_cache(maxsize=KEPT_ORIGINS)
 def find_origin(url: str | None, referrer: str | None, source: str | None, medium: str | None) -> Origin:
     """Tell where a visit came from: by its campaign first, then by the click's mark, then by the referrer."""
-    host, from_host = _host(url), _host(referrer)
+    host, from_host = host_of(url), host_of(referrer)
     site = find_site(from_host)
     engine = site.name if site is not None and site.kind == "search" else None
     channel = _by_campaign(source, medium, site) or _by_click(url)
@@ -75,6 +76,15 @@ def find_origin(url: str | None, referrer: str | None, source: str | None, mediu
     if site is not None:
         return Origin(_ORGANIC[site.kind], engine)
     return Origin("referral" if from_host else "direct")
+
+
+@lru_cache(maxsize=KEPT_HOSTS)
+def host_of(url: str | None) -> str:
+    """Take the host out of a URL or an origin, without `www.`; empty if there is none."""
+    try:
+        return (urlsplit(url).hostname or "").removeprefix("www.") if url else ""
+    except ValueError:
+        return ""
 
 
 def find_site(host: str) -> Site | None:
@@ -116,10 +126,3 @@ def _by_click(url: str | None) -> str | None:
         return None
     names = {parameter.partition("=")[0] for parameter in url.partition("?")[2].partition("#")[0].split("&")}
     return next((channel for name, channel in _CLICKS.items() if name in names), None)
-
-
-def _host(url: str | None) -> str:
-    try:
-        return (urlsplit(url).hostname or "").removeprefix("www.") if url else ""
-    except ValueError:
-        return ""

@@ -45,7 +45,8 @@ def clean_value(value: Any, name: str = "") -> Any:
     """Redact a value of JSON, which may be the property `name` of an object."""
     match value:
         case dict():
-            return {clean_name(key): clean_value(each, key) for key, each in value.items()}
+            # The name of a property may be an address itself.
+            return {redact_line(key): clean_value(each, key) for key, each in value.items()}
         case list():
             return [clean_value(each, name) for each in value]
         case None | bool():
@@ -56,11 +57,6 @@ def clean_value(value: Any, name: str = "") -> Any:
         return redact_text(value)
     text = str(value)
     return value if redact_text(text) == text else redact_text(text)
-
-
-def clean_name(name: str) -> str:
-    """Redact the name of a property, which may be an address itself."""
-    return redact_line(name)
 
 
 @lru_cache(maxsize=KEPT_TEXTS)

@@ -20,6 +20,7 @@ from tenants.visitors import Bots
 
 IDENTIFY = "identify"
 MAX_TRAIT = 256
+_NO_IDS = (None, None, None)
 Step = Callable[[Draft, Arrival], str | None]
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -32,7 +33,8 @@ def enrich(draft: Draft, arrival: Arrival) -> None:
     for name, step in STEPS if draft.agent is None and draft.address is None else VISITOR_STEPS:
         reason = step(draft, arrival)
         if reason is not None:
-            arrival.changes[name, reason] += 1
+            changes, change = arrival.changes, (name, reason)
+            changes[change] = changes.get(change, 0) + 1
 
 
 def judge_bot(draft: Draft, arrival: Arrival) -> str | None:
@@ -98,10 +100,11 @@ def redact(draft: Draft, arrival: Arrival) -> str | None:
         utm = (draft.utm_source, draft.utm_medium, draft.utm_campaign)
         draft.utm_source, draft.utm_medium, draft.utm_campaign = clean = redact_lines(utm)
         changed = changed or clean != utm
-    pepper, ids = arrival.sender.pepper, (draft.user_id, draft.visitor_id, draft.session_id)
-    draft.user_id, draft.visitor_id = clean_id(ids[0], pepper), clean_id(ids[1], pepper)
-    draft.session_id = clean_id(ids[2], pepper)
-    changed = changed or (draft.user_id, draft.visitor_id, draft.session_id) != ids
+    ids = (draft.user_id, draft.visitor_id, draft.session_id)
+    if ids != _NO_IDS:
+        pepper = arrival.sender.pepper
+        draft.user_id, draft.visitor_id, draft.session_id = clean = tuple(clean_id(given, pepper) for given in ids)
+        changed = changed or clean != ids
     return "redacted" if changed else None
 
 

@@ -1,6 +1,6 @@
 """Whose events a request brings, as far as the steps need to know it. Immutable.
 
-Made once per request by `senders.py`, and by replays.
+Made once per request by `app/ingest/arrivals.py`, and by replays.
 """
 
 from functools import lru_cache

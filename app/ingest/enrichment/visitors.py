@@ -37,7 +37,8 @@ def find_visit(draft: Draft, arrival: Arrival) -> Visit | None:
         return None
     return Visit(
         subject=subject,
-        zone=sender.zone if needs_session else None,
+        needs_session=needs_session,
+        zone=sender.zone,
         campaign=campaign_of(draft.utm_source, draft.utm_medium, draft.utm_campaign),
     )
 

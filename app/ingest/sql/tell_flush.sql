@@ -3,30 +3,32 @@
 WITH folded AS (
     INSERT INTO {{schema}}.sessions AS known (
         session_id, visitor_id, user_id, started_at, ended_at, events, page_views, entry_event, entry_page,
-        exit_event, exit_page, referrer, utm_source, utm_medium, utm_campaign, device, browser, os, country, started_before
+        exit_event, exit_page, referrer, utm_source, utm_medium, utm_campaign, device, browser, os, country, channel,
+        started_before
     )
     SELECT *
     FROM unnest(
         $1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::bigint[], $7::bigint[],
         $8::uuid[], $9::text[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-        $16::text[], $17::text[], $18::text[], $19::text[], $4::timestamptz[]
+        $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $4::timestamptz[]
     )
     ON CONFLICT (session_id) DO UPDATE SET
-        (visitor_id, entry_event, entry_page, referrer, utm_source, utm_medium, utm_campaign, device, browser, os, country)
+        (visitor_id, entry_event, entry_page, referrer, utm_source, utm_medium, utm_campaign, device, browser, os, country,
+         channel)
         = (
             SELECT
                 first.visitor_id, first.entry_event, first.entry_page, first.referrer, first.utm_source,
-                first.utm_medium, first.utm_campaign, first.device, first.browser, first.os, first.country
+                first.utm_medium, first.utm_campaign, first.device, first.browser, first.os, first.country, first.channel
             FROM (
                 VALUES
                     (known.started_at, known.visitor_id, known.entry_event, known.entry_page, known.referrer,
                      known.utm_source, known.utm_medium, known.utm_campaign, known.device, known.browser, known.os,
-                     known.country),
+                     known.country, known.channel),
                     (excluded.started_at, excluded.visitor_id, excluded.entry_event, excluded.entry_page,
                      excluded.referrer, excluded.utm_source, excluded.utm_medium, excluded.utm_campaign,
-                     excluded.device, excluded.browser, excluded.os, excluded.country)
+                     excluded.device, excluded.browser, excluded.os, excluded.country, excluded.channel)
             ) AS first (started_at, visitor_id, entry_event, entry_page, referrer, utm_source, utm_medium,
-                        utm_campaign, device, browser, os, country)
+                        utm_campaign, device, browser, os, country, channel)
             ORDER BY first.started_at, first.entry_event
             LIMIT 1
         ),
@@ -48,9 +50,9 @@ visits AS (
 ),
 noted AS (
     INSERT INTO {{schema}}.rollup_pending (flush, events, visits)
-    SELECT $20, $21::bigint, coalesce(visits.quarters, '{}') FROM visits WHERE $21::bigint > 0
+    SELECT $21, $22::bigint, coalesce(visits.quarters, '{}') FROM visits WHERE $22::bigint > 0
 )
 INSERT INTO {{schema}}.outcome_counts (flush, hour, key_id, outcome, reason, n)
-SELECT $20, counted.hour, counted.key_id, counted.outcome, counted.reason, counted.n
-FROM unnest($22::timestamptz[], $23::uuid[], $24::text[], $25::text[], $26::bigint[])
+SELECT $21, counted.hour, counted.key_id, counted.outcome, counted.reason, counted.n
+FROM unnest($23::timestamptz[], $24::uuid[], $25::text[], $26::text[], $27::bigint[])
     AS counted (hour, key_id, outcome, reason, n)

@@ -7,13 +7,11 @@ WITH rolled AS NOT MATERIALIZED (
     WHERE e.flush NOT IN (SELECT p.flush FROM {{schema}}.rollup_pending AS p)
 ),
 visits AS NOT MATERIALIZED (
-    SELECT d.day, v.*
+    SELECT d.day, d.by_channel, v.*
     FROM {{schema}}.rollup_visit_days AS d
     CROSS JOIN LATERAL (
         SELECT s.session_id, s.visitor_id, extract(epoch FROM s.ended_at - s.started_at) AS seconds,
-            coalesce(s.country, 'unknown') AS country, coalesce(s.device, 'unknown') AS device,
-            coalesce(s.browser, 'unknown') AS browser, coalesce(s.utm_source, s.referrer, 'direct') AS source,
-            s.utm_campaign AS campaign
+            coalesce(s.utm_source, s.referrer, 'direct') AS source, s.utm_campaign AS campaign, s AS told
         FROM {{schema}}.sessions AS s
         WHERE s.started_at >= {{fn}}day_start(d.day, $1::text)
             AND s.started_at < {{fn}}day_start(d.day + 1, $1::text)
@@ -96,10 +94,12 @@ told AS (
     ) AS o
     UNION ALL
     SELECT 'visits', concat_ws(' ', v.day, l.dimension, quote_nullable(l.value), 'NULL'),
-        concat_ws(' ', count(*), sum(v.seconds))
+        concat_ws(' ', count(*), sum(v.seconds), count(*) FILTER (WHERE v.by_channel AND (v.told).page_views = 1 AND l.dimension <> 4))
     FROM visits AS v CROSS JOIN LATERAL (
-        VALUES (0, NULL), (1, v.country), (2, v.device), (3, v.browser), (4, {{fn}}visit_span(v.seconds)::text)
-    ) AS l (dimension, value)
+        SELECT t.dimension, t.value FROM {{fn}}visit_traits(v.told) AS t WHERE t.dimension < 6 OR v.by_channel
+        UNION ALL
+        SELECT 4, {{fn}}visit_span(v.seconds)::text
+    ) AS l
     GROUP BY 2
     UNION ALL
     SELECT 'visits', concat_ws(' ', v.day, 5, quote_nullable(v.source), quote_nullable(v.campaign)),
@@ -141,7 +141,8 @@ kept AS (
     FROM {{schema}}.rollup_purchases AS p
     UNION ALL
     SELECT 'visits', concat_ws(' ', v.day, v.dimension, CASE v.dimension WHEN 5 THEN s.what
-            ELSE concat_ws(' ', quote_nullable(v.value), 'NULL') END), concat_ws(' ', v.sessions, v.seconds)
+            ELSE concat_ws(' ', quote_nullable(v.value), 'NULL') END),
+        concat_ws(' ', v.sessions, v.seconds, CASE WHEN v.dimension <> 5 THEN coalesce(v.bounces, 0) END)
     FROM {{schema}}.rollup_visits AS v LEFT JOIN series AS s ON s.who = 4 AND s.id = v.source
     WHERE v.day IN (SELECT v.day FROM visits AS v)
     UNION ALL

@@ -8,7 +8,9 @@ from app.asgi import create_litestar
 from app.demo.clients import CLIENTS
 from app.demo.grafana import LocalGrafana
 from app.demo.keys import ClientKeys, Login
-from app.demo.report import tell_grafana, tell_start, tell_where
+from app.demo.report import tell_grafana, tell_sites, tell_start, tell_where
+from app.demo.sites.opening import SITES, OpenSite
+from app.demo.sites.tags import Tag
 from app.embedded.grafana import Installation
 from app.observability import Metrics
 from app.settings import Settings
@@ -21,7 +23,10 @@ def test_every_address_that_is_told_is_one_that_answers(capsys: pytest.CaptureFi
     keys = ClientKeys(admin="a", server="s", browser="b")
     people = [(client, keys, Login(client.person.email, "secret")) for client in CLIENTS]
     tell_where("http://grove.test", "p", people, grafana=True)
-    told = [word.removeprefix("http://grove.test") for word in capsys.readouterr().out.split() if "://" in word]
+    tell_sites("http://grove.test", [OpenSite(site, "http://127.0.0.1:1", Tag("", "", "", "")) for site in SITES])
+    addresses = [word.rstrip(",") for word in capsys.readouterr().out.split() if "://" in word]
+    assert addresses.count("http://127.0.0.1:1/") == len(SITES)
+    told = [word.removeprefix("http://grove.test") for word in addresses if "127.0.0.1" not in word]
     assert len(told) > len(CLIENTS)
     routes = {route.path for route in create_litestar(Settings(), Metrics(None)).routes}
     patterns = {path.replace("{client_id:str}", client.id) for path in routes for client in CLIENTS}

@@ -94,4 +94,5 @@ def test_a_web_session_is_described_by_its_entry() -> None:
         "browser": "Firefox",
         "os": "Android",
         "country": "DE",
+        "channel": "campaign",
     }

@@ -10,10 +10,11 @@ from asyncpg.pgproto.pgproto import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.ingest.days import find_day
 from app.ingest.enrichment.sender import Sender
 from app.ingest.event import Arrival, Event
 from app.ingest.steps import read_event
-from app.ingest.visits import IDLE, OpenVisit, make_visitor_id, place_sessions
+from app.ingest.visits import IDLE, OpenVisit, make_visitor_id, name_visitors, place_sessions
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PARIS = ZoneInfo("Europe/Paris")
@@ -33,8 +34,14 @@ def event(minute: float, visitor: str = "v", source: str = "") -> Event:
 
 
 def placed(events: list[Event], known: dict[str, list[OpenVisit]] | None = None) -> list[str | None]:
-    place_sessions(events, {} if known is None else known)
+    place_sessions(name_visitors(events, None), {} if known is None else known)
     return [each.session_id for each in events]
+
+
+def kept(minutes: int) -> OpenVisit:
+    """A session that began at noon and lasts so long."""
+    ended_at = NOON + timedelta(minutes=minutes)
+    return OpenVisit(id="~kept", started_at=NOON, ended_at=ended_at, campaign="", day=find_day(NOON, PARIS))
 
 
 def test_events_less_than_half_an_hour_apart_are_one_session() -> None:
@@ -48,13 +55,13 @@ def test_visitors_never_share_a_session() -> None:
 
 
 def test_an_event_joins_the_session_that_is_stored() -> None:
-    known = OpenVisit(id="~kept", started_at=NOON, ended_at=NOON, campaign="")
+    known = kept(0)
     assert placed([event(29)], {"v": [known]}) == ["~kept"]
     assert placed([event(70)], {"v": [known]}) != ["~kept"]
 
 
 def test_an_event_that_comes_late_joins_the_session_it_was_part_of() -> None:
-    known = OpenVisit(id="~kept", started_at=NOON, ended_at=NOON + timedelta(minutes=40), campaign="")
+    known = kept(40)
     assert placed([event(20), event(-5)], {"v": [known]}) == ["~kept", "~kept"]
     assert known.started_at == NOON - timedelta(minutes=5)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.query.spec import MAX_DAYS, Period, read_period
+from app.query.spec import MAX_DAYS, Period, period_before, read_period
 from app.query.zones import list_days
 from tenants.errors import InputRefused
 
@@ -24,6 +24,17 @@ def test_without_parameters_it_is_thirty_days_including_today_in_the_clients_zon
     # In Berlin it is already the 22nd, and on 25 October the clocks went back.
     assert bounds(period) == ("2026-10-23T22:00:00+00:00", "2026-11-22T23:00:00+00:00")
     assert len(list_days(period.from_at, period.to_at, period.zone)) == 30
+
+
+def test_the_period_before_has_as_many_days_although_clocks_change() -> None:
+    week = read("2026-03-29", "2026-04-04")
+    assert bounds(period_before(week)) == ("2026-03-21T23:00:00+00:00", "2026-03-28T23:00:00+00:00")
+    assert period_before(week).to_at == week.from_at
+
+
+def test_the_period_before_one_that_cuts_days_is_as_long() -> None:
+    hours = read("2026-03-29T00:30:00Z", "2026-03-29T10:00:00Z")
+    assert bounds(period_before(hours)) == ("2026-03-28T15:00:00+00:00", "2026-03-29T00:30:00+00:00")
 
 
 def test_dates_are_days_of_the_zone_and_the_last_is_included() -> None:

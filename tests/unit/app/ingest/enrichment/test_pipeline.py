@@ -97,7 +97,7 @@ def test_what_is_missing_of_a_visit_is_to_be_found_out(
 ) -> None:
     visit = read(browser(**sender), **fields).visit
     assert visit is not None
-    assert (visit.subject is not None, visit.zone is not None) == wanted
+    assert (visit.subject is not None, visit.needs_session) == wanted
 
 
 @pytest.mark.parametrize(

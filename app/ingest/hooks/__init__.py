@@ -1,0 +1,1 @@
+"""Webhooks: deliveries of other services become our events."""

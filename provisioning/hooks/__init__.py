@@ -1,0 +1,1 @@
+"""Services that tell of a client's events by webhooks."""
