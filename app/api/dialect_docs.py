@@ -223,7 +223,7 @@ write key (the user name of `Authorization: Basic`; or, of browsers, `writeKey` 
 `messageId` is the `event_id`, `anonymousId` the `visitor_id`, and times are put right by what `sentAt` tells of the
 sender's clock. A `page` is a `page_view`, a `screen` a `screen_view`; events of an online shop (`Product Viewed`,
 `Order Completed`, …) get our names and keep theirs in `properties.original_type`; `total`, else `revenue` or `value`
-of their properties is the amount. `identify` tells who a visitor is, and so does `alias` of its `previousId`;
+of their properties is the amount of these. `identify` tells who a visitor is, and so does `alias` of its `previousId`;
 `group` is stored with its `group_id` and traits. Of the context, page, campaign, system, `sessionId`, `ip` and
 `userAgent` are read, and nothing else is kept."""
 

@@ -59,7 +59,7 @@ class Eventful:
 
     async def _meet(self) -> None:
         """Send from many at once what is new, repeated, changed, unfit and without an id, under two keys."""
-        shared = event()
+        shared = event(name="product_view")
         await self.party.send(shared)
         await asyncio.gather(
             *(self.party.send(*mixed(shared, n), headers=keys) for n, keys in enumerate(4 * self._keys(self.party))),

@@ -19,8 +19,8 @@ class Finding(NamedTuple):
     """Something that is wrong.
 
     Shape: `what` is `lost`, `doubled`, `foreign` (nobody sent it, or it was refused) or `altered` for events, and the
-    same for what is in quarantine; `misanswered` for answers; `unequal` for books that do not add up; `sessions` and
-    `rollups` where a recount finds something else.
+    same for what is in quarantine; `misanswered` for answers; `unequal` for books that do not add up; `sessions`,
+    `facts` and `rollups` where a recount finds something else.
     """
 
     what: str

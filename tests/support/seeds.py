@@ -13,6 +13,7 @@ import pytest
 
 from app.auth.limiter import Limiter
 from app.ingest import replay, routes, sink
+from app.ingest.commerce import fold_commerce
 from app.ingest.event import Event
 from app.ingest.flush import Flush, Submission, answers, count_outcomes, settle
 from app.ingest.group_commit import GroupCommit
@@ -261,6 +262,18 @@ def roll_up_nothing_late(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
     patch.setattr(rollup_round, "statement", statement)
 
 
+def tell_facts_of_repeats(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
+    """Tell commerce facts of all that came, instead of what is stored."""
+    written: ContextVar[Flush] = ContextVar("written")
+
+    def note(flush: Flush, *given: Any) -> Any:
+        written.set(flush)
+        return settle(flush, *given)
+
+    patch.setattr(sink, "settle", note)
+    patch.setattr(sink, "fold_commerce", lambda _stored: fold_commerce(written.get().events()))
+
+
 def _all_new(flush: Flush) -> Any:
     return answers(flush, settle(flush, flush.claims(), {}))
 
@@ -295,4 +308,5 @@ SEEDS = (
     Seed(forget_a_flush_in_the_rollups, "rollups", "recounted"),
     Seed(roll_a_flush_up_twice, "rollups", "recounted"),
     Seed(roll_up_nothing_late, "rollups", "recounted"),
+    Seed(tell_facts_of_repeats, "facts", "has 2 facts"),
 )

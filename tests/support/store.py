@@ -15,6 +15,7 @@ from asyncpg.pgproto.pgproto import UUID
 
 import app.rollups
 from app.ingest.chat import CHAT_EVENTS
+from app.ingest.commerce import KINDS
 from tenants.ids import function_prefix, quote
 from tenants.keys import hash_key
 from tests.support.history import Finding, fetch_in
@@ -91,7 +92,15 @@ async def _recount(fetch: Callable[..., Awaitable[list[asyncpg.Record]]]) -> lis
         "(SELECT flush, count(*) AS n FROM {schema}.events GROUP BY flush) AS e USING (flush) "
         "WHERE p.events IS DISTINCT FROM coalesce(e.n, 0)"
     )
+    facts = await fetch(
+        "SELECT event_id, f.n AS facts, e.n AS events FROM "
+        "(SELECT event_id, count(*) AS n FROM {schema}.commerce_facts WHERE line = 0 GROUP BY event_id) AS f FULL JOIN "
+        "(SELECT event_id, count(*) AS n FROM {schema}.events WHERE name = ANY($1) GROUP BY event_id) AS e "
+        "USING (event_id) WHERE f.n IS DISTINCT FROM e.n",
+        list(KINDS),
+    )
     return [
+        *(Finding("facts", f"{row['event_id']} has {row['facts']} facts, not {row['events']}") for row in facts),
         *(Finding("sessions", f"{row['side']} {row['session_id']}") for row in sessions),
         *(
             Finding("rollups", f"flush {row['flush']} waits with {row['events']} events, not {row['n']}")

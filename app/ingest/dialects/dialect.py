@@ -5,7 +5,7 @@ told in the words of the path.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 import msgspec
 from msgspec import Raw
@@ -41,8 +41,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
         Errors: InputRefused, as for bodies in our own; also if what stands around the events is too much.
         """
-        around: Fields = {}
-        raws = None
+        raws, around = None, Fields()
         if self.envelope is not None:
             raws, around = split_envelope(body, self.envelope, MAX_SHARED_BYTES)
         if raws is None:
@@ -59,7 +58,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         if self.clock is None:
             return None
         sent_at = read_time(time_of(around.get(self.clock)))
-        return None if sent_at is None else arrival.received_at - sent_at.astimezone(UTC)
+        return None if sent_at is None else arrival.received_at - sent_at
 
 
 class Heard:

@@ -5,6 +5,7 @@ Source: the specification of its HTTP tracking API. Libraries of it that are giv
 
 from functools import partial
 
+from app.ingest.commerce import KINDS
 from app.ingest.dialects.dialect import Dialect
 from app.ingest.dialects.foreign import Fields, fields_of, id_of, text_of, time_of
 from app.ingest.dialects.words import move_commerce, move_page, name_of
@@ -31,29 +32,29 @@ def _translate(given: Fields, _arrival: Arrival, around: Fields, *, kind: str | 
     at = "timestamp" if "timestamp" in given else "originalTimestamp"
     writing.put("occurred_at", time_of(given.get(at)), at)
     _put_context(writing, context, free if said == "page" else {})
-    _put_name(writing, given, said)
+    name = _put_name(writing, given, said)
     if said in ("identify", "group"):
         writing.put("properties/group_id", id_of(given.get("groupId")), "groupId")
         writing.put_free(fields_of(given.get("traits")) or {}, given.get("traits"), "traits")
         return writing
-    if said == "track":
+    if name in KINDS:
         move_commerce(writing, {"properties/": free}, _AMOUNTS)
-    else:
-        for name in ("name", "category"):
-            writing.put(f"properties/{name}", given.get(name), name)
+    for shown in ("name", "category") if said != "track" else ():
+        writing.put(f"properties/{shown}", given.get(shown), shown)
     writing.put_free(free, given.get("properties"), "properties")
     return writing
 
 
-def _put_name(writing: Writing, given: Fields, said: str | None) -> None:
+def _put_name(writing: Writing, given: Fields, said: str | None) -> str | None:
     """Name a `track` by its event, anything else by its type."""
-    if said is None:
-        writing.put_name(None, "", "type", given.get("type"))
-    elif said != "track":
-        writing.put_name(_NAMES.get(said, said), "page_view" if said == "page" else said, "type", None)
-    else:
+    if said == "track":
         event = text_of(given.get("event"))
-        writing.put_name(None if event is None else name_of(event), event or "", "event", given.get("event"))
+        name = None if event is None else name_of(event)
+        writing.put_name(name, event or "", "event", given.get("event"))
+        return name
+    name = None if said is None else _NAMES.get(said, said)
+    writing.put_name(name, "page_view" if said == "page" else said or "", "type", given.get("type"))
+    return name
 
 
 def _put_context(writing: Writing, context: Fields, page: Fields) -> None:

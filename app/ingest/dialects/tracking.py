@@ -1,8 +1,9 @@
 """`POST /api/v1/analytics/track/event` and `…/track/batch`: web events as the script of before sends them."""
 
+from app.ingest.commerce import KINDS
 from app.ingest.dialects.dialect import Dialect
 from app.ingest.dialects.foreign import Fields, fields_of, first_of, id_of, is_said, text_of, time_of
-from app.ingest.dialects.words import Places, move, move_commerce, move_page, move_visitor, name_of
+from app.ingest.dialects.words import move, move_commerce, move_page, move_visitor, name_of
 from app.ingest.dialects.writing import Writing
 from app.ingest.event import Arrival
 
@@ -11,7 +12,7 @@ TRACK_BATCH_PATH = "/api/v1/analytics/track/batch"
 MAX_BATCH = 100
 VITALS = "web_vitals"
 _MEASURES = ("lcp", "fid", "cls", "inp")
-_OURS_ALONE = ("api_key", "event_type", "event_name", "properties", "timestamp", VITALS)
+_READ = ("api_key", "event_type", "event_name", "properties", "timestamp", VITALS)
 _PLACE = ("url", "path", "title", "referrer")
 _AMOUNTS = ("order_value", "value", "total", "revenue")
 # Types that say no more than that something happened; what it was stands in its name, or in a property.
@@ -23,10 +24,9 @@ _PAGE_VIEW, _IDENTIFY, _PERFORMANCE = "page_view", "identify", "performance"
 def _translate(given: Fields, _arrival: Arrival, _around: Fields) -> Writing:
     writing = Writing()
     free = fields_of(given.get("properties")) or {}
-    others = {name: value for name, value in given.items() if name not in _OURS_ALONE and is_said(value)}
+    others = {name: value for name, value in given.items() if name not in _READ and is_said(value)}
     name = _put_name(writing, given, free)
     writing.put("occurred_at", time_of(given.get("timestamp")), "timestamp")
-    places: Places = {"": others, "properties/": free}
     if name == VITALS or is_said(given.get(VITALS)):
         _put_vitals(writing, given, free)
     if name == _IDENTIFY:
@@ -38,7 +38,8 @@ def _translate(given: Fields, _arrival: Arrival, _around: Fields) -> Writing:
             others.pop(said, None)
     else:
         move_page(writing, {"": others})
-    move_commerce(writing, places, _AMOUNTS)
+    if name in KINDS:
+        move_commerce(writing, {"": others, "properties/": free}, _AMOUNTS)
     writing.put_free(free, given.get("properties"), "properties", others)
     return writing
 

@@ -127,6 +127,21 @@ def test_web_vitals_have_the_properties_of_the_sdks_event_wherever_they_stand() 
     assert alone["properties"] == beside["properties"] == {"lcp": 1200.5, "cls": 0.1}
 
 
+@pytest.mark.parametrize(
+    ("path", "event"),
+    [
+        (COLLECT_PATH, {"event_type": "rated", "data": {"total": "high", "query": 7}}),
+        (
+            TRACK_EVENT_PATH,
+            {"event_type": "custom", "event_name": "rated", "properties": {"total": "high", "query": 7}},
+        ),
+        (TRACK_PATH, {"event": "rated", "properties": {"total": "high", "query": 7}}),
+    ],
+)
+def test_what_is_no_commerce_keeps_its_properties_as_they_are(path: str, event: object) -> None:
+    assert told(path, event)["properties"] == {"total": "high", "query": 7}
+
+
 def test_each_kind_of_segment_message_has_its_outcome() -> None:
     message = {"messageId": None, "userId": "u-1", "anonymousId": "a-1"}
     messages = [
@@ -158,8 +173,9 @@ def test_a_senders_wrong_clock_is_put_right_and_a_repeat_is_no_conflict() -> Non
     assert first.events[0].occurred_at == NOW - timedelta(minutes=1)
     assert again.events[0].occurred_at == NOW - timedelta(minutes=2)
     assert first.events[0].digest == again.events[0].digest
-    unmoved, pointers = hear(TRACK_PATH, message | {"sentAt": "soon"})
-    assert (unmoved.events, pointers) == ([], ["/timestamp"])
+    for sent_at in ("soon", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 1e300):
+        refused, pointers = hear(TRACK_PATH, message | {"sentAt": sent_at})
+        assert (refused.events, pointers) == ([], ["/timestamp"])
 
 
 @pytest.mark.parametrize(
@@ -173,7 +189,7 @@ def test_a_senders_wrong_clock_is_put_right_and_a_repeat_is_no_conflict() -> Non
         (COLLECT_PATH, {"event_type": "login", "ip_address": 7}, "/ip_address"),
         (COLLECT_PATH, {"event_type": "view", "category": "product", "data": {"depth": 10**30}}, "/data/depth"),
         (COLLECT_PATH, {"event_type": "login", "colour": 10**30}, "/colour"),
-        (COLLECT_PATH, {"event_type": "login", "data": {"currency": "euros"}}, "/data/currency"),
+        (COLLECT_PATH, {"event_type": "search", "data": {"currency": "euros"}}, "/data/currency"),
         (TRACK_EVENT_PATH, {"event_type": "custom", "event_name": "n" * 129}, "/event_name"),
         (TRACK_EVENT_PATH, {"event_type": "page_view", "timestamp": "today"}, "/timestamp"),
         (TRACK_EVENT_PATH, {"event_type": "page_view", "title": 7}, "/title"),
