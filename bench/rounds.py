@@ -113,8 +113,8 @@ class Rounds:
     async def report(self) -> Report:
         """Sum up and check the store."""
         rates = {name: median(values) for name, values in self._rates.items() if name not in {"warm-up", "latency"}}
-        least = min(rates["pgbench"], rates["bare_asgi"])
-        least_32 = min(rates["pgbench"], rates["bare_asgi_32"])
+        least = min(rates["pgbench"], rates["bare_handler"])
+        least_32 = min(rates["pgbench"], rates["bare_handler_32"])
         statuses: dict[str, int] = defaultdict(int)
         for _, result in self._jobs:
             for status, count in result.statuses.items():
