@@ -21,6 +21,7 @@ WAYS: tuple[tuple[str, str | None, str, str | None], ...] = (
     ("", "https://Blog.example:8443/post", "referral", "blog.example"),
     ("", f"{SITE}/before", "internal", None),
     ("?utm_source=june&utm_medium=newsletter", "https://mail.example/", "email", "mail.example"),
+    ("?gclid=x", f"{SITE}/before", "paid search", None),
 )
 
 
