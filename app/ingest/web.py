@@ -1,7 +1,7 @@
 """Web events: one row per session, the same whatever order they come in. Pure.
 
-What describes the visit is taken from its entry event: the earliest, and of equals the one with the lowest id. A page of
-the site itself is no referrer of a visit.
+What describes the visit is taken from its entry event: the earliest, and of equals the one with the lowest id. A page
+of the site itself is no referrer of a visit.
 """
 
 from collections.abc import Iterable
