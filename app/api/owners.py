@@ -1,6 +1,6 @@
 """Whose things are meant on paths that name no client: the key's own, or for the platform the one it names.
 
-Used by the routers of schemas and adaptors.
+Used by the routers of schemas, adaptors and sources.
 """
 
 from typing import Annotated, Any

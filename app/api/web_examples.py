@@ -34,10 +34,14 @@ SUMMARY = SummaryRows(
 REALTIME = RecentRows(
     at=_NOW,
     parts=[
-        {"part": "all", "events": 210, "views": 96, "visitors": 41, "sessions": 43, "active": 12, "converted": 2},
+        {"part": "all", "events": 210, "views": 96, "visitors": 41, "sessions": 43, "bounces": 15, "seconds": 4210,
+         "active": 12, "converted": 2},
         {"part": "minute", "at": _NOW - timedelta(minutes=30), "events": 7, "views": 3, "visitors": 3},
         {"part": "page", "name": "/pricing", "views": 18, "visitors": 15},
-        *({"part": str(dimension), "name": _NAMES[dimension], "sessions": 20, "visitors": 19} for dimension in GROUPS),
+        *(
+            {"part": str(dimension), "name": name, "sessions": 20, "bounces": 8, "seconds": 1930, "visitors": 19}
+            for dimension, name in _NAMES.items()
+        ),
     ],
     orders=[{"orders": 2}, {"currency": "EUR", "priced": 2, "amount": 118.9}],
 ).answer()  # fmt: skip

@@ -1,7 +1,8 @@
-"""Which address a request comes from, as failed logins are counted by it.
+"""Which address a request comes from: failed logins are counted by it, and countries and visitors told from it.
 
-Called by the login. Of `X-Forwarded-For` only what trusted proxies wrote is believed: entries from the right. Unless
-it is said how many there are, one is believed that has no public address itself, such as a platform's own.
+Called by the login and by arrivals. Of `X-Forwarded-For` only what trusted proxies wrote is believed: entries from
+the right. Unless it is said how many there are, one is believed that has no public address itself, such as a platform's
+own.
 """
 
 from functools import lru_cache

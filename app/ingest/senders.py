@@ -1,6 +1,6 @@
 """Tell what some keys send: whether, since when, what came, and what of it was refused.
 
-Called by the routes of adaptors; reads under the client's read role.
+Called by the routes of adaptors and sources; reads under the client's read role.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class RefusedEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sending(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tag sends."""
+    """What a tag or a source sends."""
 
     sending: Annotated[bool, Meta(description="Whether anything came within the last 24 hours.")]
     since: Annotated[datetime | None, Meta(description="The hour in which the first event came; null: none came yet.")]

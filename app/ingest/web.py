@@ -1,11 +1,13 @@
 """Web events: one row per session, the same whatever order they come in. Pure.
 
-What describes the visit is taken from its entry event: the earliest, and of equals the one with the lowest id.
+What describes the visit is taken from its entry event: the earliest, and of equals the one with the lowest id. A page
+of the site itself is no referrer of a visit.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
+from app.ingest.enrichment.channels import is_own
 from app.ingest.event import EVENT_COLUMNS, Event
 
 PAGE_VIEW = "page_view"
@@ -36,7 +38,7 @@ def _order(event: Event) -> tuple[Any, bytes]:
 def _session_row(session_id: str, events: list[Event]) -> tuple[Any, ...]:
     entry, last = (events[0], events[0]) if len(events) == 1 else (min(events, key=_order), max(events, key=_order))
     users = [user_id for event in events if (user_id := event.user_id) is not None]
-    (_, _, _, _, _, _, visitor_id, _, _, entry_page, _, referrer, source, medium, campaign,
+    (_, _, _, _, _, _, visitor_id, _, url, entry_page, _, referrer, source, medium, campaign,
      device, browser, os, country, *_) = entry.record  # fmt: skip
     return (
         session_id,
@@ -50,7 +52,7 @@ def _session_row(session_id: str, events: list[Event]) -> tuple[Any, ...]:
         entry_page,
         last.id,
         last.record[9],
-        referrer,
+        None if is_own(url, referrer) else referrer,
         source,
         medium,
         campaign,

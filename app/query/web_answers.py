@@ -98,11 +98,9 @@ class WebMinute(Struct, frozen=True, kw_only=True):
     visitors: Count
 
 
-class RecentGroup(Struct, frozen=True, kw_only=True):
+class RecentGroup(WebGroup, frozen=True, kw_only=True):
     """Sessions that have something in common, and their visitors."""
 
-    name: str
-    sessions: Count
     visitors: Count
 
 
@@ -112,7 +110,9 @@ class RecentAnswer(Struct, frozen=True, kw_only=True):
     events: Count
     page_views: Count
     visitors: Count
-    sessions: Annotated[Count, Meta(description="Sessions in which something happened.")]
+    sessions: Annotated[Count, Meta(description="Sessions in which something happened, with all that they saw before.")]
+    bounce_rate: Annotated[Percent, Meta(description="Percent of these that saw one page and no other until now.")]
+    average_duration_s: Annotated[Seconds, Meta(description="From a session's first event to its last until now.")]
     conversions: WebConversions
     minutes: Annotated[list[WebMinute], Meta(description="All 30, the earliest first.")]
     pages: list[WebPage]

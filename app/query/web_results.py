@@ -42,7 +42,7 @@ class SummaryRows(Struct, frozen=True, kw_only=True):
         """Put the summary together."""
         totals, previous = self.totals
         groups: dict[str, Any] = {
-            name: [_group(row, totals["sessions"]) for row in self.groups if row["dimension"] == dimension]
+            name: [WebGroup(**_group(row, totals["sessions"])) for row in self.groups if row["dimension"] == dimension]
             for dimension, name in GROUPS.items()
         }
         return SummaryAnswer(
@@ -70,6 +70,8 @@ class RecentRows(Struct, frozen=True, kw_only=True):
             page_views=total["views"],
             visitors=total["visitors"],
             sessions=total["sessions"],
+            bounce_rate=percent(total["bounces"], total["sessions"]),
+            average_duration_s=_average(total),
             conversions=_conversions(self.orders, total["converted"], total["sessions"]),
             minutes=[
                 WebMinute(at=row["at"], events=row["events"], page_views=row["views"], visitors=row["visitors"])
@@ -78,7 +80,7 @@ class RecentRows(Struct, frozen=True, kw_only=True):
             pages=[WebPage(page=row["name"], views=row["views"], visitors=row["visitors"]) for row in self._of("page")],
             **{
                 name: [
-                    RecentGroup(name=row["name"], sessions=row["sessions"], visitors=row["visitors"])
+                    RecentGroup(**_group(row, total["sessions"]), visitors=row["visitors"])
                     for row in self._of(str(dimension))
                 ]
                 for dimension, name in GROUPS.items()
@@ -117,14 +119,14 @@ def _conversions(orders: Sequence[Row], converted: int, sessions: int) -> WebCon
     )
 
 
-def _group(row: Row, sessions: int) -> WebGroup:
-    return WebGroup(
-        name=row["name"],
-        sessions=row["sessions"],
-        share=percent(row["sessions"], sessions),
-        bounce_rate=percent(row["bounces"], row["sessions"]),
-        average_duration_s=_average(row),
-    )
+def _group(row: Row, sessions: int) -> dict[str, Any]:
+    return {
+        "name": row["name"],
+        "sessions": row["sessions"],
+        "share": percent(row["sessions"], sessions),
+        "bounce_rate": percent(row["bounces"], row["sessions"]),
+        "average_duration_s": _average(row),
+    }
 
 
 def _average(row: Row) -> float:

@@ -43,6 +43,9 @@ AT_THE_SHOP = {
 AT_THE_STUDIO = {
     "page_view": 6, "section_view": 5, "project_click": 1, "form_submit": 1, "external_link_click": 1, "web_vitals": 1,
 }  # fmt: skip
+PAID_FOR = {
+    "count": 1, "sessions": 1, "rate": 100.0, "revenue": [{"currency": "USD", "orders": 1, "amount": 193.5}],
+}  # fmt: skip
 
 
 class Place:
@@ -319,11 +322,18 @@ async def test_a_site_of_one_page_is_seen_page_by_page(places: Places) -> None:
 
 @pytest.mark.usefixtures("visitor")
 async def test_the_summary_tells_the_same_figures(places: Places) -> None:
-    for place, counts in ((places.shop, AT_THE_SHOP), (places.studio, AT_THE_STUDIO)):
+    # Both sites are on the host of this machine, so that a link from one to the other is within it.
+    for place, counts, channel, ordered in (
+        (places.shop, AT_THE_SHOP, "campaign", PAID_FOR),
+        (places.studio, AT_THE_STUDIO, "internal", {"count": 0, "sessions": 0, "rate": 0.0, "revenue": []}),
+    ):
         summary = await place.ask("/api/v1/analytics/summary")
         assert summary["events"] == sum(counts.values())
         assert summary["page_views"] == counts["page_view"]
         assert (summary["visitors"], summary["sessions"]) == (1, 1)
+        assert summary["conversions"] == ordered
+        assert [(each["name"], each["sessions"]) for each in summary["channels"]] == [(channel, 1)]
+        assert summary["referrers"] == []
         views = Counter(event["page_path"] for event in await place.stored() if event["name"] == "page_view")
         assert {page["page"]: (page["views"], page["visitors"]) for page in summary["pages"]} == {
             page: (n, 1) for page, n in views.items()

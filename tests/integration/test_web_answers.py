@@ -31,6 +31,7 @@ from tests.support.web_recount import (
     tell,
     there,
     total,
+    went,
     write,
 )
 
@@ -140,7 +141,7 @@ async def test_what_happens_now(store: Counted) -> None:
         "visitors": len({event.visitor for event in events if event.at >= NOW - timedelta(minutes=5)}),
         "last_30_minutes": {
             "events": len(events), "page_views": len(views), "visitors": len({event.visitor for event in events}),
-            "sessions": len(visits), "conversions": converted(events, visits),
+            **went(visits), "conversions": converted(events, visits),
             "minutes": [minute(at, events) for at in starts],
             "pages": [
                 {"page": page, "views": n, "visitors": len({event.visitor for event in views if event.page == page})}
@@ -151,6 +152,7 @@ async def test_what_happens_now(store: Counted) -> None:
     }  # fmt: skip
     assert answer == expected
     assert answer["visitors"] > 0 < answer["last_30_minutes"]["conversions"]["count"]
+    assert answer["last_30_minutes"]["average_duration_s"] > 0
 
 
 @pytest.mark.parametrize("steps", [STEPS, ("add_to_cart", "product_view"), ("purchase", "purchase", "page_view")])

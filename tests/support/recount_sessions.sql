@@ -12,10 +12,14 @@ WITH recounted AS (
         (array_agg(page_path ORDER BY occurred_at, event_id))[1],
         (array_agg(event_id ORDER BY occurred_at DESC, event_id DESC))[1],
         (array_agg(page_path ORDER BY occurred_at DESC, event_id DESC))[1],
-        (array_agg((referrer, utm_source, utm_medium, utm_campaign, device, browser, os, country,
-                coalesce(channel, CASE WHEN referrer IS NOT NULL THEN 'internal' END))::text
+        (array_agg((CASE WHEN from_host = page_host THEN NULL ELSE referrer END, utm_source, utm_medium, utm_campaign,
+                device, browser, os, country, coalesce(channel, CASE WHEN referrer IS NOT NULL THEN 'internal' END))::text
             ORDER BY occurred_at, event_id))[1]
     FROM {schema}.events
+    CROSS JOIN LATERAL (
+        SELECT substring(lower(page_url) FROM '^[a-z]+://(?:www\.)?([^/?#:]+)') AS page_host,
+            substring(lower(referrer) FROM '^[a-z]+://(?:www\.)?([^/?#:]+)') AS from_host
+    ) AS hosts
     WHERE session_id IS NOT NULL AND name <> ALL ($1::text[])
     GROUP BY session_id
 ),

@@ -21,6 +21,7 @@ WAYS: tuple[tuple[str, str | None, str, str | None], ...] = (
     ("", "https://Blog.example:8443/post", "referral", "blog.example"),
     ("", f"{SITE}/before", "internal", None),
     ("?utm_source=june&utm_medium=newsletter", "https://mail.example/", "email", "mail.example"),
+    ("?gclid=x", f"{SITE}/before", "paid search", None),
 )
 
 
@@ -145,9 +146,13 @@ def total(told: Sequence[Told], since: datetime, until: datetime) -> dict[str, A
     return {
         "from": since, "to": until, "events": len(events),
         "page_views": sum(event.name == "page_view" for event in events),
-        "visitors": len({event.visitor for event in events}), "sessions": len(visits), "bounce_rate": _bounces(visits),
-        "average_duration_s": _average(visits), "conversions": converted(events, visits),
+        "visitors": len({event.visitor for event in events}), "conversions": converted(events, visits), **went(visits),
     }  # fmt: skip
+
+
+def went(visits: list[list[Told]]) -> dict[str, Any]:
+    """Tell how sessions went."""
+    return {"sessions": len(visits), "bounce_rate": _bounces(visits), "average_duration_s": _average(visits)}
 
 
 def grouped(visits: list[list[Told]], kind: str) -> list[dict[str, Any]]:
@@ -158,8 +163,7 @@ def grouped(visits: list[list[Told]], kind: str) -> list[dict[str, Any]]:
         if name is not None:
             by_name.setdefault(name, []).append(visit)
     return [
-        {"name": name, "sessions": len(by_name[name]), "share": _percent(len(by_name[name]), len(visits)),
-         "bounce_rate": _bounces(by_name[name]), "average_duration_s": _average(by_name[name])}
+        {"name": name, "share": _percent(len(by_name[name]), len(visits)), **went(by_name[name])}
         for name, _ in rank(Counter({name: len(those) for name, those in by_name.items()}))
     ]  # fmt: skip
 
@@ -174,7 +178,6 @@ def minute(at: datetime, events: list[Told]) -> dict[str, Any]:
 def there(visits: list[list[Told]], kind: str) -> list[dict[str, Any]]:
     """List the sessions' visitors, each of whom is that of its entry."""
     return [
-        {"name": group["name"], "sessions": group["sessions"],
-         "visitors": len({visit[0].visitor for visit in visits if describe(visit)[kind] == group["name"]})}
+        group | {"visitors": len({visit[0].visitor for visit in visits if describe(visit)[kind] == group["name"]})}
         for group in grouped(visits, kind)
-    ]  # fmt: skip
+    ]

@@ -65,17 +65,23 @@ _sites = _read_sites()
 @lru_cache(maxsize=KEPT_ORIGINS)
 def find_origin(url: str | None, referrer: str | None, source: str | None, medium: str | None) -> Origin:
     """Tell where a visit came from: by its campaign first, then by the click's mark, then by the referrer."""
-    host, from_host = host_of(url), host_of(referrer)
+    from_host = host_of(referrer)
     site = find_site(from_host)
     engine = site.name if site is not None and site.kind == "search" else None
     channel = _by_campaign(source, medium, site) or _by_click(url)
     if channel is not None:
         return Origin(channel, engine)
-    if from_host and from_host == host:
+    if is_own(url, referrer):
         return Origin()
     if site is not None:
         return Origin(_ORGANIC[site.kind], engine)
     return Origin("referral" if from_host else "direct")
+
+
+def is_own(url: str | None, referrer: str | None) -> bool:
+    """Tell whether a page was come to from its own site."""
+    host = host_of(referrer)
+    return host != "" and host == host_of(url)
 
 
 @lru_cache(maxsize=KEPT_HOSTS)

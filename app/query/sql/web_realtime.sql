@@ -15,6 +15,8 @@ parts AS (
     SELECT 'all' AS part, NULL AS name, NULL::timestamptz AS at, count(*) AS events,
         count(*) FILTER (WHERE e.name = 'page_view') AS views, count(DISTINCT e.visitor_id) AS visitors,
         (SELECT count(*) FROM there) AS sessions,
+        (SELECT count(*) FILTER (WHERE (t.told).page_views = 1) FROM there AS t) AS bounces,
+        (SELECT coalesce(sum(extract(epoch FROM (t.told).ended_at - (t.told).started_at)), 0) FROM there AS t) AS seconds,
         count(DISTINCT e.visitor_id) FILTER (WHERE e.occurred_at >= :active_from) AS active,
         (
             SELECT count(DISTINCT o.session_id) FROM {{fn}}orders(:from_at, :to_at) AS o
@@ -23,22 +25,25 @@ parts AS (
     FROM recent AS e
     UNION ALL
     SELECT 'minute', NULL, m.at, count(e.name), count(*) FILTER (WHERE e.name = 'page_view'),
-        count(DISTINCT e.visitor_id), NULL, NULL, NULL
+        count(DISTINCT e.visitor_id), NULL, NULL, NULL, NULL, NULL
     FROM generate_series(:from_at::timestamptz, :to_at::timestamptz - interval '1 minute', interval '1 minute') AS m (at)
     LEFT JOIN recent AS e ON date_bin('1 minute', e.occurred_at, :from_at) = m.at
     GROUP BY m.at
     UNION ALL
-    SELECT 'page', coalesce(e.page_path, 'unknown'), NULL, NULL, count(*), count(DISTINCT e.visitor_id), NULL, NULL, NULL
+    SELECT 'page', coalesce(e.page_path, 'unknown'), NULL, NULL, count(*), count(DISTINCT e.visitor_id),
+        NULL, NULL, NULL, NULL, NULL
     FROM recent AS e
     WHERE e.name = 'page_view'
     GROUP BY 2
     UNION ALL
-    SELECT t.dimension::text, t.value, NULL, NULL, NULL, count(DISTINCT (v.told).visitor_id), count(*), NULL, NULL
+    SELECT t.dimension::text, t.value, NULL, NULL, NULL, count(DISTINCT (v.told).visitor_id), count(*),
+        count(*) FILTER (WHERE (v.told).page_views = 1), sum(extract(epoch FROM (v.told).ended_at - (v.told).started_at)),
+        NULL, NULL
     FROM there AS v CROSS JOIN LATERAL {{fn}}visit_traits(v.told) AS t
     WHERE t.dimension = ANY (:dimensions::smallint[]) AND t.value IS NOT NULL
     GROUP BY t.dimension, t.value
 )
-SELECT r.part, r.name, r.at, r.events, r.views, r.visitors, r.sessions, r.active, r.converted
+SELECT r.part, r.name, r.at, r.events, r.views, r.visitors, r.sessions, r.bounces, r.seconds, r.active, r.converted
 FROM (
     SELECT p.*, row_number() OVER (
         PARTITION BY p.part ORDER BY p.at, coalesce(p.views, p.sessions) DESC, p.name

@@ -65,7 +65,7 @@ grouped AS (
         v.browser, v.channel, v.referrer, count(*) AS sessions, count(*) FILTER (WHERE v.page_views = 1) AS bounces,
         sum(v.seconds) AS seconds
     FROM visits AS v
-    GROUP BY v.day, GROUPING SETS ((), (v.country), (v.device), (v.browser), (v.channel), (v.channel, v.referrer))
+    GROUP BY v.day, GROUPING SETS ((), (v.country), (v.device), (v.browser), (v.channel), (v.referrer))
 ),
 counted AS (
     INSERT INTO {{schema}}.rollup_visits (day, dimension, value, source, sessions, bounces, seconds)

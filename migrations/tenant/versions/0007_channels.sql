@@ -21,9 +21,9 @@ RETURN regexp_replace(
 -- takes eight times as long.
 CREATE FUNCTION {{fn}}visit_dimension(grouped integer) RETURNS smallint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE grouped WHEN 31 THEN 0 WHEN 15 THEN 1 WHEN 23 THEN 2 WHEN 27 THEN 3 WHEN 29 THEN 6 WHEN 28 THEN 7 END;
+RETURN CASE grouped WHEN 31 THEN 0 WHEN 15 THEN 1 WHEN 23 THEN 2 WHEN 27 THEN 3 WHEN 29 THEN 6 WHEN 30 THEN 7 END;
 
--- Under which name; a site is null if there is none, or if it is the client's own.
+-- Under which name; a site is null if there is none: sessions keep no referrer on their own site.
 CREATE FUNCTION {{fn}}visit_trait(grouped integer, country text, device text, browser text, channel text, referrer text)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -32,7 +32,7 @@ RETURN CASE grouped
     WHEN 23 THEN coalesce(device, 'unknown')
     WHEN 27 THEN coalesce(browser, 'unknown')
     WHEN 29 THEN coalesce(channel, 'unknown')
-    WHEN 28 THEN CASE WHEN channel IS DISTINCT FROM 'internal' THEN {{fn}}referrer_site(referrer) END
+    WHEN 30 THEN {{fn}}referrer_site(referrer)
 END;
 
 -- The same of one session.
@@ -43,7 +43,7 @@ BEGIN ATOMIC
     SELECT {{fn}}visit_dimension(g.grouped), {{fn}}visit_trait(
         g.grouped, session.country, session.device, session.browser, session.channel, session.referrer
     )
-    FROM (VALUES (31), (15), (23), (27), (29), (28)) AS g (grouped); END;
+    FROM (VALUES (31), (15), (23), (27), (29), (30)) AS g (grouped); END;
 
 -- Sessions that started in a range by what they are counted by; `bounces` of them saw one page and no other.
 CREATE FUNCTION {{fn}}visit_groups(dimensions smallint[], since timestamptz, until timestamptz)
@@ -63,7 +63,7 @@ BEGIN ATOMIC
             SELECT coalesce(range_agg(tstzrange(r.starts_at, r.ends_at)) FILTER (WHERE NOT r.counted), '{}') FROM ranges AS r
         )) AS w (span)
         JOIN {{schema}}.sessions AS s ON s.started_at >= lower(w.span) AND s.started_at < upper(w.span)
-        GROUP BY GROUPING SETS ((), (s.country), (s.device), (s.browser), (s.channel), (s.channel, s.referrer))
+        GROUP BY GROUPING SETS ((), (s.country), (s.device), (s.browser), (s.channel), (s.referrer))
     )
     SELECT found.dimension, found.value, sum(found.sessions)::bigint, sum(found.bounces)::bigint, sum(found.seconds)
     FROM (

@@ -5,6 +5,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from asyncpg.pgproto.pgproto import UUID
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,25 @@ def test_the_earliest_time_of_each_step_wins() -> None:
     times = [NOW - timedelta(minutes=minutes) for minutes in (3, 9, 1)]
     rows = fold_chat(read(name="page_loaded", session_id="s", occurred_at=at.isoformat()) for at in times)
     assert rows.sessions == [("s", times[1], None, None, None, None, None, times[1], times[2])]
+
+
+@pytest.mark.parametrize(
+    ("url", "referrer", "wanted"),
+    [
+        ("https://x.test/?utm_source=menu", "https://www.X.test:8443/", (None, "campaign")),
+        ("https://www.x.test/?gclid=1", "https://x.test/before", (None, "paid search")),
+        ("https://x.test/", "https://x.test/before", (None, "internal")),
+        ("https://x.test/?gclid=1", "https://y.test/", ("https://y.test/", "paid search")),
+        ("https://x.test/", "https://shop.x.test/", ("https://shop.x.test/", "referral")),
+        (None, "https://x.test/", ("https://x.test/", "referral")),
+    ],
+)
+def test_a_session_keeps_no_referrer_on_its_own_site(
+    url: str | None, referrer: str, wanted: tuple[str | None, str]
+) -> None:
+    (row,) = fold_web([read(name="page_view", session_id="s", page={"url": url, "referrer": referrer})])
+    said = dict(zip(SESSION_COLUMNS, row, strict=True))
+    assert (said["referrer"], said["channel"]) == wanted
 
 
 def test_a_web_session_is_described_by_its_entry() -> None:
