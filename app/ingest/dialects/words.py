@@ -44,6 +44,7 @@ _PAGE: Names = {
     "url": ("url", "page_url"), "path": ("path", "page_path"), "title": ("title", "page_title"),
     "referrer": ("referrer", "referer"),
 }  # fmt: skip
+PAGE_FIELDS = tuple(name for names in _PAGE.values() for name in names)
 # Where something may stand: by the pointer of the place, which is empty or ends with a slash.
 Places = Mapping[str, Fields]
 
