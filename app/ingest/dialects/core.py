@@ -37,7 +37,7 @@ NAMES = {
     ("order", "refunded"): "refund",
 }
 _OF_COMMERCE = ("product", "order")
-_AMOUNTS = ("order_total", "total", "amount", "order_value")
+_AMOUNTS = ("order_total", "total", "order_value")
 _READ = (*KEY_FIELDS, "category", "event_type", "data", "timestamp")
 
 

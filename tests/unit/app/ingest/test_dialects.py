@@ -144,6 +144,48 @@ def test_what_is_no_commerce_keeps_its_properties_as_they_are(path: str, event: 
     assert told(path, event)["properties"] == {"total": "high", "query": 7}
 
 
+@pytest.mark.parametrize(
+    ("path", "event", "place"),
+    [
+        (TRACK_PATH, {"event": "Products Searched"}, "properties"),
+        (TRACK_PATH, {"event": "Signed Up"}, "properties"),
+        (TRACK_PATH, {"event": "Order Completed"}, "properties"),
+        (COLLECT_PATH, {"event_type": "search"}, "data"),
+        (TRACK_EVENT_PATH, {"event_type": "registration"}, "properties"),
+    ],
+)
+def test_what_is_no_money_stays_a_property(path: str, event: dict[str, Any], place: str) -> None:
+    odd = {"value": "blue", "total": [1], "revenue": "NaN", "currency": "dollars", "order_currency": 7}
+    row = told(path, event | {place: odd})
+    assert row["properties"].items() >= odd.items()
+    assert not {"amount", "currency"} & row.keys()
+
+
+def test_the_first_that_is_money_counts() -> None:
+    said = {"total": "much", "revenue": "1e2", "value": 5, "currency": "euros", "order_currency": "eur"}
+    row = told(TRACK_PATH, {"event": "Order Completed", "properties": said})
+    assert (row["amount"], row["currency"]) == (100, "EUR")
+    left = {"total": "much", "value": 5, "currency": "euros", "original_type": "Order Completed"}
+    assert row["properties"] == left
+    # One that could not be stored is none either.
+    assert "amount" not in told(TRACK_PATH, {"event": "Refund", "properties": {"value": "99999999999999.9999999"}})
+
+
+@pytest.mark.parametrize(
+    ("path", "event"),
+    [
+        (COLLECT_PATH, {"event_type": "page_view", "data": {"page_url": "/a?utm_source=x&q=1#b"}}),
+        (COLLECT_PATH, {"event_type": "page_view", "url": "/ahead#?utm_source=y", "path": "/a"}),
+        (TRACK_EVENT_PATH, {"event_type": "page_view", "url": "/b?utm_source=x", "path": "/a"}),
+        (PAGE_PATH, {"properties": {"url": "/a?q=1&utm_source=x"}}),
+    ],
+)
+def test_an_address_without_a_host_is_a_path_and_a_campaign(path: str, event: dict[str, Any]) -> None:
+    row = told(path, event)
+    assert (row["page_path"], row.get("page_url")) == ("/a", None)
+    assert row.get("utm_source") == (None if "url" in event and "#" in event["url"] else "x")
+
+
 def test_each_kind_of_segment_message_has_its_outcome() -> None:
     message = {"messageId": None, "userId": "u-1", "anonymousId": "a-1"}
     messages = [
@@ -185,19 +227,19 @@ def test_a_senders_wrong_clock_is_put_right_and_a_repeat_is_no_conflict() -> Non
     [
         (COLLECT_PATH, {"category": "user"}, "/event_type"),
         (COLLECT_PATH, {"event_type": 7}, "/event_type"),
-        (COLLECT_PATH, {"event_type": "created", "category": "order", "order_total": "much"}, "/order_total"),
-        (COLLECT_PATH, {"event_type": "created", "category": "order", "data": {"total": "much"}}, "/data/total"),
+        (COLLECT_PATH, {"event_type": "created", "category": "order", "amount": "much"}, "/amount"),
         (COLLECT_PATH, {"event_type": "login", "data": [1]}, "/data"),
         (COLLECT_PATH, {"event_type": "login", "ip_address": 7}, "/ip_address"),
         (COLLECT_PATH, {"event_type": "view", "category": "product", "data": {"depth": 10**30}}, "/data/depth"),
         (COLLECT_PATH, {"event_type": "login", "colour": 10**30}, "/colour"),
-        (COLLECT_PATH, {"event_type": "search", "data": {"currency": "euros"}}, "/data/currency"),
+        (COLLECT_PATH, {"event_type": "search", "currency": "euros"}, "/currency"),
+        (TRACK_EVENT_PATH, {"event_type": "purchase", "order_id": "o", "amount": []}, "/amount"),
         (TRACK_EVENT_PATH, {"event_type": "custom", "event_name": "n" * 129}, "/event_name"),
         (TRACK_EVENT_PATH, {"event_type": "page_view", "timestamp": "today"}, "/timestamp"),
         (TRACK_EVENT_PATH, {"event_type": "page_view", "title": 7}, "/title"),
         (TRACK_EVENT_PATH, {"event_type": "page_view", "web_vitals": {"lcp": 10**30}}, "/web_vitals/lcp"),
         (TRACK_PATH, {"userId": "u-1"}, "/event"),
-        (TRACK_PATH, {"event": "Order Completed", "properties": {"revenue": "much"}}, "/properties/revenue"),
+        (PAGE_PATH, {"properties": {"url": "/" + "a" * 2048}}, "/properties/url"),
         (PAGE_PATH, {"context": {"page": {"url": 7}}}, "/context/page/url"),
         (PAGE_PATH, {"properties": {"url": 7}}, "/properties/url"),
         (IDENTIFY_PATH, {"userId": ["u-1"]}, "/userId"),
