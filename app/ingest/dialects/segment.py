@@ -1,6 +1,8 @@
-"""`POST /v1/batch`, `/v1/track`, `/v1/page`, `/v1/identify`: the form in which Segment's libraries send.
+"""`POST /v1/batch`, `/v1/track`, …: the form in which Segment's libraries send.
 
-Source: the specification of its HTTP tracking API. Libraries of it that are given our address work as they are.
+Source: the specification of its HTTP tracking API, and its libraries' sources, none of which was run against this: Node
+and Python post to `/v1/batch`, Ruby and Java to `/v1/import`, Kotlin, Swift and analytics.js to `/b` below an `apiHost`
+that ends in `/v1`, analytics.js also to `/t`, `/p`, ….
 """
 
 from collections.abc import Iterable
@@ -15,7 +17,8 @@ from app.ingest.dialects.words import PAGE_FIELDS, move_commerce, move_page, nam
 from app.ingest.dialects.writing import Writing
 from app.ingest.event import Arrival
 
-BATCH_PATH, TRACK_PATH, PAGE_PATH, IDENTIFY_PATH = "/v1/batch", "/v1/track", "/v1/page", "/v1/identify"
+BATCH_PATH, TRACK_PATH, PAGE_PATH, SCREEN_PATH = "/v1/batch", "/v1/track", "/v1/page", "/v1/screen"
+IDENTIFY_PATH, GROUP_PATH, ALIAS_PATH = "/v1/identify", "/v1/group", "/v1/alias"
 # Some of its libraries take no other status for success.
 _OK = 200
 _AMOUNTS = ("total", "revenue", "value")
@@ -94,10 +97,24 @@ def _put_context(writing: Writing, context: Shared, page: Fields) -> None:
     writing.put("session_id", id_of(itself.get("sessionId")), "context/sessionId")
 
 
-BATCH = Dialect(path=BATCH_PATH, translate=_translate, share=_share, envelope="batch", clock="sentAt", status=_OK)
-TRACK, PAGE, IDENTIFY = (
-    Dialect(
-        path=path, translate=partial(_translate, kind=kind), share=_share, envelope="batch", clock="sentAt", status=_OK
+def _speak(path: str, *aliases: str, kind: str | None = None) -> Dialect:
+    return Dialect(
+        path=path,
+        aliases=aliases,
+        translate=partial(_translate, kind=kind),
+        share=_share,
+        envelope="batch",
+        clock="sentAt",
+        status=_OK,
     )
-    for path, kind in ((TRACK_PATH, "track"), (PAGE_PATH, "page"), (IDENTIFY_PATH, "identify"))
+
+
+SEGMENT = (
+    _speak(BATCH_PATH, "/v1/import", "/v1/b"),
+    _speak(TRACK_PATH, "/v1/t", kind="track"),
+    _speak(PAGE_PATH, "/v1/p", kind="page"),
+    _speak(SCREEN_PATH, "/v1/s", kind="screen"),
+    _speak(IDENTIFY_PATH, "/v1/i", kind="identify"),
+    _speak(GROUP_PATH, "/v1/g", kind="group"),
+    _speak(ALIAS_PATH, "/v1/a", kind="alias"),
 )

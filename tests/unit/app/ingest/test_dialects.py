@@ -209,6 +209,25 @@ def test_each_kind_of_segment_message_has_its_outcome() -> None:
     assert {row["utm_campaign"] for row in rows} == {"spring"}
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v1/t", "x"), ("/v1/p", "page_view"), ("/v1/s", "screen_view"), ("/v1/screen/", "screen_view"),
+        ("/v1/i", "identify"), ("/v1/g", "group"), ("/v1/group", "group"), ("/v1/a", "identify"),
+        ("/v1/alias", "identify"),
+    ],
+)  # fmt: skip
+def test_the_paths_of_segments_libraries_say_what_is_sent_there(path: str, name: str) -> None:
+    row = told(path, {"event": "x", "userId": "u-1", "previousId": "a-0", "anonymousId": "a-1"})
+    assert (row["name"], row["visitor_id"]) == (name, "a-0" if path in {"/v1/a", "/v1/alias"} else "a-1")
+
+
+@pytest.mark.parametrize("path", ["/v1/import/", "/v1/b"])
+def test_the_paths_of_segments_libraries_take_batches(path: str) -> None:
+    submission, _ = hear(path, {"batch": [{"type": "track", "event": "x"}, {"type": "page"}], "writeKey": "k"})
+    assert [event.wire.name for event in submission.events] == ["x", "page_view"]
+
+
 def test_a_senders_wrong_clock_is_put_right_and_a_repeat_is_no_conflict() -> None:
     day = timedelta(days=1)
     message = {"type": "track", "event": "x", "messageId": "m-1", "timestamp": (NOW + day).isoformat()}
