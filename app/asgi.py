@@ -46,7 +46,7 @@ from app.console import routes as console
 from app.console.dashboards import routes as dashboards
 from app.console.errors import answer_lost, recognise_lost_staff
 from app.gateway.front import Front
-from app.ingest.dialects.spoken import DIALECTS
+from app.ingest.dialects.spoken import ALIASES, DIALECTS
 from app.ingest.routes import EVENTS_PATH
 from app.ingest.shortcut import Shortcut
 from app.observability import Metrics, Observability, configure_logging
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from app.ingest.routes import Collection
 
 _COLLECT_AFTER = 10_000
-COLLECTING = [EVENTS_PATH, *DIALECTS]
+COLLECTING = [EVENTS_PATH, *DIALECTS, *ALIASES]
 MODULES = (
     adaptors, analytics, audit, clients, console, dashboards, docs, event_fate, event_stats, health, hooks, keys,
     operations, problem_pages, quarantine, schemas, sdk, sources, staff, tag, tokens, usage, web_analytics,

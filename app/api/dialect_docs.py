@@ -12,7 +12,15 @@ from msgspec import Meta
 from app.ingest.dialects.core import COLLECT_PATH
 from app.ingest.dialects.dialect import Dialect
 from app.ingest.dialects.ingest import INGEST_PATH
-from app.ingest.dialects.segment import BATCH_PATH, IDENTIFY_PATH, PAGE_PATH, TRACK_PATH
+from app.ingest.dialects.segment import (
+    ALIAS_PATH,
+    BATCH_PATH,
+    GROUP_PATH,
+    IDENTIFY_PATH,
+    PAGE_PATH,
+    SCREEN_PATH,
+    TRACK_PATH,
+)
 from app.ingest.dialects.spoken import DIALECTS
 from app.ingest.dialects.tracking import MAX_BATCH, TRACK_BATCH_PATH, TRACK_EVENT_PATH
 
@@ -188,6 +196,9 @@ _TRACK = _SHARED | {
 }
 _PAGE = _SHARED | {"name": "Tables", "properties": {"url": "https://cedar.example/tables"}}
 _IDENTIFY = _SHARED | {"anonymousId": "v-5521", "traits": {"plan": "gold"}}
+_SCREEN = _SHARED | {"name": "Tables", "properties": {"size": "small"}}
+_GROUP = _SHARED | {"groupId": "g-7", "traits": {"staff": 12}}
+_ALIAS = _SHARED | {"previousId": "v-5521"}
 _BATCH = {
     "batch": [{"type": "identify"} | _IDENTIFY, {"type": "track"} | _TRACK],
     "sentAt": "2026-11-03T10:15:31Z",
@@ -225,7 +236,10 @@ sender's clock. A `page` is a `page_view`, a `screen` a `screen_view`; events of
 `Order Completed`, …) get our names and keep theirs in `properties.original_type`; `total`, else `revenue` or `value`
 of their properties is the amount of these. `identify` tells who a visitor is, and so does `alias` of its `previousId`;
 `group` is stored with its `group_id` and traits. Of the context, page, campaign, system, `sessionId`, `ip` and
-`userAgent` are read, and nothing else is kept."""
+`userAgent` are read, and nothing else is kept.
+
+The same is taken at the paths that libraries use instead: `/v1/import` and `/v1/b` of batches, and `/v1/t`, `/v1/p`,
+`/v1/s`, `/v1/i`, `/v1/g` and `/v1/a` of single messages."""
 
 
 def _described(path: str, name: str, summary: str, text: str, event: type[msgspec.Struct], **examples: Any) -> Any:
@@ -255,4 +269,7 @@ DESCRIBED: tuple[DescribedDialect, ...] = (
     _described(
         IDENTIFY_PATH, "segmentIdentify", "Send a Segment `identify`", _SEGMENT, SegmentMessage, identify=_IDENTIFY
     ),
+    _described(SCREEN_PATH, "segmentScreen", "Send a Segment `screen`", _SEGMENT, SegmentMessage, screen=_SCREEN),
+    _described(GROUP_PATH, "segmentGroup", "Send a Segment `group`", _SEGMENT, SegmentMessage, group=_GROUP),
+    _described(ALIAS_PATH, "segmentAlias", "Send a Segment `alias`", _SEGMENT, SegmentMessage, alias=_ALIAS),
 )  # fmt: skip

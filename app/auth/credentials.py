@@ -12,7 +12,9 @@ from urllib.parse import parse_qs
 
 from litestar.types import Scope
 
-_BODY_KEY = re.compile(rb'"(?:api_key|writeKey)"\s*:\s*"(grv_[0-9A-Za-z_]{1,64})"')
+# What a key is called in a body.
+KEY_FIELDS = ("api_key", "writeKey")
+_BODY_KEY = re.compile(rf'"(?:{"|".join(KEY_FIELDS)})"\s*:\s*"(grv_[0-9A-Za-z_]{{1,64}})"'.encode())
 
 
 def header_key(scope: Scope) -> str | None:

@@ -1,7 +1,7 @@
 """Commerce facts: what events say of orders, products, carts, payments, searches and registrations, typed. Pure.
 
-Called by the sink with the events that are stored. What a property does not say rightly is left out: a fact is never a
-reason to refuse its event.
+Called by the sink with the events that are about to be stored, and by `retelling` with those that are. What a property
+does not say rightly, or says too largely for its column, is left out of the facts; the event keeps it.
 """
 
 import re
@@ -14,7 +14,7 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.event import EVENT_COLUMNS, Event
-from app.ingest.limits import MAX_AMOUNT, MICRO
+from app.ingest.limits import round_amount
 
 FACT_TYPES = {
     "event_id": "uuid", "line": "int4", "kind": "text", "action": "text", "occurred_at": "timestamptz",
@@ -44,9 +44,11 @@ KINDS = {
     "search": ("search", "searched"),
     "registration": ("registration", "registered"),
 }
+# Which money moved is what the event itself says, with which the dashboards count; properties tell of no other.
+_MONEY = "payment"
 # Those that list an order's items, and how its lines are told from each other's.
 _LISTING = {"purchase": "paid", "order_created": "ordered"}
-_OF_ORDERS = frozenset({"order", "payment", "refund"})
+_ORDERED = frozenset({"order", "refund"})
 _OF_PRODUCTS = frozenset({"product", "cart", "item"})
 _ITEMS = ("items", "order_items", "products")
 _AMOUNTS = ("amount", "order_value", "order_total", "total", "revenue", "value")
@@ -57,7 +59,6 @@ _CURRENCY = re.compile("[A-Z]{3}")
 _PROPERTIES_AT = EVENT_COLUMNS.index("properties")
 _AMOUNT_AT, _CURRENCY_AT = EVENT_COLUMNS.index("amount"), EVENT_COLUMNS.index("currency")
 _ONE = Decimal(1)
-_decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 Rows = list[tuple[Any, ...]]
 
 
@@ -92,15 +93,17 @@ def list_facts(told: Telling) -> Rows:
     """List the facts of one event: what happened, and a line for each item that it lists."""
     said = _decode(told.properties)
     kind, action = KINDS[told.name]
-    currency = told.currency or _currency(_first(said, _CURRENCIES))
+    named = told.currency or _currency(_first(said, _CURRENCIES))
     who = told.session_id, told.visitor_id, told.user_id
     order_id, method = _text(said.get("order_id")), _text(said.get("payment_method"))
     product_id, quantity, price = _product(said) if kind in _OF_PRODUCTS else (None, None, None)
-    amount = told.amount
-    if kind in _OF_ORDERS and amount is None:
+    amount, currency = told.amount, told.currency if kind == _MONEY else named
+    if kind in _ORDERED and amount is None:
         amount = _number(_first(said, _AMOUNTS))
     elif kind in _OF_PRODUCTS and amount is None:
         amount = _times(price, quantity)
+    if kind == "refund" and amount is not None:
+        amount = abs(amount)  # many write what goes back as less than nothing
     reference = _text(_first(said, _REFERENCES.get(kind, ())))
     term = _text(_first(said, _TERMS)) if kind == "search" else None
     facts: Rows = [
@@ -110,12 +113,22 @@ def list_facts(told: Telling) -> Rows:
     listing = _LISTING.get(told.name)
     for line, item in enumerate(_items(said) if listing is not None else (), start=1):
         product_id, quantity, price = _product(item)
-        own = _currency(_first(item, _CURRENCIES)) or currency
+        own = _currency(_first(item, _CURRENCIES)) or named
         facts.append(
             (told.event_id, line, "item", listing, told.occurred_at, order_id, product_id, quantity, price,
              _times(price, quantity), own, None, None, None, *who)
         )  # fmt: skip
     return facts
+
+
+def _read_float(digits: str) -> Decimal | None:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # its exponent is beyond all bounds
+        return None
+
+
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=_read_float).decode
 
 
 def _items(said: dict[str, Any]) -> list[dict[str, Any]]:
@@ -149,10 +162,9 @@ def _number(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         return None
     try:
-        number = Decimal(value)
+        return round_amount(Decimal(value))
     except InvalidOperation:
         return None
-    return number.quantize(MICRO) if number.is_finite() and abs(number) < MAX_AMOUNT else None
 
 
 def _times(price: Decimal | None, quantity: Decimal | None) -> Decimal | None:

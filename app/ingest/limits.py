@@ -14,8 +14,8 @@ MAX_EVENT_BYTES = 131_072
 MAX_DEPTH = 12
 MAX_KEYS = 1_000
 MAX_STRING = 32_768
-MAX_AMOUNT = Decimal(10) ** 14
-MICRO = Decimal("0.000001")
+_MAX_AMOUNT = Decimal(10) ** 14
+_MICRO = Decimal("0.000001")
 _INT64 = 2**63
 # A number with an exponent, or with more digits than 64 bits are sure to hold: looked at closely.
 _SUSPICIOUS = re.compile(rb"[:,\[]\s*-?[0-9.]+[eE]|[0-9]{19}")
@@ -54,9 +54,18 @@ def fit_amount(amount: Decimal, pointer: str) -> Decimal:
 
     Errors: Refusal if it is no number or too large.
     """
-    if not amount.is_finite() or abs(amount) >= MAX_AMOUNT:
+    rounded = round_amount(amount)
+    if rounded is None:
         raise Refusal(Code.NUMBER_OUT_OF_RANGE, pointer, "An amount must be less than 10^14.")
-    return amount.quantize(MICRO)
+    return rounded
+
+
+def round_amount(amount: Decimal) -> Decimal | None:
+    """Round to the six decimals that numeric(20, 6) keeps; None if that is no number, or too large for it."""
+    if not amount.is_finite() or abs(amount) >= _MAX_AMOUNT:
+        return None
+    rounded = amount.quantize(_MICRO)
+    return None if abs(rounded) >= _MAX_AMOUNT else rounded
 
 
 class _Walk:

@@ -13,7 +13,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=128, description="What happe
 MAX_ID = 128
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
 Label = Annotated[str, Meta(max_length=128)]
-Line = Annotated[str, Meta(max_length=2048)]
+MAX_LINE = 2048
+Line = Annotated[str, Meta(max_length=MAX_LINE)]
 Time = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
 Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 

@@ -23,6 +23,7 @@ from app.rollups.prune import prune_rollups
 from migrations.engines import administrator_engine
 from tenants.clock import utc_now
 from tenants.databases import Databases
+from tenants.placement import Purpose
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.history import fetch_in
 from tests.support.oddities import JSON, RAW, TEXT, VALID, Event, dump, mutated
@@ -38,7 +39,8 @@ FEW = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-PATHS = [EVENTS_PATH, *DIALECTS]
+# The other paths of Segment's take what `/v1/batch` takes.
+PATHS = list(VALID)
 AS_JSON = {"Content-Type": "application/json"}
 
 
@@ -216,21 +218,61 @@ async def test_a_refund_without_an_amount_is_of_all_and_a_cancelled_order_is_can
     assert (await shop.order("whole"))["state"] == "cancelled"
 
 
-async def test_facts_are_told_anew_and_go_with_their_events(grove: Grove) -> None:
+async def test_orders_of_a_range_are_those_of_the_view_of_which_something_happened_in_it(grove: Grove) -> None:
+    shop, now = await open_shop(grove, "paths-range"), utc_now()
+    for order_id, hours in (
+        ("whole", (9, 2)),
+        ("before", (9, 8)),
+        ("within", (2, 2)),
+        ("after", (1, 0)),
+        (None, (2, 9)),
+    ):
+        for name, ago in zip(("purchase", "refund"), hours, strict=True):
+            properties = {"order_id": order_id, "items": [{"product_id": "p", "price": 3}]}
+            at = (now - timedelta(hours=ago)).isoformat()
+            event = {"name": name, "amount": 3, "currency": "EUR", "occurred_at": at, "properties": properties}
+            await shop.send(EVENTS_PATH, event)
+    placement, databases = await grove.placement_of("paths-range"), Databases(grove.settings)
+    async with databases.unit(placement, Purpose.READ) as db:
+
+        async def ask(sql: str, *args: object) -> list[Any]:
+            return sorted(tuple(row) for row in await db.fetch(placement.render(sql), *args))
+
+        since, until = now - timedelta(hours=3), now - timedelta(hours=1, minutes=30)
+        for view in ("orders", "order_items"):
+            asked = "SELECT o::text, order_id FROM "
+            every = await ask(f"{asked}{{{{schema}}}}.{view} AS o")
+            ranged = f"{asked}{{{{fn}}}}{view}_between($1, $2) AS o"
+            found = await ask(ranged, since, until)
+            # A refund lists no items; one without an order's number is an order of its own.
+            expected = {"whole", "within", None} if view == "orders" else {"within", None}
+            assert {order_id for _, order_id in found} == expected
+            assert set(found) < set(every)
+            assert [row for row in every if row[1] in expected - {None}] == [row for row in found if row[1] is not None]
+            assert await ask(ranged, now - timedelta(days=1), now) == every
+            assert await ask(ranged, until, since) == []
+    await databases.close()
+
+
+async def test_facts_are_told_anew_and_go_with_their_events(grove: Grove, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = await open_shop(grove, "paths-facts")
     now = utc_now()
     for days in (40, 3, 0):
         at = (now - timedelta(days=days)).isoformat()
         sold = {"product_id": f"p-{days}", "price": 5}
-        await shop.send(
-            EVENTS_PATH, [{"name": "purchase", "amount": 5, "occurred_at": at, "properties": {"items": [sold]}}]
-        )
+        event = {"name": "purchase", "amount": 5, "occurred_at": at, "properties": {"items": [sold]}}
+        await shop.send(EVENTS_PATH, [event] * (3 if days == 3 else 1))
     facts = "SELECT * FROM {schema}.commerce_facts ORDER BY occurred_at, event_id, line"
     before = await shop.rows(facts)
-    assert len(before) == 6
-    placement, databases = await grove.placement_of("paths-facts"), Databases(grove.settings)
+    assert len(before) == 10
+    copied: list[str] = []
+    placement = await grove.placement_of("paths-facts")
+    databases = Databases(grove.settings, observe=lambda _placement, _purpose, sql, _args: copied.append(sql))
+    monkeypatch.setattr("app.ingest.retelling.MOST_FACTS", 4)
     await shop.rows("DELETE FROM {schema}.commerce_facts WHERE line = 0")
-    assert await retell(databases, placement, now=now) == 6
+    assert await retell(databases, placement, now=now) == 10
+    # Of six facts of a day, four were written before the others were made.
+    assert len([sql for sql in copied if sql.startswith("COPY")]) == 4
     await databases.close()
     assert await shop.rows(facts) == before
     engine = administrator_engine(grove.settings.main_url)

@@ -17,6 +17,7 @@ from app.api.document import complete
 from app.api.management_examples import EXAMPLES
 from app.asgi import create_app, create_litestar
 from app.embedded.postgres import EmbeddedPostgres
+from app.ingest.dialects.spoken import ALIASES
 from app.ingest.limits import check_limits
 from app.ingest.steps import decode_event
 from app.ingest.wire import WireEvent
@@ -28,8 +29,10 @@ from tests.support.grove import open_grove
 SETTINGS = Settings(
     database_url="postgresql://nobody@127.0.0.1:1/none", public_url="http://grove.test", secret_key="s" * 32
 )
-# The document does not describe where it is itself, nor the files of the page that shows it, nor what sites load.
+# The document does not describe where it is itself, nor the files of the page that shows it, nor what sites load, nor
+# other paths of the same.
 UNDESCRIBED = {
+    *ALIASES,
     "/schema", "/schema/openapi.json", "/schema/{path}", "/docs/{name}", "/sdk.js", "/analytics-sdk.js", "/sdk-more.js",
     "/tag/{file}",
 }  # fmt: skip

@@ -13,6 +13,8 @@ import pytest
 
 from app.asgi import create_litestar
 from app.embedded.postgres import EmbeddedPostgres
+from app.ingest.dialects.segment import SEGMENT
+from app.ingest.dialects.spoken import ALIASES
 from app.observability import Metrics
 from tests.support.grove import Grove, MadeClient, grove_settings, open_grove
 
@@ -39,7 +41,7 @@ BY_KEY_ALONE = {
     "/api/v1/quarantine/purge", "/api/v1/analytics/summary", "/api/v1/analytics/realtime",
     "/api/v1/analytics/funnel/analyze", "/api/schemas", "/api/adaptors", "/api/events/ingest",
     "/api/events/stats", "/api/v1/sources", "/api/v1/core/collect", "/api/v1/analytics/track/event",
-    "/api/v1/analytics/track/batch", "/v1/batch", "/v1/track", "/v1/page", "/v1/identify",
+    "/api/v1/analytics/track/batch", *(dialect.path for dialect in SEGMENT), *ALIASES,
 }  # fmt: skip
 # Things below a path that names no client, which keys that may not read learn nothing of either.
 OF_READERS = {

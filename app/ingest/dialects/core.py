@@ -1,7 +1,8 @@
 """`POST /api/v1/core/collect/`: what services of a shop tell of users, products and orders."""
 
+from app.auth.credentials import KEY_FIELDS
 from app.ingest.commerce import KINDS
-from app.ingest.dialects.dialect import Dialect
+from app.ingest.dialects.dialect import Dialect, Shared
 from app.ingest.dialects.foreign import Fields, fields_of, is_said, text_of, time_of
 from app.ingest.dialects.words import Places, move_commerce, move_page, move_visitor, name_of
 from app.ingest.dialects.writing import Writing
@@ -36,11 +37,11 @@ NAMES = {
     ("order", "refunded"): "refund",
 }
 _OF_COMMERCE = ("product", "order")
-_AMOUNTS = ("order_total", "total", "amount", "order_value")
-_READ = ("api_key", "category", "event_type", "data", "timestamp")
+_AMOUNTS = ("order_total", "total", "order_value")
+_READ = (*KEY_FIELDS, "category", "event_type", "data", "timestamp")
 
 
-def _translate(given: Fields, _arrival: Arrival, _around: Fields) -> Writing:
+def _translate(given: Fields, _arrival: Arrival, _shared: Shared) -> Writing:
     writing = Writing()
     data = fields_of(given.get("data")) or {}
     others = {name: value for name, value in given.items() if name not in _READ and is_said(value)}

@@ -19,18 +19,27 @@ from app.ingest.splitting import MAX_EVENTS, require_count, split_envelope, spli
 
 MAX_SHARED_BYTES = 32_768
 Sources = Mapping[str, str]
-Translate = Callable[[Fields, Arrival, Fields], Writing]
+# Objects that all events of a body share, already split, by the names that a dialect gives them.
+Shared = Mapping[str, Fields]
+Translate = Callable[[Fields, Arrival, Shared], Writing]
+
+
+def _share_nothing(_around: Fields) -> Shared:
+    return {}
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """What a path calls otherwise.
 
-    Shape: `translate` gets the fields of an event and of the body around it. Events may stand in the body's member
-    `envelope`; `clock` is that in which a sender tells what time it has.
+    Shape: `translate` gets the fields of an event, and what `share` makes once per request of those around the events.
+    Events may stand in the body's member `envelope`; `clock` is that in which a sender tells what time it has.
+    `aliases` are other paths of the same.
     """
 
     path: str
     translate: Translate
+    share: Callable[[Fields], Shared] = _share_nothing
+    aliases: tuple[str, ...] = ()
     envelope: str | None = None
     clock: str | None = None
     max_events: int = MAX_EVENTS
@@ -47,10 +56,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         if raws is None:
             raws = split_events(body)
         require_count(raws, self.max_events)
-        skew = self._skew(around, arrival)
+        skew, shared = self._skew(around, arrival), self.share(around)
         heard = Heard()
         for raw in raws:
-            heard.add(raw, fields_of(raw), lambda fields: self.translate(fields, arrival, around), skew)
+            heard.add(raw, fields_of(raw), lambda fields: self.translate(fields, arrival, shared), skew)
         return heard
 
     def _skew(self, around: Fields, arrival: Arrival) -> timedelta | None:

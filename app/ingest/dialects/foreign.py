@@ -3,6 +3,7 @@
 What is not understood stays as it is, so that the steps refuse it and say why.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -10,11 +11,13 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 from msgspec import Raw
 
+from app.ingest.limits import round_amount
+
 Fields = dict[str, Raw]
 
 # Later than any time in seconds, and earlier than any in milliseconds that somebody may mean.
 _MILLISECONDS = 1e11
-_CURRENCY = 3
+_CURRENCY = re.compile("[A-Z]{3}")
 _MOST_DIGITS = 15
 _NOTHING = (b"null", b'""')
 _split = msgspec.json.Decoder(Fields).decode
@@ -69,21 +72,32 @@ def id_of(raw: Raw | None) -> Raw | None:
 
 
 def currency_of(raw: Raw | None) -> Raw | None:
-    """Write a currency, which may be in small letters elsewhere, as ISO 4217 does."""
-    said = text_of(raw)
-    return raw if said is None or len(said) != _CURRENCY else raw_of(said.upper())
+    """Write a currency, which may be in small letters elsewhere, as ISO 4217 does; None if it is none."""
+    said = (text_of(raw) or "").upper()
+    return raw_of(said) if _CURRENCY.fullmatch(said) else None
+
+
+def amount_of(raw: Raw | None) -> Raw | None:
+    """Write an amount, which may be a text elsewhere, as a number; None if it is none that we could store."""
+    number = _decimal_of(raw)
+    rounded = None if number is None else round_amount(number)
+    return None if rounded is None else Raw(f"{rounded.normalize():f}".encode())
 
 
 def number_of(raw: Raw | None) -> Raw | None:
     """Write a number, which may be a text elsewhere, as one."""
-    said = text_of(raw)
-    try:
-        number = None if said is None else Decimal(said)
-    except InvalidOperation:
-        return raw
+    number = _decimal_of(raw)
     if number is None or not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
         return raw
     return Raw(f"{number:f}".encode())
+
+
+def _decimal_of(raw: Raw | None) -> Decimal | None:
+    said = text_of(raw)
+    try:
+        return None if raw is None else Decimal(bytes(raw).decode() if said is None else said)
+    except (InvalidOperation, UnicodeDecodeError):
+        return None
 
 
 def time_of(raw: Raw | None) -> Raw | None:

@@ -2,7 +2,7 @@
 
 from msgspec import Raw
 
-from app.ingest.dialects.dialect import Dialect
+from app.ingest.dialects.dialect import Dialect, Shared
 from app.ingest.dialects.foreign import Fields, raw_of, text_of
 from app.ingest.dialects.writing import Writing
 from app.ingest.event import Arrival
@@ -12,7 +12,7 @@ _OURS = {"event_type": "name", "timestamp": "occurred_at", "schema_id": "schema"
 _THEIRS = {ours: theirs for theirs, ours in _OURS.items()}
 
 
-def _translate(given: Fields, arrival: Arrival, _around: Fields) -> Writing:
+def _translate(given: Fields, arrival: Arrival, _shared: Shared) -> Writing:
     writing = Writing()
     writing.fields = {_OURS.get(name, name): value for name, value in given.items()}
     writing.sources = _THEIRS

@@ -1,7 +1,8 @@
 """`POST /api/v1/analytics/track/event` and `…/track/batch`: web events as the script of before sends them."""
 
+from app.auth.credentials import KEY_FIELDS
 from app.ingest.commerce import KINDS
-from app.ingest.dialects.dialect import Dialect
+from app.ingest.dialects.dialect import Dialect, Shared
 from app.ingest.dialects.foreign import Fields, fields_of, first_of, id_of, is_said, text_of, time_of
 from app.ingest.dialects.words import move, move_commerce, move_page, move_visitor, name_of
 from app.ingest.dialects.writing import Writing
@@ -12,7 +13,7 @@ TRACK_BATCH_PATH = "/api/v1/analytics/track/batch"
 MAX_BATCH = 100
 VITALS = "web_vitals"
 _MEASURES = ("lcp", "fid", "cls", "inp")
-_READ = ("api_key", "event_type", "event_name", "properties", "timestamp", VITALS)
+_READ = (*KEY_FIELDS, "event_type", "event_name", "properties", "timestamp", VITALS)
 _PLACE = ("url", "path", "title", "referrer")
 _AMOUNTS = ("order_value", "value", "total", "revenue")
 # Types that say no more than that something happened; what it was stands in its name, or in a property.
@@ -21,7 +22,7 @@ _NAMING = ("event_name", "funnel_step", "action")
 _PAGE_VIEW, _IDENTIFY, _PERFORMANCE = "page_view", "identify", "performance"
 
 
-def _translate(given: Fields, _arrival: Arrival, _around: Fields) -> Writing:
+def _translate(given: Fields, _arrival: Arrival, _shared: Shared) -> Writing:
     writing = Writing()
     free = fields_of(given.get("properties")) or {}
     others = {name: value for name, value in given.items() if name not in _READ and is_said(value)}

@@ -24,16 +24,31 @@ CREATE INDEX commerce_facts_occurred_at ON {{schema}}.commerce_facts USING brin 
 -- Views and searches are many, orders few.
 CREATE INDEX commerce_facts_of_orders ON {{schema}}.commerce_facts (occurred_at)
     WHERE kind IN ('order', 'payment', 'refund', 'item');
+-- Facts of one order, whenever they happened.
+CREATE INDEX commerce_facts_by_order ON {{schema}}.commerce_facts ((coalesce(order_id, event_id::text)))
+    WHERE kind IN ('order', 'payment', 'refund', 'item');
 
+-- Orders of which something happened in a range, with all that is known of them, whenever it happened: reads these alone.
 -- One row per order and currency, whatever order its facts came in and however often they were told: it was placed and
 -- paid once, as it was first told with an amount, and refunded once per `reference`; a refund without an amount is of
 -- all that was paid. A refund without a currency is in that of its payment, all else in the only one of its order. Without
 -- an order's number each telling is an order of its own.
-CREATE VIEW {{schema}}.orders AS
+CREATE FUNCTION {{fn}}orders_between(since timestamptz, until timestamptz)
+RETURNS TABLE (
+    order_key text, order_id text, currency text, state text, placed numeric, paid numeric, refunded numeric, net numeric,
+    placed_at timestamptz, paid_at timestamptz, refunded_at timestamptz, payment_method text, user_id text,
+    visitor_id text, session_id text
+)
+LANGUAGE sql STABLE ROWS 1000
+BEGIN ATOMIC
 WITH told AS (
     SELECT coalesce(f.order_id, f.event_id::text) AS order_key, f.*
     FROM {{schema}}.commerce_facts AS f
-    WHERE f.kind IN ('order', 'payment', 'refund')
+    WHERE f.kind IN ('order', 'payment', 'refund') AND coalesce(f.order_id, f.event_id::text) = ANY (ARRAY(
+        SELECT DISTINCT coalesce(r.order_id, r.event_id::text)
+        FROM {{schema}}.commerce_facts AS r
+        WHERE r.kind IN ('order', 'payment', 'refund') AND r.occurred_at >= since AND r.occurred_at < until
+    ))
 ),
 seen AS (
     SELECT t.order_key, min(t.order_id) AS order_id,
@@ -105,15 +120,27 @@ SELECT s.order_key, s.order_id, coalesce(m.currency, s.currency) AS currency,
     s.placed_at, p.occurred_at AS paid_at, s.refunded_at, s.payment_method, s.user_id, s.visitor_id, s.session_id
 FROM seen AS s
 LEFT JOIN sums AS m ON m.order_key = s.order_key
-LEFT JOIN paid AS p ON p.order_key = s.order_key;
+LEFT JOIN paid AS p ON p.order_key = s.order_key; END;
 
--- What an order is made of: as one telling lists it, its payment before others; else what was told product by product,
+CREATE VIEW {{schema}}.orders AS SELECT o.* FROM {{fn}}orders_between('-infinity', 'infinity') AS o;
+
+-- The items of orders of which an item was told in a range. What an order is made of: as one telling lists it, its payment before others; else what was told product by product,
 -- each once.
-CREATE VIEW {{schema}}.order_items AS
+CREATE FUNCTION {{fn}}order_items_between(since timestamptz, until timestamptz)
+RETURNS TABLE (
+    order_key text, order_id text, line integer, product_id text, quantity numeric, price numeric, amount numeric,
+    currency text, occurred_at timestamptz, event_id uuid, user_id text, visitor_id text, session_id text
+)
+LANGUAGE sql STABLE ROWS 1000
+BEGIN ATOMIC
 WITH lines AS (
     SELECT coalesce(f.order_id, f.event_id::text) AS order_key, f.*
     FROM {{schema}}.commerce_facts AS f
-    WHERE f.kind = 'item'
+    WHERE f.kind = 'item' AND coalesce(f.order_id, f.event_id::text) = ANY (ARRAY(
+        SELECT DISTINCT coalesce(r.order_id, r.event_id::text)
+        FROM {{schema}}.commerce_facts AS r
+        WHERE r.kind = 'item' AND r.occurred_at >= since AND r.occurred_at < until
+    ))
 ),
 listings AS (
     SELECT DISTINCT ON (l.order_key) l.order_key, l.event_id
@@ -134,7 +161,9 @@ counted AS (
 )
 SELECT c.order_key, c.order_id, c.line, c.product_id, c.quantity, c.price, c.amount, c.currency, c.occurred_at,
     c.event_id, c.user_id, c.visitor_id, c.session_id
-FROM counted AS c;
+FROM counted AS c; END;
+
+CREATE VIEW {{schema}}.order_items AS SELECT i.* FROM {{fn}}order_items_between('-infinity', 'infinity') AS i;
 
 GRANT SELECT, INSERT, DELETE ON {{schema}}.commerce_facts TO {{writer}};
 GRANT SELECT ON {{schema}}.commerce_facts, {{schema}}.orders, {{schema}}.order_items TO {{reader}}, {{login}};

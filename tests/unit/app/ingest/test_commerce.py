@@ -45,11 +45,14 @@ def test_a_purchase_is_a_payment_with_a_line_for_each_item() -> None:
     ]  # fmt: skip
 
 
-def test_what_the_sdk_says_of_an_order_in_its_own_words_is_found() -> None:
+def test_a_payment_is_of_what_its_event_says_and_an_order_of_what_its_properties_say_else() -> None:
     properties = {"order_value": "59.9", "order_currency": "eur", "order_items": [{"product_id": "p-1"}]}
     paid, line = facts("purchase", properties)
-    assert (paid["amount"], paid["currency"]) == (Decimal("59.9"), "EUR")
-    assert (line["product_id"], line["quantity"]) == ("p-1", 1)
+    assert "amount" not in paid
+    assert "currency" not in paid
+    assert (line["product_id"], line["quantity"], line["currency"]) == ("p-1", 1, "EUR")
+    placed, _ = facts("order_created", properties)
+    assert (placed["amount"], placed["currency"]) == (Decimal("59.9"), "EUR")
 
 
 @pytest.mark.parametrize(
@@ -59,6 +62,8 @@ def test_what_the_sdk_says_of_an_order_in_its_own_words_is_found() -> None:
         ("add_to_cart", {"product_id": "p", "price": 5, "quantity": 3}, ("cart", "added", Decimal(15))),
         ("product_purchase", {"product_id": "p", "price": 5, "quantity": 3}, ("item", "sold", Decimal(15))),
         ("refund", {"order_id": "o", "amount": 5}, ("refund", "refunded", Decimal(5))),
+        ("refund", {"order_id": "o", "amount": "-5"}, ("refund", "refunded", Decimal(5))),
+        ("order_created", {"total": "99999999999999.9999999"}, ("order", "created", None)),
         ("order_shipped", {"order_id": "o"}, ("order", "shipped", None)),
         ("search", {"query": "oak", "amount": 5}, ("search", "searched", None)),
         ("registration", {}, ("registration", "registered", None)),
@@ -80,4 +85,15 @@ def test_each_kind_has_its_amount(name: str, properties: dict[str, Any], expecte
     ],
 )
 def test_what_is_not_said_rightly_is_left_out(properties: dict[str, Any]) -> None:
-    assert facts("purchase", properties) == [{"line": 0, "kind": "payment", "action": "completed"}]
+    assert facts("order_created", properties) == [{"line": 0, "kind": "order", "action": "created"}]
+
+
+def test_a_refund_is_counted_as_what_goes_back_whichever_sign_it_has() -> None:
+    (fact,) = facts("refund", {"order_id": "o"}, amount=Decimal("-7.5"))
+    assert fact["amount"] == Decimal("7.5")
+
+
+def test_a_number_beyond_all_bounds_is_left_out() -> None:
+    telling = Telling("order_created", ID, NOW, None, None, None, None, None, '{"total": 1e-99999999999999999999}')
+    (fact,) = list_facts(telling)
+    assert fact[FACT_COLUMNS.index("amount")] is None

@@ -78,6 +78,7 @@ def column(event: Event, name: str) -> Any:
             "/properties/cost",
         ),
         ({"name": "x", "amount": 10**14}, Code.NUMBER_OUT_OF_RANGE, "/amount"),
+        ({"name": "x", "amount": "99999999999999.9999999"}, Code.NUMBER_OUT_OF_RANGE, "/amount"),
         ({"name": "x", "currency": "euro"}, Code.INVALID, "/currency"),
         ({"name": "x", "properties": []}, Code.WRONG_TYPE, "/properties"),
         ({"name": "x", "properties": "a"}, Code.WRONG_TYPE, "/properties"),
