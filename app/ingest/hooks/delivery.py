@@ -53,9 +53,9 @@ def from_minor(units: int, currency: str) -> str:
 
 def time_of(seconds: float) -> str:
     """Write Unix seconds, or milliseconds, as RFC 3339."""
-    if abs(seconds) >= _MILLISECONDS:
-        seconds /= 1_000
     try:
+        if abs(seconds) >= _MILLISECONDS:
+            seconds /= 1_000
         return datetime.fromtimestamp(seconds, UTC).isoformat()
     except (ValueError, OverflowError, OSError):
         return str(seconds)  # which the steps refuse as no time

@@ -91,6 +91,8 @@ def test_refunds_are_what_was_added_to_those_before() -> None:
         (stripe_event("checkout.session.completed", checkout(payment_status="unpaid")), "ignored"),
         (stripe_event("checkout.session.completed", checkout(mode="subscription", payment_intent=None)), "ignored"),
         (stripe_event("charge.succeeded", charge(captured=False)), "ignored"),
+        (stripe_event("charge.refunded", charge(captured=False, amount_refunded=4990)), "ignored"),
+        (stripe_event("payment_intent.succeeded", intent(), created=10**400), "invalid_time /occurred_at"),
         (stripe_event("payment_intent.succeeded", intent(), livemode=False), "test"),
         ({"object": "v2.core.event"}, "ignored"),
         (
