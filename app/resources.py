@@ -6,6 +6,7 @@ Opened by `app.asgi` in the lifespan; handlers get its parts as dependencies by 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -170,7 +171,15 @@ async def open_resources(
             metrics_store=metrics,
             limiter=limiter,
             collection=collection,
-            receiver=Receiver(sources, registry, arrivals, collection, clock, metrics),
+            receiver=Receiver(
+                sources,
+                registry,
+                arrivals,
+                collection,
+                clock,
+                metrics,
+                memory=timedelta(days=settings.duplicate_window_days),
+            ),
             tags=tags,
             hosts=hosts,
             gateway=gateway,

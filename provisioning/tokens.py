@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import GROVE, Actor, record
@@ -119,6 +119,9 @@ async def rotate_signing_key(session: AsyncSession, actor: Actor, *, now: dateti
     old = (await session.scalars(select(SigningKey).where(func.coalesce(SigningKey.ends_at, ends_at) >= ends_at))).all()
     for row in old:
         row.ends_at = ends_at
+    if at_once:
+        out = update(ServiceToken).where(ServiceToken.revoked_at.is_(None), ServiceToken.expires_at > now)
+        await session.execute(out.values(revoked_at=now))
     new = SigningKey(id=uuid.uuid4(), created_at=now)
     session.add(new)
     revoke(session, "key", str(new.id))

@@ -33,7 +33,7 @@ _SHOWN = ShownSource(
     url=f"https://grove.example/hooks/{_SOURCE_ID}",
 )
 _MADE = msgspec.structs.replace(_SHOWN, secret="whsec_…")  # noqa: S106 - an example
-_EVENT_ID = f"hook/{_SOURCE_ID.hex}/msg_2KW/0"
+_EVENT_ID = "6b0d3a52-8f0e-5c1b-9a41-2f7c8d3e5b90"
 _TRIED = TriedDelivery(
     events=[
         TriedEvent(

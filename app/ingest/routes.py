@@ -109,6 +109,15 @@ class Collection:
         status = 202 if dialect is None else dialect.status
         await self.finish(send, client, principal, submission, rehearses=rehearses, heard=heard, status=status)
 
+    def refuse_early(self, client: TenantContext, principal: Principal, *, rehearses: bool) -> None:
+        """Refuse before a body is read what cannot be taken, as far as is known here.
+
+        Errors: RateLimited, QueueFull.
+        """
+        self._limiter.refuse_early(client, principal)
+        if not rehearses:
+            self._commit.refuse_early(client.placement)
+
     async def finish(
         self,
         send: Send,

@@ -18,6 +18,7 @@ MIN_SECRET = 8
 _MAX_POINTER = 500
 _MAX_TEXT = 2_048
 _MAX_EVENT = 128
+_MAX_PREFIX = 128
 _POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)*", re.DOTALL)
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 # Our fields that a delivery can fill; `properties.x` is one property, and `properties` all of them.
@@ -156,8 +157,8 @@ def _signature_faults(signature: Signature) -> Iterator[Fault]:
         name = getattr(signature, field)
         if name is not None and _HEADER.fullmatch(name) is None:
             yield f"/signature/{field}", "This is no header's name."
-    if len(signature.prefix) > _MAX_EVENT or not signature.prefix.isascii() or not signature.prefix.isprintable():
-        yield "/signature/prefix", f"A prefix has at most {_MAX_EVENT} printable ASCII characters."
+    if len(signature.prefix) > _MAX_PREFIX or not signature.prefix.isascii() or not signature.prefix.isprintable():
+        yield "/signature/prefix", f"A prefix has at most {_MAX_PREFIX} printable ASCII characters."
 
 
 def _mapping_faults(mapping: Mapping) -> Iterator[Fault]:

@@ -241,6 +241,19 @@ async def test_a_quota_survives_a_redis_that_forgets(pair: Pair, valkey: Embedde
     assert (await pair.send(client, 1)).status_code == 429
 
 
+async def test_what_a_webhook_delivers_over_the_limit_is_not_even_read(pair: Pair) -> None:
+    client, http = await pair.make(rateLimit=1, rateBurst=1), pair.grove.http
+    wanted = {"kind": "stripe", "secret": "whsec_of_the_shop"}
+    source = (await http.post("/api/v1/sources", json=wanted, headers=client.admin)).json()
+    unsigned = f"/hooks/{source['id']}"
+    assert (await http.post(unsigned, json={})).status_code == 401
+    codes: list[str] = []
+    while len(codes) < 20 and "rate_limited" not in codes:  # until nothing has been refilled meanwhile
+        await http.post(EVENTS, json=PAGE_VIEW, headers=client.server)
+        codes.append((await http.post(unsigned, json={})).json()["code"])
+    assert "rate_limited" in codes
+
+
 async def test_a_dry_run_counts_against_the_rate_and_not_against_the_quota(pair: Pair) -> None:
     client = await pair.make(rateLimit=1, rateBurst=5, monthlyQuota=4)
 

@@ -175,10 +175,11 @@ async def test_a_token_ends_no_later_than_its_key(owner: Owner) -> None:
 
 
 async def test_another_signing_key_breaks_nothing_unless_it_is_to(owner: Owner, twin: Grove) -> None:
-    first = (await owner.issue())["token"]
+    made = await owner.issue()
     rotate, platform = "/api/v1/token-keys/rotate", owner.grove.platform
     assert (await owner.grove.http.post(rotate, json={}, headers=platform)).status_code == 201
-    second = (await owner.issue())["token"]
+    again = await owner.issue()
+    first, second = made["token"], again["token"]
     assert first.split(".")[0] != second.split(".")[0]
     for token in (first, second):
         assert [await owner.send(token, process) for process in (owner.grove, twin)] == [202, 202]
@@ -186,6 +187,9 @@ async def test_another_signing_key_breaks_nothing_unless_it_is_to(owner: Owner, 
     assert answer.status_code == 201
     for token in (first, second):
         await owner.is_out(token, twin)
+    listed = (await owner.grove.http.get(owner.path, headers=owner.client.admin)).json()["data"]
+    ended = [each["revoked_at"] is not None for each in listed if each["id"] in {made["id"], again["id"]}]
+    assert ended == [True, True]
     assert await owner.send((await owner.issue())["token"], twin) == 202
 
 

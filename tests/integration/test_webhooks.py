@@ -7,12 +7,16 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from app.embedded.postgres import EmbeddedPostgres
+from provisioning.hooks.requests import TARGETS
 from tests.support.clock import SetClock
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.hooks import (
     AT,
+    changed,
     charge,
     checkout,
     conversation,
@@ -20,10 +24,12 @@ from tests.support.hooks import (
     intent,
     message,
     order,
+    places,
     refund,
     sign,
     stripe_event,
 )
+from tests.support.oddities import JSON, RAW, dump
 from tests.support.provisioner import fetch
 from tests.support.waiting import until
 
@@ -165,6 +171,17 @@ async def test_payments_and_refunds_are_stored_with_their_amounts(grove: Grove, 
     assert tuple(row) == ("JPY", "5000.000000", "2000.000000")
 
 
+async def test_no_payment_is_suppressed_by_what_anybody_can_send(grove: Grove) -> None:
+    client = await grove.make_client("public")
+    source = await make(grove, client, "stripe")
+    forged = {"event_id": "stripe/pi_3P/purchase", "name": "x", "occurred_at": CLOCK().isoformat()}
+    sent = await grove.http.post("/api/v1/events", json=forged, headers=client.browser)
+    assert sent.json()["accepted"] == 1
+    assert (await source.deliver()).json() == told(accepted=1)
+    of_the_charge = stripe_event("charge.succeeded", charge(), number=2, created=AT + 3)
+    assert (await source.deliver(of_the_charge)).json() == told(duplicates=1)
+
+
 async def test_what_means_nothing_is_counted_and_not_sent_again(grove: Grove, maple: MadeClient) -> None:
     source = await make(grove, maple, "stripe")
     answer = await source.deliver(stripe_event("customer.updated", {"id": "cus_9"}))
@@ -270,6 +287,32 @@ async def test_bodies_are_bounded_and_taken_as_they_are_signed(grove: Grove, map
     assert (await source.deliver(headers={"Content-Type": "text/plain"})).status_code == 415
     assert (await source.deliver(body=b"{")).json()["code"] == "invalid_json"
     assert (await grove.http.get(f"/hooks/{source.id}")).status_code == 405
+
+
+@pytest.fixture(scope="module")
+async def sources(grove: Grove, maple: MadeClient) -> dict[str, Source]:
+    """A source of each kind; the generic one looks everywhere."""
+    mapping = {"fields": {target: f"/{target}" for target in TARGETS}, "minor_units": True}
+    return {
+        kind: await make(grove, maple, kind, **({"mapping": mapping} if kind == "generic" else {})) for kind in KINDS
+    }
+
+
+@given(data=st.data())
+@settings(
+    max_examples=40,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+async def test_whatever_is_signed_no_delivery_is_a_fault_of_ours(
+    sources: dict[str, Source], data: st.DataObject
+) -> None:
+    kind = data.draw(st.sampled_from(KINDS))
+    good = dict.fromkeys(TARGETS, 5) if kind == "generic" else GOOD[kind][0]
+    spoilt = st.builds(changed, st.just(good), st.sampled_from(places(good)), JSON | st.just(10**400))
+    body = data.draw(spoilt.map(dump) | RAW)
+    assert (await sources[kind].deliver(body=body)).status_code in {202, 400}
 
 
 async def test_the_clients_limits_and_state_hold_for_its_sources(grove: Grove) -> None:

@@ -58,9 +58,25 @@ def order(**more: Any) -> dict[str, Any]:
         "id": 820982911946154508, "admin_graphql_api_id": "gid://shopify/Order/820982911946154508", "name": "#1001",
         "email": "ana@maple.example", "created_at": "2026-11-03T10:58:00+01:00", "currency": "usd",
         "updated_at": "2026-11-03T10:59:00+01:00", "processed_at": "2026-11-03T10:58:00+01:00", "cancelled_at": None,
-        "financial_status": "paid", "fulfillment_status": None, "test": False, "total_price": "178.00",
+        "financial_status": "paid", "order_number": 1001, "token": "b1946ac9", "test": False, "total_price": "178.00",
+        "fulfillment_status": None,
         "customer": {"id": 115310627314723954, "email": "ana@maple.example"}, "line_items": [line],
         "shipping_address": {"name": "Ana Silva", "city": "Paris"},
+    } | more  # fmt: skip
+
+
+def begun(**more: Any) -> dict[str, Any]:
+    """Write a checkout of Shopify."""
+    theirs = {"financial_status", "order_number", "processed_at", "cancelled_at", "admin_graphql_api_id"}
+    shared = {name: value for name, value in order().items() if name not in theirs}
+    return shared | {"abandoned_checkout_url": "https://maple.example/checkouts/ac/b1946ac9"} | more
+
+
+def person(**more: Any) -> dict[str, Any]:
+    """Write a customer of Shopify."""
+    return {
+        "id": 7, "email": "ana@maple.example", "created_at": "2026-11-03T10:00:00Z", "state": "disabled",
+        "admin_graphql_api_id": "gid://shopify/Customer/7", "updated_at": "2026-11-03T10:00:00Z", "addresses": [],
     } | more  # fmt: skip
 
 
@@ -91,6 +107,24 @@ def conversation(event: str, **more: Any) -> dict[str, Any]:
         "contact_inbox": {"id": 8, "source_id": "8d0f"}, "messages": [], "created_at": AT, "updated_at": AT + 5.25,
         "timestamp": AT, "meta": {"sender": {"id": 5, "name": "Ana", "type": "contact"}, "assignee": None},
     } | more  # fmt: skip
+
+
+def places(value: Any) -> list[list[Any]]:
+    """List the ways to every part of a value."""
+    found: list[list[Any]] = [[]]
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        found += [[key, *way] for way in places(part)]
+    return found
+
+
+def changed(value: Any, way: list[Any], other: Any) -> Any:
+    """Put something else in one place."""
+    if not way:
+        return other
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[way[0]] = changed(copy[way[0]], way[1:], other)
+    return copy
 
 
 def sign(kind: str, secret: str, body: bytes, at: datetime, *, message_id: str = "msg_1") -> dict[str, str]:

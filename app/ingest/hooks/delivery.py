@@ -1,13 +1,14 @@
 """What a delivery of a webhook holds, and what translations of it share. Pure."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from app.ingest.outcomes import Filtered, FilterReason
 from app.ingest.steps import converted
 
 # Stripe's own: of these there is nothing smaller than one, and of those a thousandth.
@@ -16,6 +17,8 @@ _ZERO = frozenset(
     ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF")
 )
 _THREE = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
+# Far longer than services try.
+_MAX_AGE = timedelta(days=7)
 # Later than any time in seconds that somebody could mean, and earlier than any in milliseconds.
 _MILLISECONDS = 100_000_000_000
 Told = dict[str, Any]
@@ -25,7 +28,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery whose signature was right.
 
-    Shape: of the headers (by lower-case name) only `signed_id` is vouched for; `now` is when it came.
+    Shape: of the headers (by lower-case name) only `signed_id` is vouched for; `now` is when it came, and for `memory`
+    after that it is recognised when it comes again.
     """
 
     source_id: UUID
@@ -33,6 +37,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     digest: str
     now: datetime
+    memory: timedelta
     accept_test: bool = False
     signed_id: str | None = None
 
@@ -45,6 +50,15 @@ def read_as(kind: type[T], value: Any, pointer: str = "") -> T:
     return converted(lambda: msgspec.convert(value, kind), pointer)
 
 
+def require_recent(at: datetime, delivery: Delivery) -> None:
+    """Pass over what happened long ago where no time is signed: somebody may send again what they once saw.
+
+    Errors: Filtered.
+    """
+    if at.tzinfo is None or delivery.now - at > min(_MAX_AGE, delivery.memory):
+        raise Filtered(FilterReason.STALE)
+
+
 def from_minor(units: int, currency: str) -> str:
     """Write an amount in minor units, as Stripe counts them, as a decimal number."""
     decimals = 0 if currency in _ZERO else 3 if currency in _THREE else 2
@@ -53,9 +67,9 @@ def from_minor(units: int, currency: str) -> str:
 
 def time_of(seconds: float) -> str:
     """Write Unix seconds, or milliseconds, as RFC 3339."""
-    if abs(seconds) >= _MILLISECONDS:
-        seconds /= 1_000
     try:
+        if abs(seconds) >= _MILLISECONDS:
+            seconds /= 1_000
         return datetime.fromtimestamp(seconds, UTC).isoformat()
     except (ValueError, OverflowError, OSError):
         return str(seconds)  # which the steps refuse as no time

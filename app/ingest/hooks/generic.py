@@ -1,22 +1,22 @@
 """Deliveries of any service become our events by a mapping: JSON pointers by our fields. Pure."""
 
+import re
 from typing import Any
 
 from app.ingest.hooks.delivery import Delivery, Told, from_minor, time_of
-from app.ingest.outcomes import Filtered, FilterReason
+from app.ingest.outcomes import Code, Filtered, FilterReason, Refusal
 from app.ingest.splitting import MAX_EVENTS
-from app.ingest.wire import MAX_ID
 from provisioning.hooks.requests import Mapping
 from tenants.errors import InputRefused
-from tenants.ids import hashed_uuid
 
 _NOTHING = object()
 _TEXTS = frozenset({"name", "category", "session_id", "visitor_id", "user_id"})
 _PROPERTY = "properties."
+_WHOLE = re.compile("-?[0-9]{1,20}")
 
 
-def translate_generic(delivery: Delivery, mapping: Mapping) -> list[Told | Filtered]:
-    """Tell what happened: an event for each element of an array, else one. One that is passed over is its reason.
+def translate_generic(delivery: Delivery, mapping: Mapping) -> list[Told | Filtered | Refusal]:
+    """Tell what happened: an event for each element of an array, else one. What is none is the reason.
 
     Errors: InputRefused if there are too many.
     """
@@ -26,7 +26,7 @@ def translate_generic(delivery: Delivery, mapping: Mapping) -> list[Told | Filte
     return [_translate(part, index, delivery, mapping) for index, part in enumerate(parts)]
 
 
-def _translate(part: Any, index: int, delivery: Delivery, mapping: Mapping) -> Told | Filtered:
+def _translate(part: Any, index: int, delivery: Delivery, mapping: Mapping) -> Told | Filtered | Refusal:
     told: Told = dict(mapping.constants)
     for target, pointer in mapping.fields.items():
         found = resolve(part, pointer)
@@ -41,7 +41,10 @@ def _translate(part: Any, index: int, delivery: Delivery, mapping: Mapping) -> T
         told["occurred_at"] = time_of(at)
     if isinstance(currency := told.get("currency"), str):
         told["currency"] = currency.upper()
-    if mapping.minor_units and isinstance(units := told.get("amount"), int):
+    if mapping.minor_units and "amount" in told:
+        units = _whole(told["amount"])
+        if units is None:
+            return Refusal(Code.WRONG_TYPE, "/amount", "An amount in minor units is a whole number.")
         told["amount"] = from_minor(units, str(told.get("currency")))
     return _gather(told) | {"event_id": _event_id(told.get("event_id"), index, delivery)}
 
@@ -59,6 +62,16 @@ def resolve(value: Any, pointer: str) -> Any:
     return value
 
 
+def _whole(value: Any) -> int | None:
+    """Read a whole number, in whichever way it is written; None for all else."""
+    if isinstance(value, bool):
+        return None
+    is_whole = value.is_integer() if isinstance(value, float) else isinstance(value, int)
+    if isinstance(value, str):
+        is_whole = _WHOLE.fullmatch(value) is not None
+    return int(value) if is_whole else None
+
+
 def _gather(told: Told) -> Told:
     """Put the properties that are told one by one to those that are told as a whole."""
     single = {name.removeprefix(_PROPERTY): told.pop(name) for name in list(told) if name.startswith(_PROPERTY)}
@@ -71,8 +84,7 @@ def _gather(told: Told) -> Told:
 def _event_id(given: Any, index: int, delivery: Delivery) -> str:
     """Make an id that is the same each time: of what the body says, of the signed id, or of the body itself."""
     own = _text(given) if given is not None else f"{delivery.signed_id or delivery.digest}/{index}"
-    event_id = f"hook/{delivery.source_id.hex}/{own}"
-    return event_id if len(event_id) <= MAX_ID else str(hashed_uuid(event_id))
+    return f"hook/{delivery.source_id.hex}/{own}"
 
 
 def _text(value: Any) -> Any:

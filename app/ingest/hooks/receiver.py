@@ -3,6 +3,7 @@
 Called by `app.api.hooks`, as an ASGI application: signatures are of the body as it came.
 """
 
+from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from app.ingest.arrivals import Arrivals
 from app.ingest.body import MAX_BODY_S, read_body
 from app.ingest.flush import Submission
 from app.ingest.hooks.delivery import Told
-from app.ingest.hooks.signatures import Fault, Headers, SignatureRefused
+from app.ingest.hooks.signatures import Doubt, Headers, SignatureRefused
 from app.ingest.hooks.sources import Source, Sources
 from app.ingest.hooks.translation import believe, read_delivery, submit
 from app.ingest.patience import Patience
@@ -31,7 +32,7 @@ _REFUSED = "There is no such webhook source, or the signature is missing, wrong,
 
 
 class Receiver:
-    """Takes deliveries in. One per process."""
+    """Takes deliveries in. One per process; for `memory` ids of events are remembered."""
 
     def __init__(
         self,
@@ -41,12 +42,15 @@ class Receiver:
         collection: Collection,
         clock: Clock,
         metrics: Metrics,
+        *,
+        memory: timedelta,
     ) -> None:
         self._sources = sources
         self._registry = registry
         self._arrivals = arrivals
         self._collection = collection
         self._clock = clock
+        self._memory = memory
         self._refused = metrics.hooks_refused
         self._patience = Patience(MAX_BODY_S)
 
@@ -60,14 +64,16 @@ class Receiver:
             raise UnsupportedBody("A delivery is signed as it is sent: without Content-Encoding.")
         source = await self._sources.find(source_id)
         if source is None:
-            raise self._refuse("none", Fault.UNKNOWN)
+            raise self._refuse("none", Doubt.UNKNOWN)
+        client = await self._registry.get_client(source.client_id)
+        rehearses = DEBUG in scope["query_string"].split(b"&")
+        self._collection.refuse_early(client, source.principal, rehearses=rehearses)
         body = await read_body(scope, receive, self._patience, limit_bytes=MAX_HOOK_BYTES)
         headers = _headers(scope)
         signed_id = self._believe(source, headers, body)
         scope["state"]["client_id"] = source.client_id
-        client = require_active(await self._registry.get_client(source.client_id))
+        client = require_active(client)
         _, submission = self.read(cast("HTTPScope", scope), source, client, headers, body, signed_id=signed_id)
-        rehearses = DEBUG in scope["query_string"].split(b"&")
         await self._collection.finish(send, client, source.principal, submission, rehearses=rehearses)
 
     def read(
@@ -85,18 +91,18 @@ class Receiver:
         Errors: InputRefused.
         """
         arrival = self._arrivals.note(scope, source.principal, client)
-        delivery = read_delivery(source, headers, body, arrival.received_at, signed_id=signed_id)
-        return submit(source, delivery, body, arrival)
+        delivery = read_delivery(source, headers, body, arrival.received_at, memory=self._memory, signed_id=signed_id)
+        return submit(source, delivery, arrival)
 
     def _believe(self, source: Source, headers: Headers, body: bytes) -> str | None:
         try:
             return believe(source, headers, body, self._clock())
         except SignatureRefused as refused:
-            raise self._refuse(source.kind, refused.fault) from refused
+            raise self._refuse(source.kind, refused.doubt) from refused
 
-    def _refuse(self, kind: str, fault: Fault) -> Unauthenticated:
+    def _refuse(self, kind: str, doubt: Doubt) -> Unauthenticated:
         """Count what is not believed; the answer is the same for all of it."""
-        self._refused.labels(kind, fault.value).inc()
+        self._refused.labels(kind, doubt.value).inc()
         return Unauthenticated(_REFUSED)
 
 

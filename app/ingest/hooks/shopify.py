@@ -1,21 +1,21 @@
 """Shopify's webhooks become our events: orders, refunds, checkouts and customers. Pure.
 
 Shopify signs bodies alone: neither the topic nor the delivery's id is vouched for. So ids are made of what bodies say,
-and a body that does not bear out its topic is not believed.
+and each topic is believed of a body only that has what tells such bodies from all others.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from app.ingest.hooks.delivery import Delivery, Told, read_as
+from app.ingest.hooks.delivery import Delivery, Told, read_as, require_recent
 from app.ingest.outcomes import Filtered, FilterReason
 
-# Far longer than Shopify tries, and shorter than ids are remembered.
-MAX_AGE = timedelta(days=7)
+# Of so many lines, an event has fewer keys than it may have; an order's amount is whole in any case.
+_MAX_LINES = 250
 _PAID = frozenset({"paid", "partially_refunded", "refunded"})
 _PAYS_BACK = frozenset({"success", "pending"})
 
@@ -26,15 +26,12 @@ class _Customer(msgspec.Struct, frozen=True):
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):
     product_id: int | None = None
-    variant_id: int | None = None
-    sku: str | None = None
-    title: str | None = None
     quantity: int | None = None
     price: Decimal | None = None
 
 
 class _Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read of an order; a checkout is nearly one."""
+    """What is read of an order or a checkout."""
 
     id: int
     currency: str
@@ -65,6 +62,22 @@ class _Refund(msgspec.Struct, frozen=True, kw_only=True):
     transactions: list[_Transaction] = []
 
 
+class _Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What tells bodies from each other, and of which time they are."""
+
+    admin_graphql_api_id: Any = None
+    token: Any = None
+    abandoned_checkout_url: Any = None
+    financial_status: Any = None
+    order_number: Any = None
+    order_id: Any = None
+    total_price: Any = None
+    line_items: Any = None
+    transactions: Any = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
 class _Person(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     created_at: datetime
@@ -76,8 +89,15 @@ def translate_shopify(delivery: Delivery) -> list[Told]:
     Errors: Refusal; Filtered for topics that mean nothing to us, for test orders unless they are wanted, and for what
     was long ago.
     """
-    translate = _TOPICS.get(delivery.headers.get("x-shopify-topic", "").lower())
-    if translate is None:
+    known = _TOPICS.get(delivery.headers.get("x-shopify-topic", "").lower())
+    if known is None:
+        raise Filtered(FilterReason.IGNORED)
+    translate, bears_out = known
+    head = read_as(_Head, delivery.payload)
+    at = head.updated_at or head.created_at
+    if at is not None:
+        require_recent(at, delivery)
+    if not bears_out(head):
         raise Filtered(FilterReason.IGNORED)
     return [{name: value for name, value in translate(delivery).items() if value is not None}]
 
@@ -105,7 +125,6 @@ def _checkout(delivery: Delivery) -> Told:
 
 def _refund(delivery: Delivery) -> Told:
     refund = read_as(_Refund, delivery.payload)
-    _require_recent(refund.created_at, delivery)
     paid = [each for each in refund.transactions if each.kind == "refund" and each.status in _PAYS_BACK]
     if not paid:
         raise Filtered(FilterReason.IGNORED)
@@ -124,7 +143,7 @@ def _refund(delivery: Delivery) -> Told:
 
 def _customer(delivery: Delivery) -> Told:
     person = read_as(_Person, delivery.payload)
-    _require_recent(person.created_at, delivery)
+    require_recent(person.created_at, delivery)  # a change of late tells of an old one, too
     return {
         "event_id": f"shopify/customer/{person.id}",
         "name": "registration",
@@ -137,7 +156,6 @@ def _customer(delivery: Delivery) -> Told:
 
 def _read_order(delivery: Delivery) -> _Order:
     order = read_as(_Order, delivery.payload)
-    _require_recent(order.updated_at or order.created_at, delivery)
     _require_real(delivery, is_test=order.test)
     return order
 
@@ -154,26 +172,17 @@ def _tell_order(order: _Order, name: str, at: datetime) -> Told:
         "user_id": None if order.customer is None else str(order.customer.id),
         "amount": str(order.total_price),
         "currency": order.currency.upper(),
-        "properties": properties | {"items": [_tell_line(line) for line in order.line_items]},
+        "properties": properties | {"items": [_tell_line(line) for line in order.line_items[:_MAX_LINES]]},
     }
 
 
 def _tell_line(line: _Line) -> Told:
     told = {
         "product_id": None if line.product_id is None else str(line.product_id),
-        "variant_id": None if line.variant_id is None else str(line.variant_id),
-        "sku": line.sku or None,
-        "name": line.title,
         "quantity": line.quantity,
         "price": None if line.price is None else float(line.price),
     }
     return {name: value for name, value in told.items() if value is not None}
-
-
-def _require_recent(at: datetime, delivery: Delivery) -> None:
-    """Pass over what happened long ago: somebody may send again what they once saw."""
-    if at.tzinfo is None or delivery.now - at > MAX_AGE:
-        raise Filtered(FilterReason.STALE)
 
 
 def _require_real(delivery: Delivery, *, is_test: bool) -> None:
@@ -181,11 +190,30 @@ def _require_real(delivery: Delivery, *, is_test: bool) -> None:
         raise Filtered(FilterReason.TEST)
 
 
-_TOPICS: dict[str, Callable[[Delivery], Told]] = {
-    "orders/create": _order,
-    "orders/paid": _order,
-    "orders/cancelled": _cancelled,
-    "refunds/create": _refund,
-    "checkouts/create": _checkout,
-    "customers/create": _customer,
+def _is_order(head: _Head) -> bool:
+    return head.financial_status is not None
+
+
+def _is_checkout(head: _Head) -> bool:
+    is_named = head.abandoned_checkout_url is not None or head.token is not None
+    return is_named and head.financial_status is None and head.order_number is None
+
+
+def _is_refund(head: _Head) -> bool:
+    return head.order_id is not None and head.transactions is not None
+
+
+def _is_customer(head: _Head) -> bool:
+    others = (head.total_price, head.line_items, head.order_id, head.transactions)
+    is_none_else = all(each is None for each in others)
+    return is_none_else and "/Customer/" in str(head.admin_graphql_api_id or "/Customer/")
+
+
+_TOPICS: dict[str, tuple[Callable[[Delivery], Told], Callable[[_Head], bool]]] = {
+    "orders/create": (_order, _is_order),
+    "orders/paid": (_order, _is_order),
+    "orders/cancelled": (_cancelled, _is_order),
+    "refunds/create": (_refund, _is_refund),
+    "checkouts/create": (_checkout, _is_checkout),
+    "customers/create": (_customer, _is_customer),
 }

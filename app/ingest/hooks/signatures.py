@@ -21,11 +21,11 @@ _WHSEC = "whsec_"
 Headers = Mapping[str, str]
 
 
-class Fault(StrEnum):
+class Doubt(StrEnum):
     """Why a delivery is not believed."""
 
     UNKNOWN = "unknown_source"
-    NO_SECRET = "no_secret"  # noqa: S105 - the name of a fault
+    NO_SECRET = "no_secret"  # noqa: S105 - a name
     MISSING = "missing"
     WRONG = "wrong"
     STALE = "stale"
@@ -34,9 +34,9 @@ class Fault(StrEnum):
 class SignatureRefused(Exception):
     """A delivery is not believed; counted, and never told to the sender."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.value)
-        self.fault = fault
+    def __init__(self, doubt: Doubt) -> None:
+        super().__init__(doubt.value)
+        self.doubt = doubt
 
 
 def check_stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: datetime) -> None:
@@ -71,7 +71,7 @@ def check_hmac(signature: Signature, headers: Headers, body: bytes, secrets: Seq
     """
     given = _get(headers, (signature.header or "").lower())
     if not given.startswith(signature.prefix):
-        raise SignatureRefused(Fault.WRONG)
+        raise SignatureRefused(Doubt.WRONG)
     given = given.removeprefix(signature.prefix)
     time, signed = None, body
     if signature.timestamp_header is not None:
@@ -89,7 +89,7 @@ def check_hmac(signature: Signature, headers: Headers, body: bytes, secrets: Seq
 def _get(headers: Headers, name: str) -> str:
     found = headers.get(name)
     if not found:
-        raise SignatureRefused(Fault.MISSING)
+        raise SignatureRefused(Doubt.MISSING)
     return found
 
 
@@ -113,14 +113,14 @@ def _standard_key(secret: str) -> bytes:
 
 def _require_match(given: Sequence[str], expected: Sequence[str]) -> None:
     if not given:
-        raise SignatureRefused(Fault.MISSING)
+        raise SignatureRefused(Doubt.MISSING)
     pairs = [(one.encode("latin-1"), other.encode()) for one in given[:_MAX_SIGNATURES] for other in expected]
     if not any([hmac.compare_digest(one, other) for one, other in pairs]):  # noqa: C419 - each of them, at any rate
-        raise SignatureRefused(Fault.WRONG)
+        raise SignatureRefused(Doubt.WRONG)
 
 
 def _require_fresh(time: str, now: datetime) -> None:
     if not (time.isascii() and time.isdigit() and len(time) <= _MAX_DIGITS):
-        raise SignatureRefused(Fault.STALE)
+        raise SignatureRefused(Doubt.STALE)
     if abs(now.timestamp() - int(time)) > TOLERANCE_S:
-        raise SignatureRefused(Fault.STALE)
+        raise SignatureRefused(Doubt.STALE)

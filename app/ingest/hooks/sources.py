@@ -3,6 +3,8 @@
 Called by the receiver, which has nothing but that address and a signature.
 """
 
+import hashlib
+import hmac
 from collections import OrderedDict
 from datetime import datetime
 from functools import partial
@@ -26,7 +28,10 @@ KEPT = 5_000
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook source with its secrets."""
+    """A webhook source with its secrets.
+
+    Shape: `id_key` is its client's, so that of what two sources tell alike only one counts.
+    """
 
     id: UUID
     client_id: TenantId
@@ -34,6 +39,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     accept_test: bool
     signature: Signature | None
     mapping: Mapping | None
+    id_key: bytes
     secret: str | None
     past_secret: str | None = None
     past_until: datetime | None = None
@@ -43,6 +49,16 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         is_past_in_use = self.past_until is not None and now < self.past_until
         secrets = (self.secret, self.past_secret if is_past_in_use else None)
         return [secret for secret in secrets if secret is not None]
+
+    @property
+    def is_untimed(self) -> bool:
+        """Tell whether the time at which it sends is not signed, where what it sends is not known."""
+        signature = self.signature
+        return signature is not None and signature.scheme == "hmac" and signature.timestamp_header is None
+
+    def event_id(self, what: str) -> str:
+        """Make an event's id as nobody else can: who has a browser's key could take a foreseeable one first."""
+        return str(UUID(bytes=hmac.digest(self.id_key, what.encode(), hashlib.sha256)[:16], version=5))
 
     @property
     def principal(self) -> Principal:
@@ -98,5 +114,5 @@ def read_source(row: WebhookSource, vault: Vault) -> Source:
     return Source(
         id=row.id, client_id=TenantId(row.client_id), kind=row.kind, accept_test=row.accept_test,
         signature=signature_of(row), mapping=mapping_of(row), secret=secret, past_secret=past,
-        past_until=row.past_until,
+        past_until=row.past_until, id_key=vault.sign("webhook event", row.client_id).encode(),
     )  # fmt: skip

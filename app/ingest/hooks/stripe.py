@@ -99,7 +99,12 @@ def _purchase(event: _Event, paid: _Object, amount: int | None) -> Told:
 
 
 def _refund(event: _Event, charge: _Object) -> Told:
-    """Tell what was paid back now: a charge says how much it was in all, and how much before."""
+    """Tell what was paid back now: a charge says how much it was in all, and how much before.
+
+    Of one that was not captured nothing was paid: what is given back there is a mere authorisation.
+    """
+    if not charge.captured:
+        raise Filtered(FilterReason.IGNORED)
     before = (event.data.previous_attributes or {}).get("amount_refunded", 0)
     total = charge.amount_refunded or 0
     amount = total - before if isinstance(before, int) else total
