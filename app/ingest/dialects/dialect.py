@@ -16,8 +16,11 @@ from app.ingest.event import Arrival
 from app.ingest.fate import DebugAnswer
 from app.ingest.outcomes import IngestAnswer
 from app.ingest.splitting import MAX_EVENTS, require_count, split_envelope, split_events
+from tenants.errors import InputRefused
 
 MAX_SHARED_BYTES = 32_768
+# So much of it may become part of every event.
+MAX_REPEATED_BYTES = 8_192
 Sources = Mapping[str, str]
 # Objects that all events of a body share, already split, by the names that a dialect gives them.
 Shared = Mapping[str, Fields]
@@ -57,6 +60,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
             raws = split_events(body)
         require_count(raws, self.max_events)
         skew, shared = self._skew(around, arrival), self.share(around)
+        if len(raws) > 1 and sum(len(bytes(value)) for part in shared.values() for value in part.values()) > (
+            MAX_REPEATED_BYTES
+        ):
+            message = f"What is read for all events at once holds {MAX_REPEATED_BYTES} bytes at most."
+            raise InputRefused(message, field="", code="too_large")
         heard = Heard()
         for raw in raws:
             heard.add(raw, fields_of(raw), lambda fields: self.translate(fields, arrival, shared), skew)

@@ -285,6 +285,7 @@ def test_an_event_that_cannot_be_read_costs_none_of_its_neighbours() -> None:
     [
         b"", b"{", b'{"batch": [1}', b'{"batch": 7}', b'{"batch": []}', b'{"batch": [], "sentAt": "\\ud800", x}',
         json.dumps({"batch": [{}] * 1001}).encode(), json.dumps({"batch": [{}], "context": "c" * 40_000}).encode(),
+        json.dumps({"batch": [{}] * 2, "context": {"page": {"url": "u" * 10_000}}}).encode(),
     ],
 )  # fmt: skip
 def test_a_body_that_is_none_is_refused_as_a_whole(body: bytes) -> None:
