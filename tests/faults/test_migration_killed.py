@@ -31,7 +31,7 @@ SHAPE = """
 SELECT concat_ws(' ', c.relname, c.relkind, c.relacl::text, a.attname, a.atttypid::regtype, a.attnotnull) AS what
 FROM pg_class AS c LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relnamespace = to_regnamespace($1) AND NOT c.relispartition
-UNION ALL SELECT concat_ws(' ', p.proname, p.proargtypes::text, p.proacl::text)
+UNION ALL SELECT concat_ws(' ', p.proname, oidvectortypes(p.proargtypes), p.proacl::text)
 FROM pg_proc AS p WHERE p.pronamespace = to_regnamespace($1)
 ORDER BY 1
 """
