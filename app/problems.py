@@ -15,6 +15,7 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 from litestar.types import Message, Scope, Send
 
 from tenants import errors
+from tenants.pointers import pointer
 
 MEDIA_TYPE = "application/problem+json"
 OPERATION_PATH = "/api/v1/operations"
@@ -211,7 +212,7 @@ def _validation_entry(entry: Mapping[str, Any]) -> tuple[str, str]:
     named = _NAMED_FIELD.match(message)
     if named is not None:
         path.append(named[1])
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path), message
+    return pointer(*path), message
 
 
 def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

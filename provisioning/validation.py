@@ -16,6 +16,7 @@ from tenants.allowances import BURST_S, MAX_QUOTA, MAX_RATE
 from tenants.errors import InputRefused
 from tenants.ids import is_client_id
 from tenants.placement import PlacementKind
+from tenants.pointers import escape
 from tenants.visitors import Bots, Privacy
 from tenants.zones import zone_names
 
@@ -251,28 +252,24 @@ def _external_faults(placement: NewPlacement) -> Iterator[Fault]:
 def _table_faults(tables: dict[str, str]) -> Iterator[Fault]:
     for ours, theirs in tables.items():
         if ours not in CHAT_TABLES:
-            yield f"/placement/tables/{_pointer(ours)}", f"The tables are {', '.join(CHAT_TABLES)}."
+            yield f"/placement/tables/{escape(ours)}", f"The tables are {', '.join(CHAT_TABLES)}."
         elif not _is_identifier(theirs):
             yield f"/placement/tables/{ours}", "This is no name of a table."
 
 
 def _column_faults(table: str, columns: dict[str, str]) -> Iterator[Fault]:
     if table not in CHAT_TABLES:
-        yield f"/placement/columns/{_pointer(table)}", f"The tables are {', '.join(CHAT_TABLES)}."
+        yield f"/placement/columns/{escape(table)}", f"The tables are {', '.join(CHAT_TABLES)}."
         return
     for ours, theirs in columns.items():
         if ours not in CHAT_TABLES[table]:
-            yield f"/placement/columns/{table}/{_pointer(ours)}", f"The columns are {', '.join(CHAT_TABLES[table])}."
+            yield f"/placement/columns/{table}/{escape(ours)}", f"The columns are {', '.join(CHAT_TABLES[table])}."
         elif not _is_identifier(theirs):
             yield f"/placement/columns/{table}/{ours}", "This is no name of a column."
 
 
 def _is_identifier(text: str) -> bool:
     return 0 < len(text.encode(errors="replace")) <= _MAX_IDENTIFIER_BYTES and text.isprintable()
-
-
-def _pointer(text: str) -> str:
-    return text.replace("~", "~0").replace("/", "~1")
 
 
 def _staff_faults(staff: list[NewStaff]) -> Iterator[Fault]:

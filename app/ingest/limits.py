@@ -9,6 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from app.ingest.outcomes import Code, Refusal
+from tenants.pointers import escape
 
 MAX_EVENT_BYTES = 131_072
 MAX_DEPTH = 12
@@ -104,8 +105,3 @@ class _Walk:
             raise Refusal(Code.NUL_BYTE, pointer, "The database cannot store NUL characters.")
         if len(text) > MAX_STRING:
             raise Refusal(Code.STRING_TOO_LONG, pointer, f"A string holds {MAX_STRING} characters at most.")
-
-
-def escape(key: str) -> str:
-    """Escape a key as a JSON pointer's token (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")

@@ -12,9 +12,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Raw
 
-from app.ingest.limits import escape
 from app.ingest.outcomes import Code, Refusal
 from app.ingest.wire import SchemaRef, WireEvent
+from tenants.pointers import escape
 from tenants.schemas import Definition, EventSchema, FieldType, Schemas
 
 COMPILED = 5_000

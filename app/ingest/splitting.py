@@ -12,6 +12,7 @@ import msgspec
 
 from app.ingest.outcomes import Code, Refusal
 from tenants.errors import InputRefused
+from tenants.pointers import escape
 
 MAX_EVENTS = 1_000
 _array = msgspec.json.Decoder(list[msgspec.Raw])
@@ -162,7 +163,7 @@ def _find_surrogate(value: object, pointer: str) -> str | None:
     for key, item in pairs:
         if isinstance(key, str) and _find_surrogate(key, "") is not None:
             return pointer
-        found = _find_surrogate(item, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
+        found = _find_surrogate(item, f"{pointer}/{escape(str(key))}")
         if found is not None:
             return found
     return None

@@ -21,12 +21,13 @@ from app.ingest.enrichment.pipeline import enrich
 from app.ingest.enrichment.sender import Sender
 from app.ingest.enrichment.visitors import find_visit
 from app.ingest.event import Arrival, Event
-from app.ingest.limits import check_limits, check_numbers, escape, fit_amount
+from app.ingest.limits import check_limits, check_numbers, fit_amount
 from app.ingest.outcomes import Code, Refusal
 from app.ingest.schemas import check_schema
 from app.ingest.splitting import diagnose
 from app.ingest.wire import Context, Page, WireEvent
 from tenants.ids import as_uuid, hashed_uuid
+from tenants.pointers import escape
 
 FUTURE_ALLOWED = timedelta(hours=1)
 _decode = msgspec.json.Decoder(WireEvent).decode

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from provisioning.keys import MAX_NAME
+from tenants.pointers import escape
 
 Fault = tuple[str, str]
 Kind = Literal["stripe", "shopify", "chatwoot", "generic"]
@@ -171,19 +172,19 @@ def _mapping_faults(mapping: Mapping) -> Iterator[Fault]:
     yield from _constant_faults(mapping)
     for target, pointer in mapping.fields.items():
         if len(pointer) > _MAX_POINTER or _POINTER.fullmatch(pointer) is None:
-            yield f"/mapping/fields/{_escape(target)}", "A JSON pointer looks like /data/object/id."
+            yield f"/mapping/fields/{escape(target)}", "A JSON pointer looks like /data/object/id."
     for theirs, ours in mapping.names.items():
         if not 1 <= len(ours) <= _MAX_EVENT:
-            yield f"/mapping/names/{_escape(theirs)}", f"An event's name has 1 to {_MAX_EVENT} characters."
+            yield f"/mapping/names/{escape(theirs)}", f"An event's name has 1 to {_MAX_EVENT} characters."
 
 
 def _target_faults(mapping: Mapping) -> Iterator[Fault]:
     for part, targets in (("fields", mapping.fields.keys()), ("constants", mapping.constants.keys())):
         for target in targets:
             if target not in TARGETS and _PROPERTY.fullmatch(target) is None:
-                yield f"/mapping/{part}/{_escape(target)}", "There is no such field; see `properties.x`."
+                yield f"/mapping/{part}/{escape(target)}", "There is no such field; see `properties.x`."
     for target in mapping.fields.keys() & mapping.constants.keys():
-        yield f"/mapping/constants/{_escape(target)}", "This field has a pointer, too."
+        yield f"/mapping/constants/{escape(target)}", "This field has a pointer, too."
 
 
 def _constant_faults(mapping: Mapping) -> Iterator[Fault]:
@@ -191,13 +192,9 @@ def _constant_faults(mapping: Mapping) -> Iterator[Fault]:
         if target == "event_id":
             yield "/mapping/constants/event_id", "Events that all have one id would be one."
         elif target in TARGETS - {"amount"} and not isinstance(value, str):
-            yield f"/mapping/constants/{_escape(target)}", "This field is a text."
+            yield f"/mapping/constants/{escape(target)}", "This field is a text."
         elif target == "properties" or (isinstance(value, str) and len(value) > _MAX_TEXT):
             yield (
-                f"/mapping/constants/{_escape(target)}",
+                f"/mapping/constants/{escape(target)}",
                 f"A constant is no object, and {_MAX_TEXT} characters at most.",
             )
-
-
-def _escape(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from provisioning.schemas.names import column_name, name_key, view_name
+from tenants.pointers import pointer
 from tenants.schemas import Definition, FieldType
 
 Fault = tuple[str, str]
@@ -45,7 +46,7 @@ def view_faults(name: str, definition: Given, others: Mapping[str, Definition]) 
     for event_type in definition:
         view = view_name(name, event_type)
         if view in taken:
-            yield _pointer("properties", event_type), f"Its view `{view}` would be that of {taken[view]}, too."
+            yield pointer("properties", event_type), f"Its view `{view}` would be that of {taken[view]}, too."
         taken[view] = f"`{event_type}`"
 
 
@@ -53,32 +54,32 @@ def breaks(old: Definition, new: Definition) -> Iterator[Fault]:
     """Tell what senders and readers of the old version rely on and the new one has no more."""
     for event_type, fields in old.items():
         if event_type not in new:
-            yield _pointer("properties", event_type), "The event type is removed."
+            yield pointer("properties", event_type), "The event type is removed."
             continue
         for field, kind in fields.items():
             found = new[event_type].get(field)
             if found is None:
-                yield _pointer("properties", event_type, field), "The field is removed."
+                yield pointer("properties", event_type, field), "The field is removed."
             elif found is not kind:
-                yield _pointer("properties", event_type, field), f"The field's type changes from {kind} to {found}."
+                yield pointer("properties", event_type, field), f"The field's type changes from {kind} to {found}."
 
 
 def _event_type_faults(event_type: str, fields: Mapping[str, str]) -> Iterator[Fault]:
     if not _is_label(event_type) or not name_key(event_type):
-        yield _pointer("properties", event_type), f"An event type has 1 to {MAX_LABEL} characters: {_LETTERS}."
+        yield pointer("properties", event_type), f"An event type has 1 to {MAX_LABEL} characters: {_LETTERS}."
     if len(fields) > MAX_FIELDS:
-        yield _pointer("properties", event_type), f"An event type has {MAX_FIELDS} fields at most."
+        yield pointer("properties", event_type), f"An event type has {MAX_FIELDS} fields at most."
     columns = Counter(map(column_name, fields))
     for field, kind in fields.items():
         if kind not in _TYPES:
             detail = f"A field holds one of {', '.join(_TYPES)}."
-            yield _pointer("properties", event_type, field), detail
+            yield pointer("properties", event_type, field), detail
         if not _is_label(field):
             detail = f"A field's name has 1 to {MAX_LABEL} characters: {_LETTERS}."
-            yield _pointer("properties", event_type, field), detail
+            yield pointer("properties", event_type, field), detail
         elif columns[column_name(field)] > 1:
             detail = f"Its column `{column_name(field)}` would be that of another field, too."
-            yield _pointer("properties", event_type, field), detail
+            yield pointer("properties", event_type, field), detail
 
 
 def _is_label(text: str) -> bool:
@@ -87,8 +88,3 @@ def _is_label(text: str) -> bool:
 
 def _all(definitions: Mapping[str, Definition]) -> Iterable[tuple[str, str]]:
     return [(name, event_type) for name, definition in definitions.items() for event_type in definition]
-
-
-def _pointer(*path: str) -> str:
-    """Write a JSON pointer (RFC 6901)."""
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
