@@ -12,10 +12,11 @@ from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import Actor, record
+from provisioning.listing import Place, oldest_first
 from provisioning.validation import allowance_faults
 from tenants.errors import InputRefused, NotFound, WrongState
 from tenants.keys import SCOPES, KeyKind, hash_key, mint_key
@@ -92,16 +93,15 @@ async def create_key(session: AsyncSession, new: NewKey, actor: Actor, *, now: d
 
 
 async def list_keys(
-    session: AsyncSession, client_id: str | None, *, limit: int, after: tuple[datetime, uuid.UUID] | None = None
+    session: AsyncSession, client_id: str | None, *, limit: int, after: Place | None = None
 ) -> list[KeyView]:
     """Read a client's keys (None: the platform's), oldest first, revoked ones too.
 
     Shape: `after` is (created_at, id) of the last one already seen.
     """
     query = select(ApiKey).where(ApiKey.client_id.is_(None) if client_id is None else ApiKey.client_id == client_id)
-    if after is not None:
-        query = query.where(func.row(ApiKey.created_at, ApiKey.id) > func.row(*after))
-    rows = await session.execute(query.order_by(ApiKey.created_at, ApiKey.id).limit(limit))
+    page = oldest_first(query, ApiKey.created_at, ApiKey.id, limit=limit, after=after)
+    rows = await session.execute(page)
     return [_view(row) for row in rows.scalars()]
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.audit import Actor, record
+from provisioning.listing import Place, oldest_first
 from provisioning.requests import NewStaff, StaffChange
 from provisioning.staff_links import INVITATION, RESET, drop_links, order_mail
 from provisioning.validation import check_staff, check_staff_change
@@ -44,16 +45,15 @@ def staff_column() -> ScalarSelect[list[dict[str, Any]]]:
 
 
 async def list_staff(
-    session: AsyncSession, client_id: str, *, limit: int, after: tuple[datetime, uuid.UUID] | None = None
+    session: AsyncSession, client_id: str, *, limit: int, after: Place | None = None
 ) -> list[StaffView]:
     """Read a client's people, oldest first.
 
     Shape: `after` is (created_at, id) of the last one already seen.
     """
     query = select(Staff).where(Staff.client_id == client_id)
-    if after is not None:
-        query = query.where(func.row(Staff.created_at, Staff.id) > func.row(*after))
-    rows = await session.execute(query.order_by(Staff.created_at, Staff.id).limit(limit))
+    page = oldest_first(query, Staff.created_at, Staff.id, limit=limit, after=after)
+    rows = await session.execute(page)
     return [view_staff(row) for row in rows.scalars()]
 
 

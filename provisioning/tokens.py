@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from provisioning.audit import GROVE, Actor, record
 from provisioning.clients import lock_kept_client
 from provisioning.keys import MAX_NAME
+from provisioning.listing import Place, oldest_first
 from tenants.errors import InputRefused, NotFound
 from tenants.ids import TenantId
 from tenants.keys import SCOPES, KeyKind, Scope
@@ -83,13 +84,12 @@ async def issue_token(
 
 
 async def list_tokens(
-    session: AsyncSession, client_id: str, *, limit: int, after: tuple[datetime, uuid.UUID] | None = None
+    session: AsyncSession, client_id: str, *, limit: int, after: Place | None = None
 ) -> list[TokenView]:
     """Read a client's tokens, oldest first, from the one after (created_at, id) on; those long over are gone."""
     query = select(ServiceToken).where(ServiceToken.client_id == client_id)
-    if after is not None:
-        query = query.where(func.row(ServiceToken.created_at, ServiceToken.id) > func.row(*after))
-    rows = await session.scalars(query.order_by(ServiceToken.created_at, ServiceToken.id).limit(limit))
+    page = oldest_first(query, ServiceToken.created_at, ServiceToken.id, limit=limit, after=after)
+    rows = await session.scalars(page)
     return [_view(row) for row in rows]
 
 

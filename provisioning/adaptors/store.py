@@ -21,6 +21,7 @@ from provisioning.adaptors.requests import AdaptorRequest, TrackingRules, adapto
 from provisioning.audit import Actor, record
 from provisioning.clients import lock_kept_client
 from provisioning.keys import NewKey, new_key_row, revoke_key
+from provisioning.listing import Place, oldest_first
 from tenants.errors import InputRefused, NotFound, WrongState
 from tenants.keys import KeyKind
 from tenants.models import AdaptorRow, ApiKey, Client, EventSchemaRow
@@ -133,13 +134,12 @@ async def delete_adaptor(
 
 
 async def list_adaptors(
-    session: AsyncSession, client_id: str, *, limit: int, after: tuple[datetime, uuid.UUID] | None = None
+    session: AsyncSession, client_id: str, *, limit: int, after: Place | None = None
 ) -> list[AdaptorView]:
     """Read a client's adaptors, oldest first, from the one after (created_at, id) on."""
     query = select(AdaptorRow).where(AdaptorRow.client_id == client_id)
-    if after is not None:
-        query = query.where(func.row(AdaptorRow.created_at, AdaptorRow.id) > func.row(*after))
-    rows = await session.scalars(query.order_by(AdaptorRow.created_at, AdaptorRow.id).limit(limit))
+    page = oldest_first(query, AdaptorRow.created_at, AdaptorRow.id, limit=limit, after=after)
+    rows = await session.scalars(page)
     return [view_adaptor(row) for row in rows]
 
 

@@ -28,6 +28,7 @@ from provisioning.hooks.requests import (
     secret_faults,
     source_faults,
 )
+from provisioning.listing import Place, oldest_first
 from tenants.errors import InputRefused, NotFound, WrongState
 from tenants.models import WebhookSource
 from tenants.revocations import revoke
@@ -124,13 +125,12 @@ async def delete_source(session: AsyncSession, client_id: str, source_id: uuid.U
 
 
 async def list_sources(
-    session: AsyncSession, client_id: str, *, limit: int, after: tuple[datetime, uuid.UUID] | None = None
+    session: AsyncSession, client_id: str, *, limit: int, after: Place | None = None
 ) -> list[SourceView]:
     """Read a client's sources, oldest first, from the one after (created_at, id) on."""
     query = select(WebhookSource).where(WebhookSource.client_id == client_id)
-    if after is not None:
-        query = query.where(func.row(WebhookSource.created_at, WebhookSource.id) > func.row(*after))
-    rows = await session.scalars(query.order_by(WebhookSource.created_at, WebhookSource.id).limit(limit))
+    page = oldest_first(query, WebhookSource.created_at, WebhookSource.id, limit=limit, after=after)
+    rows = await session.scalars(page)
     return [view_source(row) for row in rows]
 
 

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.adaptors.store import adaptors_of_schema, delete_adaptor
 from provisioning.audit import Actor, record
 from provisioning.clients import lock_kept_client
+from provisioning.listing import Place, oldest_first
 from provisioning.schemas.definition import breaks, schema_faults, view_faults
 from provisioning.schemas.names import name_key, view_name
 from tenants.errors import AlreadyTaken, IncompatibleSchema, InputRefused, NotFound, WrongState
@@ -141,13 +142,12 @@ async def delete_schema(
 
 
 async def list_schemas(
-    session: AsyncSession, client_id: str, *, limit: int, after: tuple[datetime, uuid.UUID] | None = None
+    session: AsyncSession, client_id: str, *, limit: int, after: Place | None = None
 ) -> list[SchemaView]:
     """Read a client's schemas, oldest first, from the one after (created_at, id) on."""
     query = _current().where(EventSchemaRow.client_id == client_id)
-    if after is not None:
-        query = query.where(func.row(EventSchemaRow.created_at, EventSchemaRow.id) > func.row(*after))
-    rows = await session.execute(query.order_by(EventSchemaRow.created_at, EventSchemaRow.id).limit(limit))
+    page = oldest_first(query, EventSchemaRow.created_at, EventSchemaRow.id, limit=limit, after=after)
+    rows = await session.execute(page)
     return [_view(row, _definition(kept)) for row, kept in rows]
 
 
