@@ -4,7 +4,6 @@ Called by the sink with the events that are about to be stored, and by `retellin
 does not say rightly, or says too largely for its column, is left out of the facts; the event keeps it.
 """
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -15,6 +14,7 @@ from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.event import EVENT_COLUMNS, Event
 from app.ingest.limits import round_amount
+from app.ingest.readings import currency_code
 
 FACT_TYPES = {
     "event_id": "uuid", "line": "int4", "kind": "text", "action": "text", "occurred_at": "timestamptz",
@@ -55,7 +55,6 @@ _AMOUNTS = ("amount", "order_value", "order_total", "total", "revenue", "value")
 _CURRENCIES = ("currency", "order_currency")
 _TERMS = ("term", "query", "search_query")
 _REFERENCES = {"refund": ("refund_id",), "payment": ("payment_id", "transaction_id")}
-_CURRENCY = re.compile("[A-Z]{3}")
 _PROPERTIES_AT = EVENT_COLUMNS.index("properties")
 _AMOUNT_AT, _CURRENCY_AT = EVENT_COLUMNS.index("amount"), EVENT_COLUMNS.index("currency")
 _ONE = Decimal(1)
@@ -93,7 +92,7 @@ def list_facts(told: Telling) -> Rows:
     """List the facts of one event: what happened, and a line for each item that it lists."""
     said = _decode(told.properties)
     kind, action = KINDS[told.name]
-    named = told.currency or _currency(_first(said, _CURRENCIES))
+    named = told.currency or currency_code(_first(said, _CURRENCIES))
     who = told.session_id, told.visitor_id, told.user_id
     order_id, method = _text(said.get("order_id")), _text(said.get("payment_method"))
     product_id, quantity, price = _product(said) if kind in _OF_PRODUCTS else (None, None, None)
@@ -113,7 +112,7 @@ def list_facts(told: Telling) -> Rows:
     listing = _LISTING.get(told.name)
     for line, item in enumerate(_items(said) if listing is not None else (), start=1):
         product_id, quantity, price = _product(item)
-        own = _currency(_first(item, _CURRENCIES)) or named
+        own = currency_code(_first(item, _CURRENCIES)) or named
         facts.append(
             (told.event_id, line, "item", listing, told.occurred_at, order_id, product_id, quantity, price,
              _times(price, quantity), own, None, None, None, *who)
@@ -169,8 +168,3 @@ def _number(value: object) -> Decimal | None:
 
 def _times(price: Decimal | None, quantity: Decimal | None) -> Decimal | None:
     return None if price is None or quantity is None else _number(price * quantity)
-
-
-def _currency(value: object) -> str | None:
-    said = value.upper() if isinstance(value, str) else ""
-    return said if _CURRENCY.fullmatch(said) else None

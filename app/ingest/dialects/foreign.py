@@ -3,7 +3,6 @@
 What is not understood stays as it is, so that the steps refuse it and say why.
 """
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -12,12 +11,10 @@ import msgspec
 from msgspec import Raw
 
 from app.ingest.limits import round_amount
+from app.ingest.readings import currency_code, moment
 
 Fields = dict[str, Raw]
 
-# Later than any time in seconds, and earlier than any in milliseconds that somebody may mean.
-_MILLISECONDS = 1e11
-_CURRENCY = re.compile("[A-Z]{3}")
 _MOST_DIGITS = 15
 _NOTHING = (b"null", b'""')
 _split = msgspec.json.Decoder(Fields).decode
@@ -73,8 +70,8 @@ def id_of(raw: Raw | None) -> Raw | None:
 
 def currency_of(raw: Raw | None) -> Raw | None:
     """Write a currency, which may be in small letters elsewhere, as ISO 4217 does; None if it is none."""
-    said = (text_of(raw) or "").upper()
-    return raw_of(said) if _CURRENCY.fullmatch(said) else None
+    code = currency_code(text_of(raw))
+    return None if code is None else raw_of(code)
 
 
 def amount_of(raw: Raw | None) -> Raw | None:
@@ -117,8 +114,7 @@ def read_time(raw: Raw | None) -> datetime | None:
         said = text_of(raw)
         if said is not None:
             return datetime.fromisoformat(said)
-        number = float(bytes(raw))
-        return datetime.fromtimestamp(number / 1000 if abs(number) >= _MILLISECONDS else number, UTC)
+        return moment(float(bytes(raw)))
     except (ValueError, OverflowError, OSError):
         return None
 

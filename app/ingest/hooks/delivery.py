@@ -1,7 +1,7 @@
 """What a delivery of a webhook holds, and what translations of it share. Pure."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from app.ingest.outcomes import Filtered, FilterReason
+from app.ingest.readings import moment
 from app.ingest.steps import converted
 
 # Stripe's own: of these there is nothing smaller than one, and of those a thousandth.
@@ -19,8 +20,6 @@ _ZERO = frozenset(
 _THREE = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
 # Far longer than services try.
 _MAX_AGE = timedelta(days=7)
-# Later than any time in seconds that somebody could mean, and earlier than any in milliseconds.
-_MILLISECONDS = 100_000_000_000
 Told = dict[str, Any]
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -68,8 +67,6 @@ def from_minor(units: int, currency: str) -> str:
 def time_of(seconds: float) -> str:
     """Write Unix seconds, or milliseconds, as RFC 3339."""
     try:
-        if abs(seconds) >= _MILLISECONDS:
-            seconds /= 1_000
-        return datetime.fromtimestamp(seconds, UTC).isoformat()
+        return moment(seconds).isoformat()
     except (ValueError, OverflowError, OSError):
         return str(seconds)  # which the steps refuse as no time
