@@ -14,7 +14,7 @@ from litestar.di import NamedDependency
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.idempotency import CREATED, Idempotency, make_once
+from app.api.idempotency import Idempotency, answer_once
 from app.api.pages import Page, decode_cursor, page_of
 from app.ingest.senders import Sending, find_sending
 from app.settings import Settings
@@ -151,11 +151,7 @@ class AdaptorDesk:
         async def make_shown(session: AsyncSession) -> ShownAdaptor:
             return self._show(await make(session))
 
-        async with self._control.session() as session:
-            made, is_new = await make_once(session, idempotency, ShownAdaptor, make_shown)
-        if is_new:
-            await self._feed.announce()
-        return Response(made, status_code=CREATED)
+        return await answer_once(self._control, self._feed, idempotency, ShownAdaptor, make_shown)
 
     def _show(self, view: AdaptorView) -> ShownAdaptor:
         url = f"{self._settings.base_url}/tag/{view.container_id}.js"

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from litestar import Request
+from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 from sqlalchemy import update
@@ -19,9 +19,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from provisioning.plans import CREATE
+from tenants.control import ControlPlane
 from tenants.errors import IdempotencyConflict, InputRefused
 from tenants.keyring import Principal
 from tenants.models import Client, IdempotencyRecord, Operation
+from tenants.revocations import RevocationFeed
 
 CREATED = 201
 T = TypeVar("T", bound=msgspec.Struct)
@@ -119,6 +121,26 @@ async def make_once(
     shown = made if secret is None else msgspec.structs.replace(made, **{secret: None})
     await remember(session, idempotency, status=CREATED, answer=msgspec.to_builtins(shown))
     return made, True
+
+
+async def answer_once(
+    control: ControlPlane,
+    feed: RevocationFeed,
+    idempotency: Idempotency,
+    kind: type[T],
+    make: Callable[[AsyncSession], Awaitable[T]],
+    *,
+    secret: str | None = None,
+) -> Response[T]:
+    """Make what a request asks for once, tell it to every process and answer with it.
+
+    Errors: IdempotencyConflict, and those of `make`.
+    """
+    async with control.session() as session:
+        made, is_new = await make_once(session, idempotency, kind, make, secret=secret)
+    if is_new:
+        await feed.announce()
+    return Response(made, status_code=CREATED, headers=None if secret is None else {"Cache-Control": "no-store"})
 
 
 async def remember(

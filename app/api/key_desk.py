@@ -14,15 +14,13 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.idempotency import CREATED, Idempotency, make_once
+from app.api.idempotency import Idempotency, answer_once
 from app.api.pages import Page, decode_cursor, page_of
 from provisioning.audit import Actor
 from provisioning.keys import KeyChange, KeyView, NewKey, change_key, create_key, list_keys, revoke_key, rotate_key
 from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.revocations import RevocationFeed
-
-_SECRET = {"Cache-Control": "no-store"}
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,8 +107,4 @@ class KeyDesk:
     async def _once(
         self, idempotency: Idempotency, make: Callable[[AsyncSession], Awaitable[KeyView]]
     ) -> Response[KeyView]:
-        async with self._control.session() as session:
-            made, is_new = await make_once(session, idempotency, KeyView, make, secret="key")  # noqa: S106 - a field
-        if is_new:
-            await self._feed.announce()
-        return Response(made, status_code=CREATED, headers=_SECRET)
+        return await answer_once(self._control, self._feed, idempotency, KeyView, make, secret="key")  # noqa: S106 - a field

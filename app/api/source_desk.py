@@ -14,7 +14,7 @@ from litestar.di import NamedDependency
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.api.idempotency import CREATED, Idempotency, make_once
+from app.api.idempotency import Idempotency, answer_once
 from app.api.pages import Page, decode_cursor, page_of
 from app.ingest.hooks.receiver import HOOK_PATH
 from app.settings import Settings
@@ -34,8 +34,6 @@ from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.revocations import RevocationFeed
 from tenants.vault import Vault
-
-_SECRET = {"Cache-Control": "no-store"}
 
 
 class ShownSource(SourceView, frozen=True, kw_only=True):
@@ -135,17 +133,14 @@ class SourceDesk:
         async def make_shown(session: AsyncSession) -> ShownSource:
             return self._show(await make(session))
 
-        async with self._control.session() as session:
-            made, is_new = await make_once(
-                session,
-                idempotency,
-                ShownSource,
-                make_shown,
-                secret="secret",  # noqa: S106 - a field
-            )
-        if is_new:
-            await self._feed.announce()
-        return Response(made, status_code=CREATED, headers=_SECRET)
+        return await answer_once(
+            self._control,
+            self._feed,
+            idempotency,
+            ShownSource,
+            make_shown,
+            secret="secret",  # noqa: S106 - a field
+        )
 
     def _show(self, view: SourceView) -> ShownSource:
         url = self._settings.base_url + HOOK_PATH.format(source_id=view.id)

@@ -9,7 +9,7 @@ from uuid import UUID
 from litestar import Response
 from litestar.di import NamedDependency
 
-from app.api.idempotency import CREATED, Idempotency, make_once
+from app.api.idempotency import Idempotency, answer_once
 from app.api.pages import Page, decode_cursor, page_of
 from provisioning.audit import Actor
 from provisioning.tokens import (
@@ -25,8 +25,6 @@ from tenants.clock import Clock
 from tenants.control import ControlPlane
 from tenants.revocations import RevocationFeed
 from tenants.tokens import ServiceTokens
-
-_SECRET = {"Cache-Control": "no-store"}
 
 
 class TokenDesk:
@@ -51,19 +49,14 @@ class TokenDesk:
 
         Errors: InputRefused, WrongState.
         """
-        async with self._control.session() as session:
-            made, is_new = await make_once(
-                session,
-                idempotency,
-                TokenView,
-                lambda session: issue_token(
-                    session, client_id, new, self._actor, tokens=self._tokens, now=self._clock()
-                ),
-                secret="token",  # noqa: S106 - a field
-            )
-        if is_new:
-            await self._feed.announce()
-        return Response(made, status_code=CREATED, headers=_SECRET)
+        return await answer_once(
+            self._control,
+            self._feed,
+            idempotency,
+            TokenView,
+            lambda session: issue_token(session, client_id, new, self._actor, tokens=self._tokens, now=self._clock()),
+            secret="token",  # noqa: S106 - a field
+        )
 
     async def list(self, client_id: str, limit: int, cursor: str | None) -> Page[TokenView]:
         """Show a page of tokens, oldest first."""
