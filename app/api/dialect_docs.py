@@ -228,7 +228,7 @@ _TRACKING_BATCH = (
     f"""Up to {MAX_BATCH} web events: `{{"events": […]}}`, as that script sends them, or an array. {_TRACKING}"""
 )
 _SEGMENT = f"""Takes what Segment's libraries send when they are given Grove's address, and a key of Grove's as their
-write key (the user name of `Authorization: Basic`; or, of browsers, `writeKey` in the body). {_LIKE} A success is
+write key (the user name of `Authorization: Basic`, or `writeKey` in the body). {_LIKE} A success is
 **200** here, because some of these libraries take nothing else for one.
 
 `messageId` is the `event_id`, `anonymousId` the `visitor_id`, and times are put right by what `sentAt` tells of the

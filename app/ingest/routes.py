@@ -15,7 +15,7 @@ from app.auth.guards import require_active
 from app.auth.limiter import Headers, Limiter
 from app.ingest.arrivals import Arrivals
 from app.ingest.body import MAX_BODY_S, read_body
-from app.ingest.dialects.dialect import Dialect, Heard
+from app.ingest.dialects.dialect import BODY_KEYS, Dialect, Heard
 from app.ingest.dialects.spoken import find_dialect
 from app.ingest.event import Arrival, Event
 from app.ingest.fate import foretell
@@ -98,7 +98,7 @@ class Collection:
             self._limiter.refuse_early(client, principal)
         body = await read_body(scope, receive, self._patience)
         if principal is None:
-            principal = await self._verify_body_key(body)
+            principal = await self._verify_body_key(body, BODY_KEYS if dialect is None else dialect.body_keys)
             self._admit(principal, scope)
         if client is None:
             client = await self._client(principal)
@@ -156,12 +156,12 @@ class Collection:
         await send({"type": "http.response.start", "status": 204, "headers": [*_PREFLIGHT, *allowed]})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _verify_body_key(self, body: bytes) -> Principal:
+    async def _verify_body_key(self, body: bytes, kinds: frozenset[KeyKind]) -> Principal:
         key = body_key(body)
         if key is None:
             raise Unauthenticated("Send a key as `Authorization: Bearer …`, `X-API-Key`, `?key=` or `api_key`.")
         principal = await self._keyring.verify(key)
-        if principal.kind is not KeyKind.BROWSER:
+        if principal.kind not in kinds:
             raise Unauthenticated("Only a browser's key may travel in the body.")
         return principal
 

@@ -156,13 +156,18 @@ async def test_a_key_that_travels_otherwise_is_held_to_what_it_may(shop: Shop) -
     key, server = made.json()["key"], shop.client.server["Authorization"].removeprefix("Bearer ")
     event = {"event": "x", "writeKey": key}
 
-    async def status(body: object, **sent: Any) -> int:
-        return (await shop.grove.http.post(TRACK_PATH, json=body, **sent)).status_code
+    admin = shop.client.admin["Authorization"].removeprefix("Bearer ")
+
+    async def status(body: object, path: str = TRACK_PATH, **sent: Any) -> int:
+        return (await shop.grove.http.post(path, json=body, **sent)).status_code
 
     assert await status(event, headers={"Origin": "https://a.example"}) == 200
     assert await status(event, headers={"Origin": "https://b.example"}) == 403
     assert await status({"event": "x"}, auth=(key, ""), headers={"Origin": "https://b.example"}) == 403
-    assert await status({"event": "x", "writeKey": server}) == 401
+    assert await status({"event": "x", "writeKey": server}) == 200
+    assert await status({"event": "x", "writeKey": admin}) == 401
+    for path in (EVENTS_PATH, TRACK_EVENT_PATH, COLLECT_PATH):
+        assert await status({"event": "x", "writeKey": server, "api_key": server}, path) == 401
     assert await status(event, headers={"Authorization": "Basic grv_"}) == 403
     preflight = await shop.grove.http.options(TRACK_PATH, headers={"Origin": "https://a.example"})
     assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (204, "https://a.example")

@@ -17,11 +17,14 @@ from app.ingest.fate import DebugAnswer
 from app.ingest.outcomes import IngestAnswer
 from app.ingest.splitting import MAX_EVENTS, require_count, split_envelope, split_events
 from tenants.errors import InputRefused
+from tenants.keys import KeyKind
 
 MAX_SHARED_BYTES = 32_768
 # So much of it may become part of every event.
 MAX_REPEATED_BYTES = 8_192
 Sources = Mapping[str, str]
+# Other kinds are secrets, which belong into a header.
+BODY_KEYS = frozenset({KeyKind.BROWSER})
 # Objects that all events of a body share, already split, by the names that a dialect gives them.
 Shared = Mapping[str, Fields]
 Translate = Callable[[Fields, Arrival, Shared], Writing]
@@ -36,7 +39,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     Shape: `translate` gets the fields of an event, and what `share` makes once per request of those around the events.
     Events may stand in the body's member `envelope`; `clock` is that in which a sender tells what time it has.
-    `aliases` are other paths of the same.
+    `aliases` are other paths of the same. Keys of the kinds `body_keys` may travel in the body.
     """
 
     path: str
@@ -47,6 +50,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     clock: str | None = None
     max_events: int = MAX_EVENTS
     status: int = 202
+    body_keys: frozenset[KeyKind] = BODY_KEYS
 
     def hear(self, body: bytes, arrival: Arrival) -> "Heard":
         """Write the events of a body in our words.

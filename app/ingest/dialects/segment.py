@@ -1,8 +1,8 @@
 """`POST /v1/batch`, `/v1/track`, …: the form in which Segment's libraries send.
 
-Source: the specification of its HTTP tracking API, and its libraries' sources: Node and Python post to `/v1/batch`, Ruby
-and Java to `/v1/import`, Kotlin, Swift and analytics.js to `/b` below an `apiHost` that ends in `/v1`, analytics.js also
-to `/t`, `/p`, …. Node's (2.2) sends in a test, Python's (2.4) was tried by hand, the others were not run.
+Source: the specification of its HTTP tracking API, and its libraries' sources: Node and Python post to `/v1/batch`,
+Ruby and Java to `/v1/import`, Kotlin, Swift and analytics.js to `/b` below an `apiHost` that ends in `/v1`, the
+last also to `/t`, `/p`, …. Node's (2.2) sends in a test, Python's (2.4) was tried by hand, the others were not run.
 """
 
 from collections.abc import Iterable
@@ -11,16 +11,19 @@ from functools import partial
 from msgspec import Raw
 
 from app.ingest.commerce import KINDS
-from app.ingest.dialects.dialect import Dialect, Shared
+from app.ingest.dialects.dialect import BODY_KEYS, Dialect, Shared
 from app.ingest.dialects.foreign import Fields, fields_of, id_of, text_of, time_of
 from app.ingest.dialects.words import PAGE_FIELDS, move_commerce, move_page, name_of
 from app.ingest.dialects.writing import Writing
 from app.ingest.event import Arrival
+from tenants.keys import KeyKind
 
 BATCH_PATH, TRACK_PATH, PAGE_PATH, SCREEN_PATH = "/v1/batch", "/v1/track", "/v1/page", "/v1/screen"
 IDENTIFY_PATH, GROUP_PATH, ALIAS_PATH = "/v1/identify", "/v1/group", "/v1/alias"
 # Some of its libraries take no other status for success.
 _OK = 200
+# Those for servers, too, used to write their key into the body; Node's did until its version 3.
+_BODY_KEYS = BODY_KEYS | {KeyKind.SERVER}
 _AMOUNTS = ("total", "revenue", "value")
 _NAMES = {"page": "page_view", "screen": "screen_view", "identify": "identify", "group": "group", "alias": "identify"}
 _UTM = {"source": "source", "medium": "medium", "campaign": "name", "term": "term", "content": "content"}
@@ -106,6 +109,7 @@ def _speak(path: str, *aliases: str, kind: str | None = None) -> Dialect:
         envelope="batch",
         clock="sentAt",
         status=_OK,
+        body_keys=_BODY_KEYS,
     )
 
 
