@@ -9,7 +9,7 @@ from email.message import EmailMessage
 
 import msgspec
 import structlog
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.client_urls import staff_url
@@ -57,9 +57,14 @@ async def send_links(resources: WorkerResources) -> int:
 
 
 async def _take_order(session: AsyncSession, resources: WorkerResources) -> Key | None:
-    """Take an order that is due, which nobody else then takes while the mail server may be thinking."""
+    """Take an order that is due, which nobody else then takes while the mail server may be thinking.
+
+    Those of a client that is just being made are due as soon as it is there.
+    """
     now = resources.clock()
-    query = select(OutgoingMail).where(OutgoingMail.not_before <= now).order_by(OutgoingMail.not_before).limit(1)
+    unmade = exists().where(Client.id == OutgoingMail.client_id, Client.status == "provisioning")
+    query = select(OutgoingMail).where(OutgoingMail.not_before <= now, ~unmade)
+    query = query.order_by(OutgoingMail.not_before).limit(1)
     order = (await session.execute(query.with_for_update(skip_locked=True))).scalar_one_or_none()
     if order is None:
         return None

@@ -220,6 +220,31 @@ async def test_an_address_that_no_mail_can_name_holds_up_no_other(
     await no_orders(grove)
 
 
+async def test_whose_client_is_being_made_is_mailed_as_soon_as_it_is_there(
+    grove: Grove, maple: MadeClient, birch: MadeClient, mailbox: Mailbox
+) -> None:
+    connection = await asyncpg.connect(grove.settings.main_url)
+    status = "UPDATE grove.clients SET status = $2 WHERE id = $1"
+    await connection.execute(status, birch.id, "provisioning")
+    try:
+        await connection.execute(
+            "INSERT INTO grove.staff (id, client_id, email, name, role, status, created_at, updated_at) "
+            "VALUES (gen_random_uuid(), 'birch', 'early@birch.example', '', 'viewer', 'invited', now(), now())"
+        )
+        await connection.execute(
+            "INSERT INTO grove.outgoing_mail (client_id, email, purpose, created_at, not_before, attempts) "
+            "VALUES ('birch', 'early@birch.example', 'invitation', now(), now() - interval '1 hour', 0)"
+        )
+        await add_person(grove, maple, "past@maple.example", password=None)
+        await mail_to(mailbox, "past@maple.example")
+        of_birch = "SELECT attempts, not_before < now() FROM grove.outgoing_mail WHERE client_id = 'birch'"
+        assert tuple(await connection.fetchrow(of_birch)) == (0, True)
+    finally:
+        await connection.execute(status, birch.id, "active")
+    await connection.close()
+    await mail_to(mailbox, "early@birch.example")
+
+
 async def no_orders(grove: Grove) -> None:
     """Wait until nothing waits to be sent."""
     connection = await asyncpg.connect(grove.settings.main_url)
