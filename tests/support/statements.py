@@ -3,6 +3,7 @@
 Each Grove of the suite has a `Recorder`; at its end, what no other Grove has tried yet is replayed against a stranger.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -10,10 +11,11 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from tenants.ids import quote
+from tenants.ids import function_prefix, quote
 from tenants.placement import Placement, Purpose
 from tenants.registry import with_database
 
+_MOMENT = re.compile(r"'\d{4}-\d\d-\d\dT[0-9:.]+Z'")
 # Templates of statements that were refused to a stranger somewhere in this run of the suite.
 proven: set[str] = set()
 
@@ -44,10 +46,11 @@ class Recorder:
 
     def observe(self, placement: Placement, purpose: Purpose, sql: str, args: Sequence[Any]) -> None:
         """Take note of a statement."""
-        schema = quote(_schema_of(placement, purpose))
-        if schema in sql:
-            template = f"{purpose.name}: {sql.replace(schema, '{{schema}}')}"
-            self.recorded.setdefault(template, Recorded(placement, purpose, sql, args))
+        schema = _schema_of(placement, purpose)
+        if quote(schema) in sql:
+            template = sql.replace(function_prefix(schema), "{{fn}}").replace(quote(schema), "{{schema}}")
+            template = _MOMENT.sub("'…'", template)
+            self.recorded.setdefault(f"{purpose.name}: {template}", Recorded(placement, purpose, sql, args))
         else:
             self.elsewhere.add(sql)
 
@@ -82,7 +85,11 @@ async def prove(admin_url: str, recorder: Recorder, strangers: Iterable[Placemen
 
     Errors: AssertionError, with what was not.
     """
-    unproven = {template: said for template, said in recorder.unproven.items() if await _is_there(admin_url, said)}
+    there = {
+        where: await _is_there(admin_url, said)
+        for where, said in {_where(said): said for said in recorder.unproven.values()}.items()
+    }
+    unproven = {template: said for template, said in recorder.unproven.items() if there[_where(said)]}
     breaches = await replay(admin_url, unproven.values(), strangers)
     assert breaches == []
     proven.update(unproven)
@@ -95,15 +102,20 @@ async def _is_there(admin_url: str, said: Recorded) -> bool:
     except asyncpg.InvalidCatalogNameError:
         return False
     try:
-        schema = _schema_of(said.placement, said.purpose)
+        _, schema = _where(said)
         return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", schema))
     finally:
         await connection.close()
 
 
-async def _connect(admin_url: str, said: Recorded) -> asyncpg.Connection:
+def _where(said: Recorded) -> tuple[str, str]:
+    """Name the database and the schema that a statement is about."""
     url = said.placement.source_url if said.purpose is Purpose.SOURCE else said.placement.serve_url
-    database = urlsplit(url or "").path.lstrip("/")
+    return urlsplit(url or "").path.lstrip("/"), _schema_of(said.placement, said.purpose)
+
+
+async def _connect(admin_url: str, said: Recorded) -> asyncpg.Connection:
+    database, _ = _where(said)
     return await asyncpg.connect(with_database(admin_url, database), statement_cache_size=0)
 
 
