@@ -59,7 +59,7 @@ _PORTFOLIO = {
     "Portfolio: Session duration": "SELECT multiIf(lasted < 10, 1, lasted < 30, 2, lasted < 60, 3, lasted < 180, 4, "
     f"lasted < 600, 5, lasted < 1800, 6, 7) AS span, count() FROM {_SESSIONS} GROUP BY span ORDER BY span",
     "Portfolio: Where visitors come from": "SELECT source, count() AS n, uniqExact(visitor_id), avg(lasted) "
-    f"FROM {_SESSIONS} GROUP BY source ORDER BY n DESC, source LIMIT 25",
+    f"FROM {_SESSIONS} GROUP BY source ORDER BY n DESC, source LIMIT 20",
 }
 _SHOP = {
     "E-commerce: At a glance": "SELECT sum(looked), sum(added), countIf(looked > 0 AND added > 0), countIf(looked > 0), "

@@ -181,7 +181,8 @@ def questions(store: Counted, now: datetime) -> Mapping[str, Ask]:
         "weekly retention over 8 weeks": lambda: web.retention(client, since[56], now),
         "summary of 30 days and the 30 before": lambda: web.summary(client, period, most=10),
         "summary of 30 days from an hour of a day": lambda: web.summary(client, from_an_hour, most=10),
-        "realtime, the last 30 minutes": lambda: web.recent(client, now, most=10),
+        # The endpoint tells them with what happened minute by minute and on which pages; the column store, them alone.
+        "visitors of the last 5 minutes": lambda: web.recent(client, now, most=10),
     }
 
 
