@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from app.__main__ import grove
+from app.__main__ import COMMANDS, grove
 from app.settings import Settings, to_environ
 from tests.support.environment import every_setting
 
@@ -58,6 +58,13 @@ def test_every_make_target_that_a_guide_names_exists() -> None:
     assert {"demo", "test"} <= wanted <= known
 
 
+def below(command: click.Group) -> dict[str, click.Command]:
+    """Find a group's commands."""
+    context = click.Context(command)
+    found = {name: command.get_command(context, name) for name in command.list_commands(context)}
+    return {name: each for name, each in found.items() if each is not None}
+
+
 def test_every_command_that_a_guide_names_exists() -> None:
     for guide, text in named(r"grove [a-z].*"):
         command: click.Command = grove
@@ -68,16 +75,18 @@ def test_every_command_that_a_guide_names_exists() -> None:
                 }
                 assert not word.startswith("-") or word in options, (guide, text)
                 continue
-            assert word in command.commands, (guide, text)
-            command = command.commands[word]
+            assert word in below(command), (guide, text)
+            command = below(command)[word]
 
 
 def test_every_command_is_in_the_readme() -> None:
     said = {text for _, text in named(r"grove [a-z -]+")}
 
-    for name, command in grove.commands.items():
-        below = command.commands if isinstance(command, click.Group) else {}
-        wanted = {f"grove {name} {sub}" for sub in below} or {f"grove {name}"}
+    commands = below(grove)
+    assert set(commands) == set(COMMANDS)
+    for name, command in commands.items():
+        inner = below(command) if isinstance(command, click.Group) else {}
+        wanted = {f"grove {name} {sub}" for sub in inner} or {f"grove {name}"}
         assert wanted <= said
 
 
