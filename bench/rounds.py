@@ -166,7 +166,7 @@ class Rounds:
         self._rates["pgbench"].append(rate)
 
     async def _two_processes(self) -> None:
-        self._send("batches_two", EVENTS_PATH, self._sizes.batches // 2, BATCH, on=self._pair)
+        self._send("batches_two", EVENTS_PATH, self._sizes.batches, BATCH, on=self._pair)
         self._send("singles_two", EVENTS_PATH, self._sizes.singles, 1, MANY_CONNECTIONS, on=self._pair)
         self._send("singles_two_32", EVENTS_PATH, self._sizes.singles, 1, on=self._pair)
 

@@ -34,7 +34,8 @@ from tenants.clock import utc_now
 FLOOD_S = 8.0
 # What is idle is closed within a minute.
 REST_S = 75.0
-SAMPLE_S = 10.0
+# To read the memory of all processes takes a core half a second, which answers feel.
+SAMPLES = 60
 MARK_S = 3.0
 
 
@@ -108,7 +109,7 @@ class Soak:
             server.url,
         )
         began, own, busy = time.monotonic(), cpu_seconds(server.pid), busy_seconds()
-        async with _beside(sampler.run(SAMPLE_S), marks.run(MARK_S), self._tell(sampler, traffic)):
+        async with _beside(sampler.run(plan.minutes * 60 / SAMPLES), marks.run(MARK_S), self._tell(sampler, traffic)):
             await traffic.run(rate, plan.minutes * 60)
         took_s = time.monotonic() - began
         cores = (cpu_seconds(server.pid) - own) / took_s, (busy_seconds() - busy) / took_s
