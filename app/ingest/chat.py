@@ -42,7 +42,8 @@ def read_chat(wire: WireEvent) -> ChatPart:
     said = _decoders[wire.name].decode(wire.properties)
     if isinstance(said, MessageProperties):
         cost = None if said.cost is None else fit_amount(said.cost, "/properties/cost")
-        said = msgspec.structs.replace(said, cost=cost, text=None if said.text is None else redact_text(said.text))
+        text, intent = (None if each is None else redact_text(each) for each in (said.text, said.intent))
+        said = msgspec.structs.replace(said, cost=cost, text=text, intent=intent)
     return ChatPart(properties=said)
 
 

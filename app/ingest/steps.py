@@ -64,8 +64,8 @@ def read_event(raw: bytes | msgspec.Raw, index: int, arrival: Arrival, told: byt
     enrich(draft, arrival)
     record = [
         event_id,
-        wire.name,
-        wire.category or ("chat" if chat is not None else None),
+        draft.name,
+        draft.category,
         occurred_at,
         arrival.received_at,
         draft.session_id,
@@ -114,6 +114,7 @@ def make_draft(wire: WireEvent, properties: str, sender: Sender, *, is_chat: boo
     utm = context.utm or NO_UTM
     return Draft(
         name=wire.name,
+        category=wire.category or ("chat" if is_chat else None),
         is_chat=is_chat,
         session_id=wire.session_id,
         visitor_id=wire.visitor_id,

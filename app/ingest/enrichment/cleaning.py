@@ -11,14 +11,21 @@ from typing import Any
 
 import msgspec
 
-from app.ingest.enrichment.redaction import KEPT_TEXTS, REDACTED, is_secret_property, redact_line, redact_text
+from app.ingest.enrichment.redaction import (
+    KEPT_TEXTS,
+    REDACTED,
+    is_business_id,
+    is_secret_property,
+    redact_line,
+    redact_text,
+)
 
 # Whatever the rules of redaction look for has one of these in it, in lower case, or a long number.
 _MARKS = (
-    "@", "%", "=", "\\u00", "passw", "pwd", "secret", "token", "api", "card", "cv", "ssn", "iban", "authoriz", 'ip"',
-    "addr",
+    "@", "%", "=", "\\u00", "\\u20", "passw", "pwd", "secret", "token", "api", "card", "cv", "ssn", "iban", "authoriz",
+    'ip"', "addr", "forward",
 )  # fmt: skip
-_LONG_NUMBER = re.compile(r"[0-9](?:[ .+_-]?[0-9]){12}")
+_LONG_NUMBER = re.compile(r"[0-9](?:(?:[ \u00a0\u2009\u202f.+_\u2013-]|\\[tnr]){0,3}[0-9]){12}")
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -53,10 +60,11 @@ def clean_value(value: Any, name: str = "") -> Any:
             return value
     if is_secret_property(name) and value != "":
         return REDACTED
-    if isinstance(value, str):
-        return redact_text(value)
     text = str(value)
-    return value if redact_text(text) == text else redact_text(text)
+    if text.isdecimal() and text.isascii() and is_business_id(name):
+        return value
+    clean = redact_text(text)
+    return value if clean == text else clean
 
 
 @lru_cache(maxsize=KEPT_TEXTS)

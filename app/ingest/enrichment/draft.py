@@ -13,6 +13,7 @@ class Draft(msgspec.Struct, kw_only=True, gc=False):
     """
 
     name: str
+    category: str | None
     is_chat: bool
     session_id: str | None
     visitor_id: str | None

@@ -92,7 +92,12 @@ def redact(draft: Draft, arrival: Arrival) -> str | None:
     page = (draft.page_url, draft.page_path, draft.page_title, draft.referrer)
     clean = redact_lines(page)
     draft.page_url, draft.page_path, draft.page_title, draft.referrer = clean
-    properties, changed = draft.properties, clean != page
+    words = (draft.name, draft.category, draft.device, draft.browser, draft.os, draft.country)
+    said = redact_lines(words)
+    properties, changed = draft.properties, clean != page or said != words
+    if said != words:
+        name, draft.category, draft.device, draft.browser, draft.os, draft.country = said
+        draft.name = name or draft.name
     if properties != "{}":
         draft.properties = clean_properties(properties)
         changed = changed or draft.properties != properties

@@ -19,21 +19,25 @@ _BEGINNING = r"(?<![\w.+'!$*~^-])(?!(?<=%)[0-9A-Fa-f]{2})"
 _EMAIL = re.compile(rf"{_BEGINNING}{_LOCAL}++{_AT}[\w-]++(?:\.[\w-]++)+")
 _LOGIN = re.compile(r"(?<=://)[^/?#\s@]*+@(?:[^/?#\s@]*+@)*")
 _SAID = re.compile(
-    r"((?:passw(?:or)?d|pwd|secret|token|api[_-]?key|cvv|cvc|ssn|iban)\w{0,16}+[\"']?\s{0,3}+[:=]\s{0,3}+[\"']?)"
-    r"([^&#\s\"',;}]++)",
+    r"((?:passw(?:or)?d|pwd|secret|token|api[_-]?key|cvv|cvc|ssn|iban)\w{0,16}+[\"']?\s{0,3}+[:=]\s{0,3}+)"
+    r"(?:(\")[^\"]++|(')[^']++|[^&#\s\"',;}]++)",
     re.IGNORECASE,
 )
 _PARAMETER = re.compile(r"(?:(?<=[?&#;])|^)([^=&#?;\s]{1,64}+)=([^&#\s]++)")
 # Digits in groups, as people write them; each whole number of groups may be a card.
-_DIGITS = re.compile(r"(?<![0-9])[0-9](?:(?:[ .+_-]|%20|%2[Dd])?[0-9]){12,}+")
-_SEPARATOR = re.compile(r"[ .+_-]|%20|%2[Dd]")
+# No commas and slashes: coordinates have as many digits as cards.
+_BETWEEN = r"[ \t\r\n\u00a0\u2009\u202f.+_\u2013-]|%20|%09|%0[AaDd]|%2[Dd]|%[Cc]2%[Aa]0"
+_DIGITS = re.compile(rf"(?<![0-9])[0-9](?:(?:{_BETWEEN}){{0,3}}+[0-9]){{12,}}+")
+_SEPARATOR = re.compile(rf"(?:{_BETWEEN})+")
 _CARD = re.compile(
-    r"4\d{12}(?:\d{3}){0,2}|5\d{15}|2[2-7]\d{14}|3[47]\d{13}|3[0689]\d{12}|35\d{14}|6\d{15,18}", re.ASCII
+    r"4\d{12}(?:\d{3}){0,2}|5\d{15}|5[0678]\d{11,17}|2[2-7]\d{14}|3[47]\d{13}|3[0689]\d{12}|35\d{14}|6\d{15,18}"
+    r"|8[12]\d{14}|9792\d{12}",
+    re.ASCII,
 )
 _MOST_DIGITS = 19
 _MOST_GROUPS = 8
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-_ADDRESS = r"(?:client|user|remote|visitor)?ip(?:addr|address)?|remoteaddr"
+_ADDRESS = r"(?:client|user|remote|visitor)?ip(?:addr|address)?|remoteaddr|x?forwardedfor"
 # By the name of a parameter, in lower case and without what separates words.
 _SECRET_PARAMETER = re.compile(
     r".*(?:password|passwd|secret|token|apikey|signature|email|cardnumber|cvv|cvc|ssn|iban)"
@@ -44,6 +48,10 @@ _SECRET_PARAMETER = re.compile(
 _SECRET_PROPERTY = re.compile(
     r".*(?:password|passwd|secret|token|apikey|cardnumber|cvv|cvc|ssn|iban)|pwd|authorization"
     rf"|{_ADDRESS}"
+)
+# What shops number their things by: a row of digits there is no card, and two of them must not become one.
+_BUSINESS_ID = re.compile(
+    r"(?:order|product|refund|payment|transaction|item|variant|invoice)id|sku|ean|gtin|upc|barcode"
 )
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 
@@ -71,6 +79,12 @@ def is_secret_property(name: str) -> bool:
     return _SECRET_PROPERTY.fullmatch(_plain(name)) is not None
 
 
+@lru_cache(maxsize=4096)
+def is_business_id(name: str) -> bool:
+    """Tell whether a property of this name tells orders, products and the like apart."""
+    return _BUSINESS_ID.fullmatch(_plain(name)) is not None
+
+
 def _plain(name: str) -> str:
     return _BETWEEN_WORDS.sub("", unquote(name)).lower()
 
@@ -79,7 +93,7 @@ def _redact(text: str) -> str:
     if "=" in text:
         text = _PARAMETER.sub(_redact_parameter, text)
     if ":" in text or "=" in text:
-        text = _SAID.sub(rf"\1{REDACTED}", text)
+        text = _SAID.sub(_redact_said, text)
     if "@" in text or "%" in text:
         text = _EMAIL.sub(REDACTED, _LOGIN.sub("", text))
     return _DIGITS.sub(_redact_cards, text)
@@ -87,6 +101,11 @@ def _redact(text: str) -> str:
 
 def _redact_parameter(match: re.Match[str]) -> str:
     return f"{match[1]}={REDACTED}" if is_secret_parameter(match[1]) else match[0]
+
+
+def _redact_said(match: re.Match[str]) -> str:
+    """Redact all between quotation marks, or a word."""
+    return f"{match[1]}{match[2] or match[3] or ''}{REDACTED}"
 
 
 def _redact_cards(match: re.Match[str]) -> str:

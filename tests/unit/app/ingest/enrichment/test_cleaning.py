@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from app.ingest.enrichment.cleaning import clean_id, clean_properties, clean_value, is_suspicious
 
-SECRETS = ("ana@shop.example", "4111 1111 1111 1111", "https://shop.example/r?token=abcdef")
+SECRETS = (
+    "ana@shop.example",
+    "4111 1111 1111 1111",
+    "4111\t1111 \u2013 1111\u202f1111",
+    "https://shop.example/r?token=abcdef",
+)
 NAMES = st.text(max_size=8)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=20) | st.sampled_from(SECRETS),
@@ -36,6 +41,11 @@ def cleaned(value: dict[str, Any], **options: Any) -> Any:
         ({"ip": "203.0.113.7", "zip": "75001"}, {"ip": "REDACTED", "zip": "75001"}),
         ({"ip_address": "203.0.113.7"}, {"ip_address": "REDACTED"}),
         ({"token": None, "secret": ""}, {"token": None, "secret": ""}),
+        ({"x_forwarded_for": "203.0.113.7", "forwarded": True}, {"x_forwarded_for": "REDACTED", "forwarded": True}),
+        ({"order_id": "4567890123007"}, {"order_id": "4567890123007"}),
+        ({"items": [{"productId": 4567890123007}]}, {"items": [{"productId": 4567890123007}]}),
+        ({"sku": "4111 1111 1111 1111"}, {"sku": "REDACTED"}),
+        ({"order_id": "ana@shop.example"}, {"order_id": "REDACTED"}),
     ],
 )
 def test_properties_lose_what_they_must_not_hold(properties: dict[str, Any], wanted: dict[str, Any]) -> None:
