@@ -7,7 +7,12 @@ import re
 
 _KEY = re.compile(rb"grv_[pasw]_[0-9A-Za-z]{32}_[0-9A-Za-z]{6}")
 _TOKEN = re.compile(rb"eyJ[0-9A-Za-z_-]+\.eyJ[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+")
-_ADDRESS = re.compile(rb'("ip(?:_address)?"\s*:\s*)"[^"]*"')
+_NAME = (
+    rb"(?:(?:client|user|remote|visitor)[_-]?)?ip(?:[_-]?addr(?:ess)?)?|remote[_-]?addr"
+    rb"|(?:x[_-]?)?forwarded[_-]?for"
+)
+_VALUE = rb"\"(?:[^\"\\]|\\.)*+\"|\[[^][{}]*+\]|\{[^][{}]*+\}|[^][{},\s\"]++"
+_ADDRESS = re.compile(rb"(\"\$?(?:" + _NAME + rb")\"\s*+:\s*+)(?:" + _VALUE + rb")", re.IGNORECASE | re.DOTALL)
 
 
 def mask(raw: bytes) -> bytes:
@@ -16,4 +21,4 @@ def mask(raw: bytes) -> bytes:
         raw = _KEY.sub(b"grv_redacted", raw)
     if b"eyJ" in raw:
         raw = _TOKEN.sub(b"token_redacted", raw)
-    return _ADDRESS.sub(rb"\1null", raw) if b'"ip' in raw else raw
+    return _ADDRESS.sub(rb"\1null", raw)

@@ -52,7 +52,9 @@ class Context(Struct, frozen=True, forbid_unknown_fields=True):
     referrer: Line | None = None
     utm: Utm | None = None
     ip: Annotated[str, Meta(max_length=64, description="The visitor's address; never stored.")] | None = None
-    user_agent: Annotated[str, Meta(max_length=2048, description="The visitor's browser; never stored.")] | None = None
+    user_agent: (
+        Annotated[str, Meta(max_length=2048, description="The visitor's browser; kept in quarantine alone.")] | None
+    ) = None
 
 
 class SchemaRef(Struct, frozen=True, forbid_unknown_fields=True):
