@@ -137,9 +137,8 @@ class DescribedDialect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _INGESTED = {
-    "schema_id": "2c1d8a52-7d7f-4a35-9a4b-1f6f5c1b7a90",
     "event_type": "purchase",
-    "properties": {"order_id": "order-1007", "total": 49.9},
+    "properties": {"order_id": "order-1007", "total": 49.9, "currency": "EUR"},
     "user_id": "u-88",
     "session_id": "w-19b2",
     "timestamp": "2026-11-03T10:20:00Z",
@@ -206,7 +205,11 @@ _BATCH = {
 _LIKE = "The answer is that of `POST /api/v1/events`, with pointers in these words; keys and limits are the same."
 _INGESTING = """The same as `POST /api/v1/events` in other words: `event_type` is its `name`, `timestamp` its
 `occurred_at`, and `schema_id` its `schema`: the schema's id, its name, or `name@version`. Whatever else an event may
-say there it may say here, and the answer is the same, with pointers in these words."""
+say there it may say here, and the answer is the same, with pointers in these words.
+
+Where an event of commerce (`purchase`, `refund`, …) says no `amount` and `currency` itself, they are read in its
+properties: `amount`, `order_value`, `order_total`, `total`, `revenue` or `value`, and `currency` or `order_currency`.
+The properties stay as they were sent, and are held to the schema as such."""
 _COLLECTING = f"""What the services of a shop tell, one event or an array (also with a slash at the end). {_LIKE}
 
 Category and type become one name: `user/page_view`, `product_view`, `search`, `add_to_cart`, `checkout_start`,
@@ -250,7 +253,10 @@ def _described(path: str, name: str, summary: str, text: str, event: type[msgspe
 
 
 DESCRIBED: tuple[DescribedDialect, ...] = (
-    _described(INGEST_PATH, "ingestEvents", "Send events of a schema", _INGESTING, IngestedEvent, purchase=_INGESTED),
+    _described(
+        INGEST_PATH, "ingestEvents", "Send events of a schema", _INGESTING, IngestedEvent,
+        purchase=_INGESTED, purchase_of_a_schema={"schema_id": "shop"} | _INGESTED,
+    ),
     _described(
         COLLECT_PATH, "collectFromServices", "Send what services tell", _COLLECTING, CollectedEvent,
         page_view=_VIEWED, payment=_PAID, batch=[_VIEWED, _PAID],

@@ -106,12 +106,13 @@ class Heard:
             return
         writing = translate(fields)
         told = bytes(raw_of(writing.fields))
-        at = writing.fields.get("occurred_at")
-        if skew is None or at is None:
+        at, derived = writing.fields.get("occurred_at"), writing.derived
+        if skew is not None and at is not None:
+            derived = derived | {"occurred_at": shift_time(at, skew)}
+        if not derived:
             self._append(told, None, writing.sources)
             return
-        moved = raw_of(writing.fields | {"occurred_at": shift_time(at, skew)})
-        self._append(bytes(moved), told, writing.sources)
+        self._append(bytes(raw_of(writing.fields | derived)), told, writing.sources)
 
     def _append(self, raw: bytes | Raw, told: bytes | None, sources: Sources) -> None:
         self.raws.append(raw)

@@ -11,6 +11,7 @@ from asyncpg.pgproto.pgproto import UUID
 from app.api.dialect_docs import DESCRIBED
 from app.auth.credentials import KEY_FIELDS
 from app.ingest.dialects.core import COLLECT_PATH, NAMES
+from app.ingest.dialects.ingest import INGEST_PATH
 from app.ingest.dialects.segment import BATCH_PATH, IDENTIFY_PATH, PAGE_PATH, TRACK_PATH
 from app.ingest.dialects.spoken import DIALECTS, find_dialect
 from app.ingest.dialects.tracking import TRACK_BATCH_PATH, TRACK_EVENT_PATH
@@ -61,6 +62,23 @@ def test_every_documented_example_is_taken(described: Any) -> None:
         submission, pointers = hear(described.dialect.path, body)
         assert submission.events
         assert pointers == []
+
+
+@pytest.mark.parametrize(
+    ("event", "money"),
+    [
+        ({"properties": {"order_value": 12, "currency": "EUR"}}, (12, "EUR")),
+        ({"properties": {"total": "49.90", "order_currency": "eur"}}, (49.9, "EUR")),
+        ({"amount": 5, "properties": {"amount": 7, "currency": "EUR"}}, (5, "EUR")),
+        ({"amount": None, "currency": "USD", "properties": {"amount": "much", "value": 7, "currency": 3}}, (7, "USD")),
+        ({"properties": {"total": 10**14, "currency": "points"}}, (None, None)),
+        ({"event_type": "visit", "properties": {"value": 7, "currency": "EUR"}}, (None, None)),
+    ],
+)
+def test_what_properties_of_commerce_say_of_money_counts_and_stays_a_property(event: Any, money: Any) -> None:
+    row = told(INGEST_PATH, {"event_type": "purchase"} | event)
+    assert (row.get("amount"), row.get("currency")) == money
+    assert row["properties"] == event["properties"]
 
 
 @pytest.mark.parametrize(("said", "name"), NAMES.items())
