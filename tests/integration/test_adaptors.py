@@ -133,6 +133,8 @@ async def test_a_tag_is_cached_by_its_etag_and_compressed(owner: Owner) -> None:
             Accept_Encoding="gzip" if "content-encoding" in answer.headers else "identity",
         )  # fmt: skip
         assert (again.status_code, again.content) == (304, b"")
+    head = await owner.grove.http.head(f"/tag/{made['container_id']}.js", headers={"Accept-Encoding": "identity"})
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", plain.headers["etag"])
     await owner.ask("PUT", f"/{made['id']}", json=WANTED | {"privacy": "off"})
 
     async def is_new() -> bool:
