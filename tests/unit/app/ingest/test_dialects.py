@@ -314,6 +314,10 @@ def test_a_body_that_is_none_is_refused_as_a_whole(body: bytes) -> None:
 def test_a_batch_of_web_events_holds_a_hundred_at_most() -> None:
     event = {"event_type": "page_view"}
     assert len(hear(TRACK_BATCH_PATH, [event] * 100)[0].events) == 100
+    for body, pointer, said in (({"events": []}, "", "1 to 100 events, not 0"), ({"events": "x"}, "/events", "array")):
+        with pytest.raises(InputRefused, match=said) as refused:
+            hear(TRACK_BATCH_PATH, body)
+        assert refused.value.field == pointer
     with pytest.raises(InputRefused):
         hear(TRACK_BATCH_PATH, {"events": [event] * 101})
 
