@@ -181,8 +181,9 @@ _BOUGHT = {
     "order_currency": "EUR",
     "order_items": [{"product_id": "p-3", "quantity": 2, "price": 24.95}],
 }
-_SHARED = {"messageId": "m-2041", "userId": "u-88", "timestamp": "2026-11-03T10:15:30Z"}
+_SHARED = {"userId": "u-88", "timestamp": "2026-11-03T10:15:30Z"}
 _TRACK = _SHARED | {
+    "messageId": "m-2041",
     "event": "Order Completed",
     "properties": {
         "order_id": "order-1007",
@@ -193,13 +194,16 @@ _TRACK = _SHARED | {
     "context": {"ip": "203.0.113.7", "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:130.0)"},
     "sentAt": "2026-11-03T10:15:31Z",
 }
-_PAGE = _SHARED | {"name": "Tables", "properties": {"url": "https://cedar.example/tables"}}
-_IDENTIFY = _SHARED | {"anonymousId": "v-5521", "traits": {"plan": "gold"}}
-_SCREEN = _SHARED | {"name": "Tables", "properties": {"size": "small"}}
-_GROUP = _SHARED | {"groupId": "g-7", "traits": {"staff": 12}}
-_ALIAS = _SHARED | {"previousId": "v-5521"}
+_PAGE = _SHARED | {"messageId": "m-2042", "name": "Tables", "properties": {"url": "https://cedar.example/tables"}}
+_IDENTIFY = _SHARED | {"messageId": "m-2043", "anonymousId": "v-5521", "traits": {"plan": "gold"}}
+_SCREEN = _SHARED | {"messageId": "m-2044", "name": "Tables", "properties": {"size": "small"}}
+_GROUP = _SHARED | {"messageId": "m-2045", "groupId": "g-7", "traits": {"staff": 12}}
+_ALIAS = _SHARED | {"messageId": "m-2046", "previousId": "v-5521"}
 _BATCH = {
-    "batch": [{"type": "identify"} | _IDENTIFY, {"type": "track"} | _TRACK],
+    "batch": [
+        {"type": "identify"} | _IDENTIFY | {"messageId": "m-2047"},
+        {"type": "track"} | _TRACK | {"messageId": "m-2048"},
+    ],
     "sentAt": "2026-11-03T10:15:31Z",
 }
 _LIKE = "The answer is that of `POST /api/v1/events`, with pointers in these words; keys and limits are the same."

@@ -1,6 +1,7 @@
 """What is said in other words becomes the event that it is in ours, and what is wrong with it is told in theirs."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -79,6 +80,12 @@ def test_what_properties_of_commerce_say_of_money_counts_and_stays_a_property(ev
     row = told(INGEST_PATH, {"event_type": "purchase"} | event)
     assert (row.get("amount"), row.get("currency")) == money
     assert row["properties"] == event["properties"]
+
+
+def test_no_two_documented_messages_share_an_id() -> None:
+    said = json.dumps([[example["value"] for example in described.examples.values()] for described in DESCRIBED])
+    ids = re.findall(r'"messageId": "([^"]+)"', said)
+    assert len(ids) == len(set(ids)) == 8
 
 
 @pytest.mark.parametrize(("said", "name"), NAMES.items())
