@@ -243,7 +243,8 @@ sender's clock. A `page` is a `page_view`, a `screen` a `screen_view`; events of
 `Order Completed`, …) get our names and keep theirs in `properties.original_type`; `total`, else `revenue` or `value`
 of their properties is the amount of these. `identify` tells who a visitor is, and so does `alias` of its `previousId`;
 `group` is stored with its `group_id` and traits. Of the context, page, campaign, system, `sessionId`, `ip` and
-`userAgent` are read, and nothing else is kept.
+`userAgent` are read, and nothing else is kept; a campaign's `term` and `content` are properties then, `utm_term` and
+`utm_content`.
 
 The same is taken at the paths that libraries use instead: `/v1/import` and `/v1/b` of batches, and `/v1/t`, `/v1/p`,
 `/v1/s`, `/v1/i`, `/v1/g` and `/v1/a` of single messages."""

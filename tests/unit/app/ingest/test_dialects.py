@@ -88,6 +88,13 @@ def test_no_two_documented_messages_share_an_id() -> None:
     assert len(ids) == len(set(ids)) == 8
 
 
+def test_term_and_content_of_a_segment_campaign_are_kept() -> None:
+    campaign = {"name": "spring", "source": "news", "term": "oak", "content": "top"}
+    row = told(TRACK_PATH, {"event": "x", "context": {"campaign": campaign}, "properties": {"utm_content": "own"}})
+    assert (row["utm_source"], row["utm_campaign"]) == ("news", "spring")
+    assert row["properties"] == {"utm_term": "oak", "utm_content": "own"}
+
+
 @pytest.mark.parametrize(("said", "name"), NAMES.items())
 def test_each_category_and_type_of_a_service_has_its_name(said: tuple[str, str], name: str) -> None:
     row = told(COLLECT_PATH, {"category": said[0], "event_type": said[1]})
