@@ -160,6 +160,8 @@ async def test_the_figures_count_what_came(sender: Sender) -> None:
     assert datetime.fromisoformat(told["from"]) < datetime.fromisoformat(told["to"])
     earlier = await sender.stats("?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z")
     assert (earlier["received"], earlier["by_type"], earlier["refused"]) == (6, {}, {})
+    days = await sender.stats("?from=2026-01-01&to=2026-01-02")
+    assert (days["from"], days["to"]) == ("2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z")
 
 
 async def test_a_browser_may_send_but_not_see_the_figures(sender: Sender) -> None:
