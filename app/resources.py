@@ -32,6 +32,7 @@ from app.ingest.flush_ids import claim_flush_ids
 from app.ingest.group_commit import GroupCommit
 from app.ingest.hooks.receiver import Receiver
 from app.ingest.hooks.sources import Sources
+from app.ingest.other_origins import OriginLog
 from app.ingest.routes import Collection
 from app.ingest.sink import PostgresSink
 from app.observability import Metrics
@@ -54,6 +55,7 @@ from tenants.vault import Vault
 
 REDIS_TIMEOUT_S = 0.1
 SAVE_LAST_USED_S = 5.0
+SAVE_ORIGINS_S = 5.0
 
 log = structlog.get_logger()
 
@@ -79,6 +81,7 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     commit: GroupCommit
     metrics_store: Metrics
     limiter: Limiter
+    other_origins: OriginLog
     collection: Collection
     receiver: Receiver
     tags: Tags
@@ -138,15 +141,17 @@ async def open_resources(
             upstream = Upstream(settings.grafana_url, answer_timeout_s=grafana_timeout_s)
             stack.push_async_callback(upstream.close)
             gateway = Gateway(settings, upstream, sessions, registry, feed, clock)
+        other_origins = OriginLog(redis, clock)
         await feed.start()
         await stack.enter_async_context(_running("revocation feed", feed.run()))
         await stack.enter_async_context(_running("last use of keys", _keep_saving(keyring, sessions)))
+        await stack.enter_async_context(_running("refused origins", _keep_saving_origins(other_origins)))
         await stack.enter_async_context(_running("doorbell of the rollups", doorbell.run()))
         stack.push_async_callback(_drain, commit, keyring, sessions)
         countries = open_countries(settings)
         if countries is not None:
             stack.callback(countries.close)
-        arrivals = Arrivals(clock, countries, settings.trusted_proxies)
+        arrivals = Arrivals(clock, countries, settings.trusted_proxies, other_origins)
         sources = Sources(control, vault, feed)
         feed.listen(lambda _kind, _subject: sources.forget_all())
         limiter = Limiter(redis, databases, clock, metrics, web_processes=settings.web_processes)
@@ -170,6 +175,7 @@ async def open_resources(
             commit=commit,
             metrics_store=metrics,
             limiter=limiter,
+            other_origins=other_origins,
             collection=collection,
             receiver=Receiver(
                 sources,
@@ -287,6 +293,12 @@ async def _keep_saving(keyring: Keyring, sessions: SessionStore) -> None:
     while True:
         await asyncio.sleep(SAVE_LAST_USED_S)
         await _save_last_used(keyring, sessions)
+
+
+async def _keep_saving_origins(other_origins: OriginLog) -> None:
+    while True:
+        await asyncio.sleep(SAVE_ORIGINS_S)
+        await other_origins.save()
 
 
 async def _save_last_used(keyring: Keyring, sessions: SessionStore) -> None:

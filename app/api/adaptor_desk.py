@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.idempotency import Idempotency, answer_once
 from app.api.pages import Page, decode_cursor, page_of
+from app.ingest.other_origins import OriginLog
 from app.ingest.senders import Sending, find_sending
 from app.settings import Settings
 from provisioning.adaptors.requests import AdaptorRequest, all_origins, origin_of
@@ -135,15 +136,18 @@ class AdaptorDesk:
             await delete_adaptor(session, client_id, adaptor_id, self._actor, now=self._clock())
         await self._feed.announce()
 
-    async def check(self, client: TenantContext, adaptor_id: UUID) -> Sending:
+    async def check(self, client: TenantContext, adaptor_id: UUID, other_origins: OriginLog) -> Sending:
         """Tell what an adaptor's tag sends.
 
         Errors: NotFound; StoreUnavailable.
         """
         async with self._control.session() as session:
             row = await get_adaptor_row(session, client.tenant_id, adaptor_id)
+        key_ids = [row.key_id, *row.past_key_ids]
+        others = await other_origins.find(key_ids)
         async with self._databases.unit(client.placement, Purpose.READ) as db:
-            return await find_sending(db, [row.key_id, *row.past_key_ids], now=self._clock())
+            sending = await find_sending(db, key_ids, now=self._clock())
+        return msgspec.structs.replace(sending, other_origins=others)
 
     async def _once(
         self, idempotency: Idempotency, make: Callable[[AsyncSession], Awaitable[AdaptorView]]

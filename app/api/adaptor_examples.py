@@ -7,6 +7,7 @@ from app.api.adaptor_desk import ShownAdaptor
 from app.api.adaptors import ONE, PATH, AdaptorRotation
 from app.api.examples import Examples
 from app.api.pages import Page, PageMeta
+from app.ingest.other_origins import OtherOrigins
 from app.ingest.senders import RefusedEvent, Sending, SentEvents
 from provisioning.adaptors.requests import AdaptorRequest, SelectorRule, TrackingRules
 
@@ -43,6 +44,7 @@ _SENDING = Sending(
     refused=[
         RefusedEvent(received_at=_AT, code="wrong_type", pointer="/properties/price", detail="Expected `number`.")
     ],
+    other_origins=OtherOrigins(count=3, last_at=_AT, last_origin="https://maple.example"),
 )
 _ID = ONE.replace(":uuid", "")
 

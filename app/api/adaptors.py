@@ -16,6 +16,7 @@ from app.api.adaptor_desk import AdaptorDesk, ShownAdaptor
 from app.api.idempotency import Idempotency
 from app.api.owners import OWNER_DEPENDENCIES
 from app.api.pages import DEFAULT_LIMIT, Cursor, Limit, Page
+from app.ingest.other_origins import OriginLog
 from app.ingest.senders import Sending
 from provisioning.adaptors.requests import AdaptorRequest
 from tenants.placement import TenantContext
@@ -119,13 +120,17 @@ async def rotate(
     ONE + "/check",
     tags=["Adaptors"],
     summary="Check an adaptor's tag",
-    description="Whether it is sending, since when, what came, and what of it was refused and why.",
+    description="Whether it is sending, since when, what came, what of it was refused and why, and whether requests "
+    "came from other origins than the adaptor's.",
 )
 async def check(
-    adaptor_id: FromPath[UUID], reading: NamedDependency[TenantContext], desk: NamedDependency[AdaptorDesk]
+    adaptor_id: FromPath[UUID],
+    reading: NamedDependency[TenantContext],
+    desk: NamedDependency[AdaptorDesk],
+    other_origins: NamedDependency[OriginLog],
 ) -> Sending:
     """Answer with what the tag sends."""
-    return await desk.check(reading, adaptor_id)
+    return await desk.check(reading, adaptor_id, other_origins)
 
 
 handlers = [

@@ -137,9 +137,8 @@ class DescribedDialect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _INGESTED = {
-    "schema_id": "2c1d8a52-7d7f-4a35-9a4b-1f6f5c1b7a90",
     "event_type": "purchase",
-    "properties": {"order_id": "order-1007", "total": 49.9},
+    "properties": {"order_id": "order-1007", "total": 49.9, "currency": "EUR"},
     "user_id": "u-88",
     "session_id": "w-19b2",
     "timestamp": "2026-11-03T10:20:00Z",
@@ -182,8 +181,9 @@ _BOUGHT = {
     "order_currency": "EUR",
     "order_items": [{"product_id": "p-3", "quantity": 2, "price": 24.95}],
 }
-_SHARED = {"messageId": "m-2041", "userId": "u-88", "timestamp": "2026-11-03T10:15:30Z"}
+_SHARED = {"userId": "u-88", "timestamp": "2026-11-03T10:15:30Z"}
 _TRACK = _SHARED | {
+    "messageId": "m-2041",
     "event": "Order Completed",
     "properties": {
         "order_id": "order-1007",
@@ -194,19 +194,26 @@ _TRACK = _SHARED | {
     "context": {"ip": "203.0.113.7", "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:130.0)"},
     "sentAt": "2026-11-03T10:15:31Z",
 }
-_PAGE = _SHARED | {"name": "Tables", "properties": {"url": "https://cedar.example/tables"}}
-_IDENTIFY = _SHARED | {"anonymousId": "v-5521", "traits": {"plan": "gold"}}
-_SCREEN = _SHARED | {"name": "Tables", "properties": {"size": "small"}}
-_GROUP = _SHARED | {"groupId": "g-7", "traits": {"staff": 12}}
-_ALIAS = _SHARED | {"previousId": "v-5521"}
+_PAGE = _SHARED | {"messageId": "m-2042", "name": "Tables", "properties": {"url": "https://cedar.example/tables"}}
+_IDENTIFY = _SHARED | {"messageId": "m-2043", "anonymousId": "v-5521", "traits": {"plan": "gold"}}
+_SCREEN = _SHARED | {"messageId": "m-2044", "name": "Tables", "properties": {"size": "small"}}
+_GROUP = _SHARED | {"messageId": "m-2045", "groupId": "g-7", "traits": {"staff": 12}}
+_ALIAS = _SHARED | {"messageId": "m-2046", "previousId": "v-5521"}
 _BATCH = {
-    "batch": [{"type": "identify"} | _IDENTIFY, {"type": "track"} | _TRACK],
+    "batch": [
+        {"type": "identify"} | _IDENTIFY | {"messageId": "m-2047"},
+        {"type": "track"} | _TRACK | {"messageId": "m-2048"},
+    ],
     "sentAt": "2026-11-03T10:15:31Z",
 }
 _LIKE = "The answer is that of `POST /api/v1/events`, with pointers in these words; keys and limits are the same."
 _INGESTING = """The same as `POST /api/v1/events` in other words: `event_type` is its `name`, `timestamp` its
 `occurred_at`, and `schema_id` its `schema`: the schema's id, its name, or `name@version`. Whatever else an event may
-say there it may say here, and the answer is the same, with pointers in these words."""
+say there it may say here, and the answer is the same, with pointers in these words.
+
+Where an event of commerce (`purchase`, `refund`, …) says no `amount` and `currency` itself, they are read in its
+properties: `amount`, `order_value`, `order_total`, `total`, `revenue` or `value`, and `currency` or `order_currency`.
+The properties stay as they were sent, and are held to the schema as such."""
 _COLLECTING = f"""What the services of a shop tell, one event or an array (also with a slash at the end). {_LIKE}
 
 Category and type become one name: `user/page_view`, `product_view`, `search`, `add_to_cart`, `checkout_start`,
@@ -236,7 +243,8 @@ sender's clock. A `page` is a `page_view`, a `screen` a `screen_view`; events of
 `Order Completed`, …) get our names and keep theirs in `properties.original_type`; `total`, else `revenue` or `value`
 of their properties is the amount of these. `identify` tells who a visitor is, and so does `alias` of its `previousId`;
 `group` is stored with its `group_id` and traits. Of the context, page, campaign, system, `sessionId`, `ip` and
-`userAgent` are read, and nothing else is kept.
+`userAgent` are read, and nothing else is kept; a campaign's `term` and `content` are properties then, `utm_term` and
+`utm_content`.
 
 The same is taken at the paths that libraries use instead: `/v1/import` and `/v1/b` of batches, and `/v1/t`, `/v1/p`,
 `/v1/s`, `/v1/i`, `/v1/g` and `/v1/a` of single messages."""
@@ -250,7 +258,10 @@ def _described(path: str, name: str, summary: str, text: str, event: type[msgspe
 
 
 DESCRIBED: tuple[DescribedDialect, ...] = (
-    _described(INGEST_PATH, "ingestEvents", "Send events of a schema", _INGESTING, IngestedEvent, purchase=_INGESTED),
+    _described(
+        INGEST_PATH, "ingestEvents", "Send events of a schema", _INGESTING, IngestedEvent,
+        purchase=_INGESTED, purchase_of_a_schema={"schema_id": "shop"} | _INGESTED,
+    ),
     _described(
         COLLECT_PATH, "collectFromServices", "Send what services tell", _COLLECTING, CollectedEvent,
         page_view=_VIEWED, payment=_PAID, batch=[_VIEWED, _PAID],

@@ -18,6 +18,7 @@ from litestar.openapi.spec import License, Tag
 from litestar.params import FromPath
 
 from app.api.document import complete
+from app.api.encodings import takes_gzip
 from tenants.errors import NotFound
 
 _PAGE = Path(__file__).parent / "docs_page"
@@ -90,7 +91,7 @@ def show_asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response
         raise NotFound("No such file.")
     media_type = _ASSETS[name][1]
     headers = {**_HEADERS, "Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding"}
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if takes_gzip(request.headers.get("accept-encoding", "")):
         return Response(_compressed(name), media_type=media_type, headers=headers | {"Content-Encoding": "gzip"})
     return Response(_ASSETS[name][0].read_bytes(), media_type=media_type, headers=headers)
 

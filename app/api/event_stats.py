@@ -3,7 +3,7 @@
 from litestar import Router, get
 from litestar.di import NamedDependency
 
-from app.api.times import EndTime, StartTime
+from app.api.times import EndTime, StartTime, read_times
 from app.api.usage import resolve_range
 from app.ingest.stats import EventStats, count_stats
 from app.ingest.steps import FUTURE_ALLOWED
@@ -30,10 +30,10 @@ async def read_stats(
 ) -> EventStats:
     """Answer with a client's figures."""
     now = clock()
-    start, until = resolve_range(start, end, now)
+    since, until = resolve_range(*read_times(start, end, own.timezone), now)
     until = until if end is not None else now + FUTURE_ALLOWED
     async with databases.unit(own.placement, Purpose.READ) as db:
-        return await count_stats(db, start, until, now=now)
+        return await count_stats(db, since, until, now=now)
 
 
 handlers = [Router("/", route_handlers=[read_stats])]

@@ -12,7 +12,7 @@ from msgspec import Meta
 from app.api.dependencies import provide_actor
 from app.api.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from app.api.quarantine_desk import Purged, PurgeOrder, QuarantineDesk, ReplayAnswer, ReplayOrder, select_quarantined
-from app.api.times import EndTime, StartTime
+from app.api.times import EndTime, StartTime, read_times
 from app.ingest.quarantine import Quarantined, QuarantinedWhole, Selection
 from app.ingest.replay import Replayed
 from tenants.placement import TenantContext
@@ -25,13 +25,17 @@ KeyFilter = Annotated[UUID | None, QueryParameter(name="key", description="Only 
 
 
 def provide_selection(
-    code: CodeFilter = None, key: KeyFilter = None, start: StartTime = None, end: EndTime = None
+    own: NamedDependency[TenantContext],
+    code: CodeFilter = None,
+    key: KeyFilter = None,
+    start: StartTime = None,
+    end: EndTime = None,
 ) -> Selection:
     """Read which events are asked for.
 
     Errors: InputRefused.
     """
-    return select_quarantined(code, key, start, end)
+    return select_quarantined(code, key, *read_times(start, end, own.timezone))
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 
+from app.api.encodings import takes_gzip
+
 
 class Script(msgspec.Struct, frozen=True):
     """A script. `tag` tells versions of it apart."""
@@ -27,12 +29,15 @@ def make_script(text: str) -> Script:
 
 def answer_script(request: Request[Any, Any, Any], script: Script, headers: dict[str, str]) -> Response[bytes]:
     """Answer with a script, compressed for whoever inflates it, or with 304 where the browser has it."""
-    gzipped = "gzip" in request.headers.get("accept-encoding", "")
+    gzipped = takes_gzip(request.headers.get("accept-encoding", ""))
     headers = headers | {"ETag": f'"{script.tag}{"-gzip" if gzipped else ""}"', "X-Content-Type-Options": "nosniff"}
     known = request.headers.get("if-none-match", "")
-    if headers["ETag"] in {tag.strip().removeprefix("W/") for tag in known.split(",")}:
+    if not {"*", headers["ETag"]}.isdisjoint(tag.strip().removeprefix("W/") for tag in known.split(",")):
         return Response(b"", status_code=304, headers=headers)
     if gzipped:
         headers |= {"Content-Encoding": "gzip"}
     content = script.compressed if gzipped else script.content
+    if request.method == "HEAD":
+        headers |= {"Content-Length": str(len(content))}
+        content = b""
     return Response(content, media_type="text/javascript", headers=headers)

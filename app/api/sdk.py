@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from litestar import Request, Response, get
+from litestar import Request, Response, route
 
 from app.api.scripts import Script, answer_script, make_script
 
@@ -22,7 +22,7 @@ _HEADERS = {
 }
 
 
-@get(list(_FILES), include_in_schema=False, sync_to_thread=False)
+@route(list(_FILES), http_method=["GET", "HEAD"], include_in_schema=False, sync_to_thread=False)
 def show_script(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Answer with a part of the SDK, or with 304 where the browser has it."""
     return answer_script(request, sdk_script(_FILES[request.scope["path_template"]]), _HEADERS)

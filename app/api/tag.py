@@ -7,7 +7,7 @@ ours, so it is sent where the browser says, by CORS, that one of these origins a
 import re
 from typing import Any
 
-from litestar import Request, Response, get
+from litestar import Request, Response, route
 from litestar.di import NamedDependency
 
 from app.api.raw_paths import raw_path
@@ -23,7 +23,7 @@ _HEADERS = {
 }
 
 
-@get("/tag/{file:str}", include_in_schema=False)
+@route("/tag/{file:str}", http_method=["GET", "HEAD"], include_in_schema=False)
 async def show_tag(request: Request[Any, Any, Any], tags: NamedDependency[Tags]) -> Response[bytes]:
     """Answer with a tag, or with a site's own script."""
     found = _PATH.fullmatch(raw_path(request.scope))

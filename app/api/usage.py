@@ -12,10 +12,9 @@ from uuid import UUID
 import msgspec
 from litestar import Router, get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
 
 from app.api.dependencies import DEPENDENCIES
-from app.api.times import check_time
+from app.api.times import EndTime, StartTime, check_time, read_times
 from tenants.clock import Clock
 from tenants.databases import Databases
 from tenants.errors import InputRefused, WrongState
@@ -35,15 +34,6 @@ GROUP BY hour, key_id, outcome, reason
 HAVING sum(n) <> 0
 ORDER BY hour, key_id, outcome, reason
 """
-
-Start = Annotated[
-    datetime | None,
-    QueryParameter(name="from", description="RFC 3339; counts from this hour on. Default: a day before `to`."),
-]
-End = Annotated[
-    datetime | None,
-    QueryParameter(name="to", description="RFC 3339; counts of hours that begin before this. Default: now."),
-]
 
 
 class OutcomeCount(msgspec.Struct, frozen=True):
@@ -106,25 +96,26 @@ def resolve_range(start: datetime | None, end: datetime | None, now: datetime) -
     tags=["Clients"],
     summary="Count what became of a client's events",
     description="Per key and hour, how many events had which outcome for which reason. The counts add up to what was "
-    "received.",
+    "received. They begin with the hour of `from` (a day before `to` unless it is given) and end with the one that "
+    "begins before `to` (now).",
 )
 async def read_usage(
     managed: NamedDependency[Client],
     registry: NamedDependency[Registry],
     databases: NamedDependency[Databases],
     clock: NamedDependency[Clock],
-    start: Start = None,
-    end: End = None,
+    start: StartTime = None,
+    end: EndTime = None,
 ) -> Usage:
     """Answer with the counts of a range."""
     if managed.status == "provisioning":
         detail = "The client is still being made."
         raise WrongState(detail)
-    start, end = resolve_range(start, end, clock())
+    since, until = resolve_range(*read_times(start, end, managed.timezone), clock())
     placement = (await registry.get_client(TenantId(managed.id))).placement
     async with databases.unit(placement, Purpose.READ) as unit:
-        rows = await unit.fetch(placement.render(_COUNTS), start, end)
-    return usage_of(rows, start, end)
+        rows = await unit.fetch(placement.render(_COUNTS), since, until)
+    return usage_of(rows, since, until)
 
 
 handlers = [Router("/", route_handlers=[read_usage], dependencies=DEPENDENCIES)]

@@ -12,6 +12,7 @@ from app.auth.credentials import header
 from app.ingest.enrichment.channels import host_of
 from app.ingest.enrichment.sender import FindCountry, Sender, sender_of, subject_of
 from app.ingest.event import Arrival
+from app.ingest.other_origins import OriginLog
 from tenants.clock import Clock
 from tenants.errors import InputRefused
 from tenants.keyring import Principal
@@ -25,10 +26,13 @@ MAX_IDEMPOTENCY_KEY = 255
 class Arrivals:
     """Notes arrivals. One per process; `trusted_proxies` is as in `app.auth.addresses`."""
 
-    def __init__(self, clock: Clock, countries: FindCountry | None, trusted_proxies: int | None) -> None:
+    def __init__(
+        self, clock: Clock, countries: FindCountry | None, trusted_proxies: int | None, other_origins: OriginLog
+    ) -> None:
         self._clock = clock
         self._countries = countries
         self._trusted_proxies = trusted_proxies
+        self._other_origins = other_origins
         self._known: dict[str, tuple[TenantContext, Sender]] = {}
 
     def note(self, scope: HTTPScope, principal: Principal, client: TenantContext) -> Arrival:
@@ -46,6 +50,10 @@ class Arrivals:
             sender=self._sender(scope, principal, client),
             schemas=client.schemas,
         )
+
+    def note_refused(self, scope: HTTPScope, principal: Principal) -> None:
+        """Note that a request came from none of its key's origins."""
+        self._other_origins.note(principal.key_id, header(scope, b"origin"))
 
     def _sender(self, scope: HTTPScope, principal: Principal, client: TenantContext) -> Sender:
         sender = self._of_client(client)

@@ -51,8 +51,8 @@ _LISTING = {"purchase": "paid", "order_created": "ordered"}
 _ORDERED = frozenset({"order", "refund"})
 _OF_PRODUCTS = frozenset({"product", "cart", "item"})
 _ITEMS = ("items", "order_items", "products")
-_AMOUNTS = ("amount", "order_value", "order_total", "total", "revenue", "value")
-_CURRENCIES = ("currency", "order_currency")
+AMOUNTS = ("amount", "order_value", "order_total", "total", "revenue", "value")
+CURRENCIES = ("currency", "order_currency")
 _TERMS = ("term", "query", "search_query")
 _REFERENCES = {"refund": ("refund_id",), "payment": ("payment_id", "transaction_id")}
 _PROPERTIES_AT = EVENT_COLUMNS.index("properties")
@@ -92,13 +92,13 @@ def list_facts(told: Telling) -> Rows:
     """List the facts of one event: what happened, and a line for each item that it lists."""
     said = _decode(told.properties)
     kind, action = KINDS[told.name]
-    named = told.currency or currency_code(_first(said, _CURRENCIES))
+    named = told.currency or currency_code(_first(said, CURRENCIES))
     who = told.session_id, told.visitor_id, told.user_id
     order_id, method = _text(said.get("order_id")), _text(said.get("payment_method"))
     product_id, quantity, price = _product(said) if kind in _OF_PRODUCTS else (None, None, None)
     amount, currency = told.amount, told.currency if kind == _MONEY else named
     if kind in _ORDERED and amount is None:
-        amount = _number(_first(said, _AMOUNTS))
+        amount = _number(_first(said, AMOUNTS))
     elif kind in _OF_PRODUCTS and amount is None:
         amount = _times(price, quantity)
     if kind == "refund" and amount is not None:
@@ -112,7 +112,7 @@ def list_facts(told: Telling) -> Rows:
     listing = _LISTING.get(told.name)
     for line, item in enumerate(_items(said) if listing is not None else (), start=1):
         product_id, quantity, price = _product(item)
-        own = currency_code(_first(item, _CURRENCIES)) or named
+        own = currency_code(_first(item, CURRENCIES)) or named
         facts.append(
             (told.event_id, line, "item", listing, told.occurred_at, order_id, product_id, quantity, price,
              _times(price, quantity), own, None, None, None, *who)

@@ -143,7 +143,14 @@ class Collection:
     def _admit(self, principal: Principal, scope: HTTPScope) -> None:
         """Note whose request it is, and let a browser at an allowed origin read the answer, be it an error."""
         scope["state"]["client_id"] = principal.client_id
-        scope["state"]["cors"] = check_origin(principal, scope)
+        scope["state"]["cors"] = self._check_origin(principal, scope)
+
+    def _check_origin(self, principal: Principal, scope: HTTPScope) -> list[tuple[bytes, bytes]]:
+        try:
+            return check_origin(principal, scope)
+        except OriginRefused:
+            self._arrivals.note_refused(scope, principal)
+            raise
 
     async def _answer_preflight(self, scope: HTTPScope, send: Send) -> None:
         # A preflight brings no key but one in the URL; the request that follows is checked in any case.
@@ -152,7 +159,7 @@ class Collection:
         if origin is not None:
             allowed = [(b"access-control-allow-origin", origin), (b"vary", b"origin")]
             if key is not None:
-                allowed = check_origin(await self._keyring.verify(key), scope)
+                allowed = self._check_origin(await self._keyring.verify(key), scope)
         await send({"type": "http.response.start", "status": 204, "headers": [*_PREFLIGHT, *allowed]})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

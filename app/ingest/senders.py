@@ -12,6 +12,7 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID as KeyId  # noqa: N811 - what the driver reads and writes
 from msgspec import Meta
 
+from app.ingest.other_origins import OtherOrigins
 from app.ingest.outcomes import sum_outcomes
 from app.ingest.statements import statement
 from tenants.databases import TenantConnection
@@ -48,6 +49,13 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: Annotated[dict[str, int], Meta(description="What became of them.")]
     events: Annotated[list[SentEvents], Meta(description="What came within the last 24 hours, the most first.")]
     refused: Annotated[list[RefusedEvent], Meta(description="The last that were refused within the last 24 hours.")]
+    other_origins: Annotated[
+        OtherOrigins | None,
+        Meta(
+            description="Requests with a tag's key that were refused with `origin_not_allowed` and are not among those "
+            "above, as from a site whose address without `www.` is none of the adaptor's `origins`; null: none."
+        ),
+    ] = None
 
 
 async def find_sending(db: TenantConnection, key_ids: Sequence[UUID], *, now: datetime) -> Sending:

@@ -25,7 +25,7 @@ _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _SPACE = b" \t\n\r"
 
 
-def split_events(body: bytes) -> list[bytes | msgspec.Raw]:
+def split_events(body: bytes, most: int = MAX_EVENTS) -> list[bytes | msgspec.Raw]:
     """Split a body into its events.
 
     Shape: an array gives its elements in order, anything else itself; elements are sound JSON, or JSON that
@@ -40,22 +40,14 @@ def split_events(body: bytes) -> list[bytes | msgspec.Raw]:
         events = [*_split_slowly(text)] if is_array else [text.rstrip(_SPACE)]
         for event in events:
             _require_syntax(bytes(event))
-    require_count(events, MAX_EVENTS)
-    return events
-
-
-def require_count(events: list[bytes | msgspec.Raw], most: int) -> None:
-    """Refuse a request without events, or with more than are taken at once.
-
-    Errors: InputRefused.
-    """
     if not 1 <= len(events) <= most:
         message = f"A request holds 1 to {most} events, not {len(events)}."
         raise InputRefused(message, field="", code="event_count")
+    return events
 
 
 def split_envelope(
-    body: bytes, name: str, most_bytes: int
+    body: bytes, name: str, *, most: int, most_bytes: int
 ) -> tuple[list[bytes | msgspec.Raw] | None, dict[str, msgspec.Raw]]:
     """Split a body that is an object into the events that one member holds and the other members.
 
@@ -73,11 +65,11 @@ def split_envelope(
     if events is None:
         return None, members
     if bytes(events)[:1] != b"[":
-        raise InputRefused("An array of events is expected.", field=name, code="not_an_array")
+        raise InputRefused("An array of events is expected.", field="/" + escape(name), code="not_an_array")
     if sum(map(len, map(bytes, members.values()))) > most_bytes:
         message = f"What stands beside `{name}` holds {most_bytes} bytes at most."
         raise InputRefused(message, field="", code="too_large")
-    return split_events(bytes(events)), members
+    return split_events(bytes(events), most), members
 
 
 def _read_members(parts: list[bytes]) -> dict[str, msgspec.Raw]:

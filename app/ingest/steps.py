@@ -25,12 +25,14 @@ from app.ingest.limits import check_limits, check_numbers, fit_amount
 from app.ingest.outcomes import Code, Refusal
 from app.ingest.schemas import check_schema
 from app.ingest.splitting import diagnose
-from app.ingest.wire import Context, Page, WireEvent
+from app.ingest.wire import Context, Page, Utm, WireEvent
 from tenants.ids import as_uuid, hashed_uuid
 from tenants.pointers import escape
 
 FUTURE_ALLOWED = timedelta(hours=1)
 _decode = msgspec.json.Decoder(WireEvent).decode
+_split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_join = msgspec.json.Encoder().encode
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _NAMED = re.compile(r"^Object (?P<kind>missing required|contains unknown) field `(?P<name>[^`]*)`$")
 _PATH = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
@@ -112,6 +114,8 @@ def make_draft(wire: WireEvent, properties: str, sender: Sender, *, is_chat: boo
     if isinstance(page, str):
         page = Page(url=page)
     utm = context.utm or NO_UTM
+    if utm.term or utm.content:
+        properties = _with_terms(properties, utm)
     return Draft(
         name=wire.name,
         category=wire.category or ("chat" if is_chat else None),
@@ -136,6 +140,13 @@ def make_draft(wire: WireEvent, properties: str, sender: Sender, *, is_chat: boo
         agent=sender.agent if sender.is_browser else context.user_agent,
         address=sender.address if sender.is_browser else context.ip,
     )
+
+
+def _with_terms(properties: str, utm: Utm) -> str:
+    """Keep among the properties what of a campaign has no column, unless they say it themselves."""
+    said = _split(properties)
+    told = {"utm_term": utm.term, "utm_content": utm.content}
+    return _join({name: text for name, text in told.items() if text and name not in said} | said).decode()
 
 
 def decode_event(body: bytes) -> WireEvent:

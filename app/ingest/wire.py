@@ -29,7 +29,10 @@ class Page(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Utm(Struct, frozen=True, forbid_unknown_fields=True):
-    """Campaign parameters; taken from the page's URL where not given."""
+    """Campaign parameters; taken from the page's URL where not given.
+
+    Shape: `term` and `content`, as far as they are given, become the properties `utm_term` and `utm_content`.
+    """
 
     source: Line | None = None
     medium: Line | None = None

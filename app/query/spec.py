@@ -54,12 +54,12 @@ def read_period(
     if to_text is None:
         to_at = day_start(local_day(now, zone) + timedelta(days=1), zone)
     else:
-        to_at = _read_instant(to_text, zone, field="to", end_of_day=True)
+        to_at = read_instant(to_text, zone, field="to", end_of_day=True)
     if from_text is None:
         last_day = local_day(to_at - _MICROSECOND, zone)
         from_at = day_start(last_day - timedelta(days=DEFAULT_DAYS - 1), zone)
     else:
-        from_at = _read_instant(from_text, zone, field="from", end_of_day=False)
+        from_at = read_instant(from_text, zone, field="from", end_of_day=False)
     _check_order(from_at, to_at, field="to" if from_text is None else "from")
     return Period(from_at=from_at, to_at=to_at, zone=zone)
 
@@ -74,7 +74,12 @@ def period_before(period: Period) -> Period:
     return Period(from_at=from_at, to_at=period.from_at, zone=zone)
 
 
-def _read_instant(text: str, zone: ZoneInfo, *, field: str, end_of_day: bool) -> datetime:
+def read_instant(text: str, zone: ZoneInfo, *, field: str, end_of_day: bool) -> datetime:
+    """Read a time, or a date as the instant at which it begins or ends in a zone.
+
+    Units: UTC.
+    Errors: InputRefused naming `field`.
+    """
     try:
         at = _parse(text, zone, end_of_day=end_of_day)
     except (ValueError, OverflowError):

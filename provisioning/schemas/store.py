@@ -5,6 +5,7 @@ operation: call `RevocationFeed.announce()` after the transaction.
 """
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from provisioning.adaptors.store import adaptors_of_schema, delete_adaptor
 from provisioning.audit import Actor, record
 from provisioning.clients import lock_kept_client
 from provisioning.listing import Place, oldest_first
-from provisioning.schemas.definition import breaks, schema_faults, view_faults
+from provisioning.schemas.definition import Fault, breaks, schema_faults, view_faults
 from provisioning.schemas.names import name_key, view_name
 from tenants.errors import AlreadyTaken, IncompatibleSchema, InputRefused, NotFound, WrongState
 from tenants.models import EventSchemaRow, EventSchemaVersion
@@ -75,9 +76,10 @@ async def create_schema(
     """
     await lock_kept_client(session, client_id)
     others = await _definitions(session, client_id)
-    definition = _check(new, others)
+    definition = _check(new)
     if name_key(new.name) in map(name_key, others):
         raise AlreadyTaken("The client has a schema of this name, or of one too much like it.", field="/name")
+    _check_views(new, others)
     if len(others) >= MAX_SCHEMAS:
         raise WrongState(f"A client has {MAX_SCHEMAS} schemas at most.")
     row = EventSchemaRow(
@@ -106,7 +108,8 @@ async def change_schema(
         raise InputRefused(detail, field="/name", code="name_is_kept")
     others = await _definitions(session, client_id)
     del others[row.name]
-    definition = _check(new, others)
+    definition = _check(new)
+    _check_views(new, others)
     broken = list(breaks(old, definition))
     if broken and not force:
         raise IncompatibleSchema(broken)
@@ -171,12 +174,19 @@ async def get_schema(
     return _view(row, definition, version), versions
 
 
-def _check(new: NewSchema, others: dict[str, Definition]) -> Definition:
-    faults = [*schema_faults(new.name, new.description, new.properties)]
-    faults = faults or [*view_faults(new.name, new.properties, others)]
-    if faults:
-        raise InputRefused("The schema cannot be like this.", errors=faults)
+def _check(new: NewSchema) -> Definition:
+    _refuse(schema_faults(new.name, new.description, new.properties))
     return msgspec.convert(new.properties, Definition)
+
+
+def _check_views(new: NewSchema, others: dict[str, Definition]) -> None:
+    _refuse(view_faults(new.name, new.properties, others))
+
+
+def _refuse(faults: Iterable[Fault]) -> None:
+    found = [*faults]
+    if found:
+        raise InputRefused("The schema cannot be like this.", errors=found)
 
 
 async def _definitions(session: AsyncSession, client_id: str) -> dict[str, Definition]:

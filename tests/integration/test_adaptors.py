@@ -5,12 +5,18 @@ import json
 import re
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 
 from app.embedded.postgres import EmbeddedPostgres
+from app.embedded.valkey import EmbeddedValkey
+from app.ingest.other_origins import MAX_NOTED, OriginLog
+from tenants.clock import utc_now
+from tests.support.clock import SetClock
 from tests.support.grove import Grove, MadeClient, open_grove
 from tests.support.provisioner import fetch
 from tests.support.waiting import until
@@ -127,6 +133,8 @@ async def test_a_tag_is_cached_by_its_etag_and_compressed(owner: Owner) -> None:
             Accept_Encoding="gzip" if "content-encoding" in answer.headers else "identity",
         )  # fmt: skip
         assert (again.status_code, again.content) == (304, b"")
+    head = await owner.grove.http.head(f"/tag/{made['container_id']}.js", headers={"Accept-Encoding": "identity"})
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", plain.headers["etag"])
     await owner.ask("PUT", f"/{made['id']}", json=WANTED | {"privacy": "off"})
 
     async def is_new() -> bool:
@@ -252,6 +260,51 @@ async def test_the_check_tells_what_came_and_what_was_refused(owner: Owner) -> N
     assert [(each["name"], each["count"]) for each in told["events"]] == [("page_view", 1)]
     assert [(each["code"], each["pointer"]) for each in told["refused"]] == [("wrong_type", "/session_id")]
     assert told["since"] <= told["last_received_at"]
+
+
+async def test_the_check_tells_of_other_origins_than_its_own(owner: Owner) -> None:
+    made, other = [await owner.create(name=name) for name in ("one", "two")]
+    key = (await owner.settings(made))["apiKey"]
+
+    async def others(adaptor: dict[str, Any]) -> Any:
+        return (await owner.ask("GET", f"/{adaptor['id']}/check", "server")).json()["other_origins"]
+
+    assert (await owner.send(key)).status_code == 202
+    assert await others(made) is None
+    for origin in ("https://cedar.example", None, "https://x.example/\x7f", "https://" + "x" * 200):
+        assert (await owner.send(key, origin)).status_code == 403
+    told = await others(made)
+    assert (told["count"], told["last_origin"]) == (4, None)
+    preflight = await owner.grove.http.options(f"{EVENTS}?key={key}", headers={"Origin": "https://cedar.example"})
+    assert preflight.status_code == 403
+    told = await others(made)
+    assert (told["count"], told["last_origin"]) == (5, "https://cedar.example")
+    assert await others(other) is None
+
+
+async def test_refused_origins_are_shared_by_redis_for_a_day_and_noted_within_bounds(valkey: EmbeddedValkey) -> None:
+    clock, one, other = SetClock(), uuid.uuid4(), uuid.uuid4()
+    async with Redis.from_url(valkey.url) as redis:
+        first, second = OriginLog(redis, clock), OriginLog(redis, clock)
+        first.note(one, b"https://a.example")
+        await first.save()
+        second.note(one, b"https://b.example")
+        second.note(other, b"https://c.example")
+        told = await second.find([one])
+        assert told is not None
+        assert (told.count, told.last_origin) == (2, "https://b.example")
+        assert await first.find([one]) == told
+        assert all([0 < await redis.ttl(name) <= 25 * 3600 for name in await redis.keys("grove:other-origins:*")])
+        clock.set(utc_now() + timedelta(hours=25))
+        assert await first.find([one]) is None
+    alone = OriginLog(None, clock)
+    for _ in range(MAX_NOTED + 1):
+        alone.note(uuid.uuid4(), None)
+    alone.note(one, b"null")
+    assert len(alone._noted) == MAX_NOTED  # noqa: SLF001 - what it must not exceed, nobody else sees
+    told = await alone.find([one, other])
+    assert told is not None
+    assert (told.count, told.last_origin) == (1, "null")
 
 
 @pytest.mark.parametrize(

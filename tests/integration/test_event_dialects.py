@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -68,6 +69,22 @@ async def test_an_event_is_stored_as_the_one_that_it_is_in_our_words(sender: Sen
     (row,) = await fetch_in(sender.grove.settings.main_url, schema, "SELECT * FROM {schema}.events")
     assert (row["name"], row["schema_name"], row["schema_version"]) == ("purchase", "shop", 1)
     assert (row["user_id"], row["session_id"], row["occurred_at"]) == ("u-1", "s-1", at)
+
+
+async def test_a_purchase_with_money_among_its_properties_is_paid_and_held_to_its_schema_as_sent(grove: Grove) -> None:
+    sender = await shared_sender(grove)
+    properties = {"order_id": "o-1", "total": 12.5, "currency": "EUR"}
+    event = {"event_id": "o-1", "schema_id": "shop", "event_type": "purchase", "properties": properties}
+    ours = {"event_id": "o-1", "schema": "shop", "name": "purchase", "properties": properties}
+    assert (await sender.send(event))["accepted"] == 1
+    for path, repeat in ((PATH, event), ("/api/v1/events", ours)):
+        answer = await sender.send(repeat, path)
+        assert (answer["duplicates"], answer["conflicts"]) == (1, [])
+    schema = (await grove.placement_of(sender.client.id)).schema
+    (order,) = await fetch_in(grove.settings.main_url, schema, "SELECT * FROM {schema}.orders WHERE order_id = 'o-1'")
+    assert (order["paid"], order["currency"]) == (Decimal("12.5"), "EUR")
+    (refused,) = (await sender.send(event | {"properties": {"total": "12.5"}}))["rejected"]
+    assert (refused["code"], refused["pointer"]) == ("wrong_type", "/properties/total")
 
 
 @pytest.mark.parametrize("path", [PATH, f"{PATH}/", "/api/events//ingest"])
@@ -143,6 +160,8 @@ async def test_the_figures_count_what_came(sender: Sender) -> None:
     assert datetime.fromisoformat(told["from"]) < datetime.fromisoformat(told["to"])
     earlier = await sender.stats("?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z")
     assert (earlier["received"], earlier["by_type"], earlier["refused"]) == (6, {}, {})
+    days = await sender.stats("?from=2026-01-01&to=2026-01-02")
+    assert (days["from"], days["to"]) == ("2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z")
 
 
 async def test_a_browser_may_send_but_not_see_the_figures(sender: Sender) -> None:

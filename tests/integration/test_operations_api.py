@@ -92,7 +92,8 @@ async def test_usage_tells_per_key_and_hour_what_became_of_events(grove: Grove, 
 
 
 @pytest.mark.parametrize("query", ["from=yesterday", "from=2026-01-01T00:00:00", "to=0001-01-01T00:00:00Z"])
-async def test_a_time_that_is_none_is_refused(grove: Grove, maple: MadeClient, query: str) -> None:
-    answer = await grove.http.get(f"{maple.path}/usage?{query}", headers=maple.admin)
+@pytest.mark.parametrize("path", ["{path}/usage", "/api/v1/quarantine", "/api/events/stats"])
+async def test_a_time_that_is_none_is_refused(grove: Grove, maple: MadeClient, path: str, query: str) -> None:
+    answer = await grove.http.get(f"{path.format(path=maple.path)}?{query}", headers=maple.admin)
     assert answer.status_code == 400
-    assert answer.json()["errors"]
+    assert [error["pointer"] for error in answer.json()["errors"]] == [query.partition("=")[0]]

@@ -310,6 +310,9 @@ async def test_names_that_would_share_a_view_are_refused(keeper: Keeper) -> None
     await keeper.create({"name": "shop", "properties": {"cart_add": {}}})
     shared = await keeper.ask("POST", json={"name": "shop cart", "properties": {"add": {}}})
     assert (shared.status_code, shared.json()["errors"][0]["pointer"]) == (400, "/properties/add")
+    again = await keeper.ask("POST", json={"name": "shop", "properties": {"cart_add": {}}})
+    assert (again.status_code, again.json()["code"]) == (409, "already_taken")
+    assert again.json()["errors"][0]["pointer"] == "/name"
     alike = await keeper.ask("POST", json={"name": "Shop", "properties": {"other": {}}})
     assert (alike.status_code, alike.json()["errors"][0]["pointer"]) == (409, "/name")
 

@@ -60,6 +60,32 @@ async def test_what_a_browser_has_is_not_sent_again(
     assert (changed.status_code, changed.content) == (200, (DIST / name).read_bytes())
 
 
+@every_file
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_its_headers_can_be_asked_for_alone(http: httpx.AsyncClient, path: str, name: str, encoding: str) -> None:
+    async with http.stream("GET", path, headers={"Accept-Encoding": encoding}) as whole:
+        raw = b"".join([chunk async for chunk in whole.aiter_raw()])
+    head = await http.head(path, headers={"Accept-Encoding": encoding})
+
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(raw))), name
+    assert {*head.headers.items()} ^ {*whole.headers.items()} == {
+        ("x-request-id", answer.headers["x-request-id"]) for answer in (head, whole)
+    }
+    assert (await http.head(path, headers={"If-None-Match": "*"})).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip;q=0", None), ("*, gzip; q=0.000", None), ("br", None), ("", None), ("GZIP;q=0.5", "gzip"), ("*", "gzip")],
+)
+async def test_it_is_compressed_for_nobody_who_refuses_that(
+    http: httpx.AsyncClient, accepted: str, encoding: str | None
+) -> None:
+    assert (await http.get("/sdk.js", headers={"Accept-Encoding": accepted})).headers.get(
+        "content-encoding"
+    ) == encoding
+
+
 async def test_the_two_encodings_are_told_apart(http: httpx.AsyncClient) -> None:
     tags = {(await http.get("/sdk.js", headers={"Accept-Encoding": way})).headers["etag"] for way in ("gzip", "br")}
 

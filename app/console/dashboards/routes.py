@@ -15,6 +15,7 @@ from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter
 
+from app.api.encodings import takes_gzip
 from app.auth.credentials import header_key
 from app.auth.guards import provide_client, provide_principal, require_active
 from app.auth.sessions import SessionStore, StaffMember
@@ -142,7 +143,7 @@ def show_library(request: Request[Any, Any, Any], client_id: FromPath[str], name
         "Vary": "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
     }
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if takes_gzip(request.headers.get("accept-encoding", "")):
         return Response(_compressed(), media_type="text/javascript", headers=headers | {"Content-Encoding": "gzip"})
     return Response(_LIBRARY.read_bytes(), media_type="text/javascript", headers=headers)
 

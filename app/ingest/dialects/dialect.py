@@ -15,7 +15,7 @@ from app.ingest.dialects.writing import Writing
 from app.ingest.event import Arrival
 from app.ingest.fate import DebugAnswer
 from app.ingest.outcomes import IngestAnswer
-from app.ingest.splitting import MAX_EVENTS, require_count, split_envelope, split_events
+from app.ingest.splitting import MAX_EVENTS, split_envelope, split_events
 from tenants.errors import InputRefused
 from tenants.keys import KeyKind
 
@@ -59,10 +59,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         """
         raws, around = None, Fields()
         if self.envelope is not None:
-            raws, around = split_envelope(body, self.envelope, MAX_SHARED_BYTES)
+            raws, around = split_envelope(body, self.envelope, most=self.max_events, most_bytes=MAX_SHARED_BYTES)
         if raws is None:
-            raws = split_events(body)
-        require_count(raws, self.max_events)
+            raws = split_events(body, self.max_events)
         skew, shared = self._skew(around, arrival), self.share(around)
         if len(raws) > 1 and sum(len(bytes(value)) for part in shared.values() for value in part.values()) > (
             MAX_REPEATED_BYTES
@@ -106,12 +105,13 @@ class Heard:
             return
         writing = translate(fields)
         told = bytes(raw_of(writing.fields))
-        at = writing.fields.get("occurred_at")
-        if skew is None or at is None:
+        at, derived = writing.fields.get("occurred_at"), writing.derived
+        if skew is not None and at is not None:
+            derived = derived | {"occurred_at": shift_time(at, skew)}
+        if not derived:
             self._append(told, None, writing.sources)
             return
-        moved = raw_of(writing.fields | {"occurred_at": shift_time(at, skew)})
-        self._append(bytes(moved), told, writing.sources)
+        self._append(bytes(raw_of(writing.fields | derived)), told, writing.sources)
 
     def _append(self, raw: bytes | Raw, told: bytes | None, sources: Sources) -> None:
         self.raws.append(raw)

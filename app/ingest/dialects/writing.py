@@ -13,11 +13,13 @@ class Writing:
     """An event of ours in the making.
 
     Shape: `fields` are nested as ours are; `sources` tells of our pointers (without the first slash) where they say it.
+    `derived` are fields that are stored beside those, but are no part of what a repeat has to say again.
     """
 
     def __init__(self) -> None:
         self.fields: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
+        self.derived: dict[str, Any] = {}
 
     def put(self, ours: str, value: Raw | None, theirs: str) -> None:
         """Say something that is found at a pointer of theirs; nothing leaves its place open."""

@@ -1,6 +1,7 @@
 """What is said in other words becomes the event that it is in ours, and what is wrong with it is told in theirs."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from asyncpg.pgproto.pgproto import UUID
 from app.api.dialect_docs import DESCRIBED
 from app.auth.credentials import KEY_FIELDS
 from app.ingest.dialects.core import COLLECT_PATH, NAMES
+from app.ingest.dialects.ingest import INGEST_PATH
 from app.ingest.dialects.segment import BATCH_PATH, IDENTIFY_PATH, PAGE_PATH, TRACK_PATH
 from app.ingest.dialects.spoken import DIALECTS, find_dialect
 from app.ingest.dialects.tracking import TRACK_BATCH_PATH, TRACK_EVENT_PATH
@@ -61,6 +63,36 @@ def test_every_documented_example_is_taken(described: Any) -> None:
         submission, pointers = hear(described.dialect.path, body)
         assert submission.events
         assert pointers == []
+
+
+@pytest.mark.parametrize(
+    ("event", "money"),
+    [
+        ({"properties": {"order_value": 12, "currency": "EUR"}}, (12, "EUR")),
+        ({"properties": {"total": "49.90", "order_currency": "eur"}}, (49.9, "EUR")),
+        ({"amount": 5, "properties": {"amount": 7, "currency": "EUR"}}, (5, "EUR")),
+        ({"amount": None, "currency": "USD", "properties": {"amount": "much", "value": 7, "currency": 3}}, (7, "USD")),
+        ({"properties": {"total": 10**14, "currency": "points"}}, (None, None)),
+        ({"event_type": "visit", "properties": {"value": 7, "currency": "EUR"}}, (None, None)),
+    ],
+)
+def test_what_properties_of_commerce_say_of_money_counts_and_stays_a_property(event: Any, money: Any) -> None:
+    row = told(INGEST_PATH, {"event_type": "purchase"} | event)
+    assert (row.get("amount"), row.get("currency")) == money
+    assert row["properties"] == event["properties"]
+
+
+def test_no_two_documented_messages_share_an_id() -> None:
+    said = json.dumps([[example["value"] for example in described.examples.values()] for described in DESCRIBED])
+    ids = re.findall(r'"messageId": "([^"]+)"', said)
+    assert len(ids) == len(set(ids)) == 8
+
+
+def test_term_and_content_of_a_segment_campaign_are_kept() -> None:
+    campaign = {"name": "spring", "source": "news", "term": "oak", "content": "top"}
+    row = told(TRACK_PATH, {"event": "x", "context": {"campaign": campaign}, "properties": {"utm_content": "own"}})
+    assert (row["utm_source"], row["utm_campaign"]) == ("news", "spring")
+    assert row["properties"] == {"utm_term": "oak", "utm_content": "own"}
 
 
 @pytest.mark.parametrize(("said", "name"), NAMES.items())
@@ -296,6 +328,10 @@ def test_a_body_that_is_none_is_refused_as_a_whole(body: bytes) -> None:
 def test_a_batch_of_web_events_holds_a_hundred_at_most() -> None:
     event = {"event_type": "page_view"}
     assert len(hear(TRACK_BATCH_PATH, [event] * 100)[0].events) == 100
+    for body, pointer, said in (({"events": []}, "", "1 to 100 events, not 0"), ({"events": "x"}, "/events", "array")):
+        with pytest.raises(InputRefused, match=said) as refused:
+            hear(TRACK_BATCH_PATH, body)
+        assert refused.value.field == pointer
     with pytest.raises(InputRefused):
         hear(TRACK_BATCH_PATH, {"events": [event] * 101})
 

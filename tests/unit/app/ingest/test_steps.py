@@ -113,6 +113,20 @@ def test_a_chat_event_is_refused_where_the_tables_are_only_read() -> None:
     assert refused.value.code is Code.CHAT_TABLES_READ_ONLY
 
 
+@pytest.mark.parametrize(
+    ("utm", "given", "kept"),
+    [
+        ({"term": "oak", "content": "b"}, '{"a":1.50}', '{"utm_term":"oak","utm_content":"b","a":1.50}'),
+        ({"term": "oak", "content": "b"}, '{"utm_term": null}', '{"utm_content":"b","utm_term":null}'),
+        ({"term": "", "source": "x"}, '{"a": 1}', '{"a": 1}'),
+        ({"content": "card 4111 1111 1111 1111"}, "{}", '{"utm_content":"card REDACTED"}'),
+    ],
+)
+def test_what_of_a_campaign_has_no_column_is_a_property(utm: dict[str, str], given: str, kept: str) -> None:
+    raw = json.dumps({"name": "x", "context": {"utm": utm}})[:-1] + f', "properties": {given}}}'
+    assert column(read(raw.encode()), "properties") == kept
+
+
 def test_everything_that_is_sent_reaches_its_column() -> None:
     event = read(
         {
