@@ -1,8 +1,6 @@
 // Who is seen, as far as the privacy mode lets us know. An identifier of another mode is removed.
 import { attempt, makeId } from "./storage";
 
-const KEY = "grove_id";
-
 export interface Identity {
   session_id?: string | void;
   visitor_id?: string | void;
@@ -11,15 +9,14 @@ export interface Identity {
 
 export const identity: Identity = {};
 
-const keep = (storage: () => Storage, wanted: boolean): string | void =>
+const keep = (storage: "localStorage" | "sessionStorage", wanted: boolean): string | void =>
   attempt(() => {
-    if (wanted) return (storage()[KEY] ||= makeId());
-    storage().removeItem(KEY);
+    if (wanted) return (self[storage].grove_id ||= makeId());
+    delete self[storage].grove_id;
   });
 
 /** Take on the identifier of a privacy mode: `off` one per browser, `balanced` one per tab, any other none. */
 export const assume = (privacy: string | undefined): void => {
-  identity.visitor_id = keep(() => localStorage, privacy == "off");
-  identity.session_id = keep(() => sessionStorage, privacy == "balanced");
+  identity.visitor_id = keep("localStorage", privacy == "off");
+  identity.session_id = keep("sessionStorage", privacy == "balanced");
 };
-

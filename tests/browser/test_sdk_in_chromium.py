@@ -185,6 +185,16 @@ async def test_single_page_navigation_opens_pages(page: Page, tracked: Tracked, 
     assert view["page"] == {"url": f"{tracked.url}/goods/1#reviews", "title": "Goods", "referrer": f"{tracked.url}/"}
 
 
+async def test_a_page_opened_before_the_second_part_is_there_is_not_missed(page: Page, tracked: Tracked) -> None:
+    early = Answer(200, content=b"history.replaceState({}, '', '/home')", headers={"content-type": "text/javascript"})
+    tracked.pages["/early.js"] = early
+    await page.goto(tracked.add("/", '<script src="/early.js"></script>'))
+
+    view = await tracked.collector.expect("page_view", 2)
+
+    assert view["page"] == {"url": f"{tracked.url}/home", "title": "Shop", "referrer": f"{tracked.url}/"}
+
+
 async def test_going_back_in_a_single_page_site_opens_the_page_before(page: Page, tracked: Tracked) -> None:
     await page.goto(tracked.add("/"))
     await page.evaluate("history.pushState({}, '', '/goods')")
