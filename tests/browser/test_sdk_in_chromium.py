@@ -106,6 +106,19 @@ async def test_a_site_of_before_needs_no_change(page: Page, tracked: Tracked) ->
     assert thanks["page"] == {"url": "/thanks"}
 
 
+async def test_orders_whose_ids_might_be_cards_stay_apart(page: Page, tracked: Tracked) -> None:
+    await page.goto(tracked.add("/"))
+    await page.evaluate(
+        """() => grove.trackEcommerce("purchase", {
+            order_id: 1795261409126, items: [{ sku: "4006381334013", note: "4111111111111111" }] })"""
+    )
+
+    order = await tracked.collector.expect("purchase")
+
+    items = [{"sku": "4006381334013", "note": "REDACTED"}]
+    assert order["properties"] == {"order_id": 1795261409126, "items": items}
+
+
 async def test_clicks_tell_what_was_clicked_and_whether_it_leads_away(page: Page, tracked: Tracked) -> None:
     body = '<button id="buy"><b> Buy </b>now</button><a href="https://other.example/">Out</a><p id="text">Text</p>'
     await open_watched(page, tracked.add("/", body))
