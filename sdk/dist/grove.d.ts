@@ -60,8 +60,8 @@ export interface Grove {
   event(name: string, properties?: Properties, details?: Details): void;
   /** Record a page view of this page, or of another address. */
   page(url?: string): void;
-  /** Say who this is, from now on and until the page is left. */
-  identify(userId: string, traits?: Properties): void;
+  /** Say who this is, from now on and until the page is left; nothing is nobody. */
+  identify(userId: string | null | undefined, traits?: Properties): void;
   /** Record something of a shop; `order_value` and `order_currency`, or `value` and `currency`, become its amount. */
   trackEcommerce(name: string, data?: Properties): void;
   /** Another name of `event`. */

@@ -29,9 +29,9 @@ export const event = (name: string, properties?: Record<string, unknown>, detail
   });
 };
 
-/** Say who this is. An e-mail address is no id: redacted, it would make one person of everybody. */
+/** Say who this is; nothing is nobody. An e-mail address is no id: redacted, it would make one person of everybody. */
 export const identify: Grove["identify"] = (userId, traits) => {
-  const id = "" + userId;
-  identity.user_id = redact(id) == id ? id : undefined;
-  event("identify", traits);
+  const id = "" + (userId ?? "");
+  identity.user_id = (redact(id) == id && id) || undefined;
+  if (id) event("identify", traits);
 };

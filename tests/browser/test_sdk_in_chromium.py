@@ -119,6 +119,16 @@ async def test_orders_whose_ids_might_be_cards_stay_apart(page: Page, tracked: T
     assert order["properties"] == {"order_id": 1795261409126, "items": items}
 
 
+async def test_nobody_is_identified_by_nothing(page: Page, tracked: Tracked) -> None:
+    await page.goto(tracked.add("/"))
+    await page.evaluate("for (const id of [undefined, null, '']) { grove.identify(id, { a: 1 }); grove.event('out') }")
+    await page.evaluate("grove.identify(0); grove.event('in'); grove.identify(null); grove.event('left')")
+    await tracked.collector.expect("left")
+
+    sent = [(event["name"], event.get("user_id")) for event in tracked.collector.events()]
+    assert sent == [("page_view", None), *[("out", None)] * 3, ("identify", "0"), ("in", "0"), ("left", None)]
+
+
 async def test_clicks_tell_what_was_clicked_and_whether_it_leads_away(page: Page, tracked: Tracked) -> None:
     body = '<button id="buy"><b> Buy </b>now</button><a href="https://other.example/">Out</a><p id="text">Text</p>'
     await open_watched(page, tracked.add("/", body))
