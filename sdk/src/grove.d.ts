@@ -62,7 +62,10 @@ export interface Grove {
   page(url?: string): void;
   /** Say who this is, from now on and until the page is left; nothing is nobody. */
   identify(userId: string | null | undefined, traits?: Properties): void;
-  /** Record something of a shop; `order_value` and `order_currency`, or `value` and `currency`, become its amount. */
+  /**
+   * Record something of a shop. The first number among `order_value`, `value`, `total`, `revenue`, `order_total` and
+   * `amount` becomes its amount, `order_currency` or `currency` its currency.
+   */
   trackEcommerce(name: string, data?: Properties): void;
   /** Another name of `event`. */
   track: Grove["event"];

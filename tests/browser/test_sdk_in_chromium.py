@@ -129,6 +129,30 @@ async def test_nobody_is_identified_by_nothing(page: Page, tracked: Tracked) -> 
     assert sent == [("page_view", None), *[("out", None)] * 3, ("identify", "0"), ("in", "0"), ("left", None)]
 
 
+@pytest.mark.parametrize(
+    ("said", "money"),
+    [
+        ({"total": 59, "currency": "EUR"}, {"amount": 59, "currency": "EUR"}),
+        ({"order_value": 0, "value": 5, "order_currency": "eur"}, {"amount": 0, "currency": "EUR"}),
+        ({"revenue": "59.90", "currency": "Usd"}, {"amount": "59.90", "currency": "USD"}),
+        ({"value": "high", "order_total": -3}, {"amount": -3}),
+        ({"amount": 7.5, "order_value": None, "total": ""}, {"amount": 7.5}),
+        ({"total": "12,50", "revenue": True, "currency": "euros"}, {}),
+        (None, {}),
+    ],
+)
+async def test_what_a_shop_earns_is_read_from_whatever_it_calls_it(
+    page: Page, tracked: Tracked, said: dict[str, Any] | None, money: dict[str, Any]
+) -> None:
+    await page.goto(tracked.add("/"))
+    await page.evaluate("(said) => grove.trackEcommerce('purchase', said ?? undefined)", said)
+
+    order = await tracked.collector.expect("purchase")
+
+    assert {name: order[name] for name in ("amount", "currency") if name in order} == money
+    assert order["properties"] == (said or {})
+
+
 async def test_clicks_tell_what_was_clicked_and_whether_it_leads_away(page: Page, tracked: Tracked) -> None:
     body = '<button id="buy"><b> Buy </b>now</button><a href="https://other.example/">Out</a><p id="text">Text</p>'
     await open_watched(page, tracked.add("/", body))
