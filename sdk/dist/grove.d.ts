@@ -13,8 +13,8 @@ export interface Details {
 }
 
 /**
- * `strict`: no identifier is kept in the browser. `balanced`: one per tab, in sessionStorage. `off`: one per browser,
- * in localStorage. Anything else is taken as `strict`.
+ * `strict`: no identifier is kept in the browser. `balanced`: one per session of a tab, in sessionStorage; half an
+ * hour without an event ends it. `off`: one per browser, in localStorage. Anything else is taken as `strict`.
  */
 export type Privacy = "strict" | "balanced" | "off";
 

@@ -1,6 +1,6 @@
 // Puts an event together: what happened, where, and as much of by whom as may be told.
 import type { Details, Grove } from "./grove";
-import { identity } from "./identity";
+import { identity, keepable, renew } from "./identity";
 import { redact, redactValue } from "./redaction";
 import { attempt, makeId } from "./storage";
 import { enqueue } from "./transport";
@@ -18,14 +18,24 @@ type OwnDetails = { [name in keyof Details]: Details[name] | undefined } & { pag
 export const event = (name: string, properties?: Record<string, unknown>, details?: OwnDetails | ""): void => {
   attempt(() => {
     const id = makeId();
-    const page = { url: location.href, title: document.title, referrer: origin.referrer || document.referrer };
+    renew();
     const made = {
       event_id: id,
       occurred_at: new Date(),
       ...identity,
-      ...JSON.parse(JSON.stringify({ name, page, properties, ...details }, redactValue)),
+      ...JSON.parse(
+        JSON.stringify(
+          {
+            name,
+            page: { url: location.href, title: document.title, referrer: origin.referrer || document.referrer },
+            properties,
+            ...details,
+          },
+          redactValue,
+        ),
+      ),
     };
-    enqueue(id, JSON.stringify(made));
+    enqueue(id, JSON.stringify(made), JSON.stringify(made, keepable));
   });
 };
 

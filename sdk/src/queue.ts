@@ -23,11 +23,12 @@ export const open = (apiKey: string): void => {
   });
 };
 
-export const add = (id: string, text: string): void => {
+/** Have an event wait. What is kept of it for the next page may be less than what this one sends. */
+export const add = (id: string, text: string, kept: string): void => {
   if (waiting.length < Limit.Waiting) {
     const key = prefix + id;
     waiting.push([key, text]);
-    localStorage[key] = text;
+    localStorage[key] = kept;
   }
 };
 

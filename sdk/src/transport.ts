@@ -14,7 +14,7 @@ const enum Size {
 let address = "";
 let pause: number = Pause.Soon;
 /** When to send; while that is under way, what is being sent. */
-let timer: ReturnType<typeof setTimeout> | Entry | undefined;
+let timer: ReturnType<typeof setTimeout> | Entry | 0 | undefined;
 
 /** Find where events are sent: what is given may be the server, its API, or the path of an SDK of before. */
 export const collectionUrl = (apiUrl: string, apiKey: string): string =>
@@ -48,7 +48,7 @@ const send = async (): Promise<void> => {
     // A quota may be gone for weeks, and a timer cannot wait that long.
     wait = Math.min(+(told as number) || pause, Pause.Timer);
   }
-  timer = undefined;
+  timer = 0;
   plan(wait);
 };
 
@@ -59,10 +59,10 @@ export const connect = (apiUrl: string, apiKey: string): void => {
   send();
 };
 
-export const enqueue = (id: string, text: string): void => {
+export const enqueue = (id: string, text: string, kept: string): void => {
   if (address) {
     plan(pause);
-    add(id, text);
+    add(id, text, kept);
   }
 };
 

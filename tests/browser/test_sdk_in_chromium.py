@@ -298,6 +298,19 @@ async def test_what_could_not_be_sent_survives_a_reload_even_in_strict_mode(page
     assert len(tracked.collector.events("page_view")) == 2
 
 
+async def test_strict_keeps_of_waiting_events_nothing_that_tells_of_whom(page: Page, tracked: Tracked) -> None:
+    tracked.collector.away = True
+    await page.goto(tracked.add("/", privacy="strict"))
+    async with page.expect_event("requestfailed"):
+        await page.evaluate("grove.identify('user-7', { plan: 'gold' }); grove.event('saved')")
+    kept, _ = await page.evaluate(STORED)
+    assert {msgspec.json.decode(text)["name"] for text in kept.values()} == {"page_view", "identify", "saved"}
+    assert "user" not in str(kept)
+    tracked.collector.away = False
+
+    assert (await tracked.collector.expect("saved"))["user_id"] == "user-7"
+
+
 @pytest.mark.parametrize("answer", [None, 503, 429])
 async def test_what_is_sent_again_is_the_same_to_the_byte(page: Page, tracked: Tracked, answer: int | None) -> None:
     tracked.collector.answers = [answer]
@@ -394,8 +407,32 @@ async def test_balanced_keeps_one_identifier_per_tab(page: Page, context: Browse
 
     first, again, other = [event["session_id"] for event in tracked.collector.events("page_view")]
     assert first == again != other
-    assert await page.evaluate(STORED) == [{}, {"grove_id": first}]
+    local, session = await page.evaluate(STORED)
+    assert local == {}
+    assert re.fullmatch(rf"{first},\d{{13}}", session.pop("grove_id"))
+    assert session == {}
     assert not any("visitor_id" in event for event in tracked.collector.events())
+
+
+async def test_balanced_begins_another_session_after_half_an_hour_without_an_event(
+    page: Page, tracked: Tracked
+) -> None:
+    url = tracked.add("/", privacy="balanced")
+    await page.goto(url)
+    await tracked.collector.expect("page_view")
+    later = "(minutes) => { const now = Date.now; Date.now = () => now() + minutes * 60_000; grove.event('later') }"
+    for minutes in (29, 29, 31, 1):
+        await page.evaluate(later, minutes)
+    await tracked.collector.expect("later", 4)
+
+    (first,) = {event["session_id"] for event in tracked.collector.events("page_view")}
+    same, still, other, on = [event["session_id"] for event in tracked.collector.events("later")]
+    assert first == same == still != other == on
+    # The tab slept for longer than that, and goes on.
+    await page.evaluate("sessionStorage.grove_id = sessionStorage.grove_id.replace(/,.*/, ',1795261409121')")
+    await page.reload()
+    view = await tracked.collector.expect("page_view", 2)
+    assert view["session_id"] not in {first, other}
 
 
 async def test_off_keeps_one_identifier_per_browser_until_the_mode_changes(
