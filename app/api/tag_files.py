@@ -116,17 +116,18 @@ def tag_text(settings: dict[str, Any], schema: EventSchema | None, source: str |
         )
     parts.append(second)
     if source is not None:
-        # With CORS, so that the browser says from where, and gets it from there alone.
+        # With CORS, so that the browser says from where, and gets it from there alone. It is given this tag's `track`:
+        # when it runs, `grove` may be another tag's.
         parts.append(
             '(d=>{const s=d.createElement("script");s.crossOrigin="anonymous";'
-            f"s.src={_literal(source)};d.head.append(s)}})(document)"
+            f"s.track=grove.event;s.src={_literal(source)};d.head.append(s)}})(document)"
         )
     return "".join(f"{part.strip()};\n".replace(";;\n", ";\n") for part in parts)
 
 
 def own_script(script: str) -> str:
-    """Wrap a site's own script, so that it gets `track` and leaves no names behind."""
-    return f"((track)=>{{\n{script}\n}})((...given)=>grove.event(...given));\n"
+    """Wrap a site's own script, so that it gets the `track` of the tag that loads it and leaves no names behind."""
+    return f"((track)=>{{\n{script}\n}})(document.currentScript.track);\n"
 
 
 def rule_settings(rules: TrackingRules, schema: EventSchema | None) -> dict[str, Any]:

@@ -3,9 +3,9 @@ import type { Options } from "./grove";
 import { start } from "./start";
 
 const { dataset, src } = document.currentScript as HTMLScriptElement;
-const options: Options = { apiUrl: new URL(src).origin, more: "sdk-more.js", ...dataset, ...window.groveConfig };
+const options: Options = { apiUrl: new URL(src).origin, more: "sdk-more.js", ...dataset, ...self.groveConfig };
 
-window.grove = window.ecomDashAnalytics = start(options, () => {
+self.grove = self.ecomDashAnalytics = start(options, () => {
   // A site whose policy does not let the second part in keeps what this one does.
-  if (options.more) import(new URL(options.more, src).href).catch(() => {});
+  if (options.more) import(new URL(options.more, src) as never).catch(() => {});
 });

@@ -13,8 +13,8 @@ export interface Details {
 }
 
 /**
- * `strict`: no identifier is kept in the browser. `balanced`: one per tab, in sessionStorage. `off`: one per browser,
- * in localStorage. Anything else is taken as `strict`.
+ * `strict`: no identifier is kept in the browser. `balanced`: one per session of a tab, in sessionStorage; half an
+ * hour without an event ends it. `off`: one per browser, in localStorage. Anything else is taken as `strict`.
  */
 export type Privacy = "strict" | "balanced" | "off";
 
@@ -60,9 +60,12 @@ export interface Grove {
   event(name: string, properties?: Properties, details?: Details): void;
   /** Record a page view of this page, or of another address. */
   page(url?: string): void;
-  /** Say who this is, from now on and until the page is left. */
-  identify(userId: string, traits?: Properties): void;
-  /** Record something of a shop; `order_value` and `order_currency`, or `value` and `currency`, become its amount. */
+  /** Say who this is, from now on and until the page is left; nothing is nobody. */
+  identify(userId: string | null | undefined, traits?: Properties): void;
+  /**
+   * Record something of a shop. The first number among `order_value`, `value`, `total`, `revenue`, `order_total` and
+   * `amount` becomes its amount, `order_currency` or `currency` its currency.
+   */
   trackEcommerce(name: string, data?: Properties): void;
   /** Another name of `event`. */
   track: Grove["event"];

@@ -17,17 +17,19 @@ let prefix: string;
 export const open = (apiKey: string): void => {
   prefix = "grove:" + apiKey + ":";
   attempt(() => {
-    for (const key of Object.keys(localStorage)) {
+    for (const key in localStorage) {
       if (key.startsWith(prefix)) waiting.push([key, localStorage[key]]);
     }
   });
 };
 
-export const add = (id: string, text: string): void => {
-  if (waiting.length >= Limit.Waiting) return;
-  const key = prefix + id;
-  waiting.push([key, text]);
-  attempt(() => (localStorage[key] = text));
+/** Have an event wait. What is kept of it for the next page may be less than what this one sends. */
+export const add = (id: string, text: string, kept: string): void => {
+  if (waiting.length < Limit.Waiting) {
+    const key = prefix + id;
+    waiting.push([key, text]);
+    localStorage[key] = kept;
+  }
 };
 
 /** Take the next batch out. It is still kept, until it is forgotten. */
@@ -38,4 +40,4 @@ export const putBack = (batch: Entry[]): void => {
 };
 
 export const forget = (batch: Entry[]): void =>
-  batch.forEach(([key]) => attempt(() => localStorage.removeItem(key)));
+  batch.forEach(([key]) => attempt(() => delete localStorage[key]));

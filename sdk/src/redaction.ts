@@ -8,14 +8,14 @@ const NAMES =
 const telling = RegExp(NAMES, "i");
 const assigned = RegExp(`((?:${NAMES})[\\w.%[\\]-]{0,99}?(?:"?\\s?[=:]\\s?"?|%3[AD]))[^&#\\s"]+`, "gi");
 const email = /[^\s/?&#=:;,<>"'()]{1,99}(?:@|%40)[^\s/?&#=:;,<>"'()@]{1,99}\.[^\s\d/?&#=:;,<>"'().]+/gi;
+const business = /^((order|product|refund|payment|transaction|item|variant|invoice)id|sku|ean|gtin|upc|barcode)$/i;
 const digits = /\d(?:(?:[\s+.-]|%20){0,3}\d){12,}/g;
 
 /** Tell by its checksum whether a row of digits may be the number of a card. */
 export const isCard = (row: string): boolean => {
   let sum = 0;
-  if (!/^\d{13,19}$/.test(row)) return false;
   [...row].reverse().map((digit, place) => (sum += place % 2 ? (+digit * 2) % 9 || +digit : +digit));
-  return sum % 10 < 1;
+  return sum % 10 < 1 && /^\d{13,19}$/.test(row);
 };
 
 /** Redact neighbouring groups of digits if there is a card among them, since others may stand beside it. */
@@ -35,10 +35,12 @@ export const redact = (text: string): string =>
     .slice(0, 2048)
     .join("");
 
-/** Redact a value on its way into JSON, by what it is and by what it is called. */
+/** Redact a value on its way into JSON, by what it is and by what it is called. Ids of a shop are digits, and no cards. */
 export const redactValue = (name: string, value: unknown): unknown =>
-  (value && value !== true && telling.test(name)) || isCard("" + value)
-    ? REDACTED
-    : typeof value == "string"
-      ? redact(value)
-      : value;
+  business.test(name.replace(/[\W_]/g, "")) && /^\d+$/.test(value as string)
+    ? value
+    : (value && value !== true && telling.test(name)) || isCard("" + value)
+      ? REDACTED
+      : typeof value == "string"
+        ? redact(value)
+        : value;

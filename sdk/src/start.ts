@@ -1,28 +1,28 @@
 // Puts the first part together, by the options of a page.
 import { trackEcommerce } from "./commerce";
-import { event, identify, origin } from "./events";
+import { event, identify, origin, type Started } from "./events";
 import type { Grove, Options } from "./grove";
 import { assume } from "./identity";
-import { follow, page } from "./pages";
+import { page } from "./pages";
 import { connect, leave } from "./transport";
 
 /**
  * Begin to track, unless the visitor asked not to be: then nothing is sent, and nothing kept.
  * `bringMore` gets the second part, which watches what a page does by itself.
  */
-export const start = (options: Options, bringMore: (grove: Grove) => void): Grove => {
-  const grove = { event, track: event, page, trackPageview: page, identify, trackEcommerce, options };
+export const start = (options: Options, bringMore: (grove: Started) => void): Grove => {
+  const grove = { event, track: event, page, trackPageview: page, identify, trackEcommerce, options, origin };
   const refused = navigator.doNotTrack == "1" || (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl;
   assume(refused ? "" : options.privacy);
   if (!refused && options.apiKey) {
-    origin.referrer = document.referrer;
     connect(options.apiUrl!, options.apiKey);
     if (options.autoTrack != "false") {
-      if (options.rules?.auto_page_view != false) follow();
+      origin.url = location.href;
+      if (options.rules?.auto_page_view != false) page();
       bringMore(grove);
     }
-    addEventListener("pagehide", leave);
-    document.addEventListener("visibilitychange", () => document.hidden && leave());
+    // Comes also when a page is left, and after whatever is told in the first phase of it.
+    addEventListener("visibilitychange", () => document.hidden && leave());
   }
   return grove;
 };

@@ -7,5 +7,4 @@ export const attempt = <T>(action: () => T): T | void => {
 };
 
 /** Make an id that nobody else has; pages without TLS have no `randomUUID`. */
-export const makeId = (): string =>
-  crypto.randomUUID?.() || crypto.getRandomValues(new Uint32Array(4)).join("-");
+export const makeId = (): string => crypto.randomUUID?.() || Date.now() + "-" + Math.random();

@@ -13,8 +13,8 @@ const enum Size {
 
 let address = "";
 let pause: number = Pause.Soon;
-let timer: ReturnType<typeof setTimeout> | undefined;
-let busy = false;
+/** When to send; while that is under way, what is being sent. */
+let timer: ReturnType<typeof setTimeout> | Entry | 0 | undefined;
 
 /** Find where events are sent: what is given may be the server, its API, or the path of an SDK of before. */
 export const collectionUrl = (apiUrl: string, apiKey: string): string =>
@@ -27,17 +27,16 @@ const plan = (ms: number): void => {
 const body = (batch: Entry[]): string => "[" + batch.map((entry) => entry[1]) + "]";
 
 const send = async (): Promise<void> => {
-  clearTimeout(timer);
-  timer = undefined;
-  const batch = busy ? [] : take();
-  if (!batch[0]) return;
-  busy = true;
+  clearTimeout(timer as never);
+  const batch = take();
+  timer = batch[0];
+  if (!timer) return;
   let wait = 0;
   try {
     const text = body(batch);
     // A text, and no header, so that browsers ask for no leave beforehand.
     const answer = await fetch(address, { method: "POST", body: text, credentials: "omit", keepalive: text.length < Size.Lasting });
-    if (/5..|408|429/.test("" + answer.status)) throw +answer.headers.get("retry-after")! * 1000;
+    if (/5..|408|429/.test(answer.status as never)) throw +answer.headers.get("retry-after")! * 1000;
     forget(batch);
     pause = Pause.Soon;
   } catch (told) {
@@ -49,7 +48,7 @@ const send = async (): Promise<void> => {
     // A quota may be gone for weeks, and a timer cannot wait that long.
     wait = Math.min(+(told as number) || pause, Pause.Timer);
   }
-  busy = false;
+  timer = 0;
   plan(wait);
 };
 
@@ -60,18 +59,18 @@ export const connect = (apiUrl: string, apiKey: string): void => {
   send();
 };
 
-export const enqueue = (id: string, text: string): void => {
-  if (!address) return;
-  add(id, text);
-  if (!busy) plan(pause);
+export const enqueue = (id: string, text: string, kept: string): void => {
+  if (address) {
+    plan(pause);
+    add(id, text, kept);
+  }
 };
 
 /** Hand over to the browser what waits. What it cannot deliver now is kept for the next page. */
 export const leave = (): void => {
-  for (;;) {
-    const batch = take();
-    const healthy = batch[0] && navigator.onLine && pause == Pause.Soon;
-    if (!healthy || !navigator.sendBeacon(address, body(batch))) return putBack(batch);
+  const batch = take();
+  if (batch[0] && navigator.onLine && pause == Pause.Soon && navigator.sendBeacon(address, body(batch))) {
     forget(batch);
-  }
+    leave();
+  } else putBack(batch);
 };

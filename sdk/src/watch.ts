@@ -1,17 +1,23 @@
 // Puts the second part together: what a page does by itself becomes events.
 import { watchClicks } from "./clicks";
 import { watchErrors } from "./errors";
+import type { Started } from "./events";
 import { watchForms } from "./forms";
-import type { Grove, TrackingRules } from "./grove";
+import type { TrackingRules } from "./grove";
+import { watchNavigation } from "./navigation";
 import { watchReturns } from "./returns";
 import { watchRule } from "./rules";
 import { watchScroll } from "./scroll";
 import { watchVitals } from "./vitals";
 
-export function watch({ event, options, page }: Grove): void {
+export function watch(grove: Started): void {
+  const { event, options, page } = grove;
   const { autoTrack, rules, select = [] } = options;
   const wants = (rule: keyof TrackingRules) => autoTrack != "false" && rules?.[rule] != false;
-  if (wants("auto_page_view")) watchReturns(page);
+  if (wants("auto_page_view")) {
+    watchNavigation(grove);
+    watchReturns(page);
+  }
   watchClicks(event, wants("track_clicks"), wants("track_outbound"));
   if (wants("track_scroll")) watchScroll(event);
   if (wants("track_forms")) watchForms(event);

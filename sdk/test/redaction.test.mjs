@@ -75,6 +75,29 @@ test("a card leaks neither as a number nor among others", () => {
   assert.equal(left, '{"paid":"REDACTED","all":[1,"REDACTED"]}');
 });
 
+test("ids of a shop are no cards, though they are long numbers", () => {
+  const fitting = [1795261409126, 4006381334013, 4111111111111111];
+  for (const id of fitting) assert.ok(isCard(`${id}`), `${id}`);
+  const [id, ean] = fitting;
+  const names = ["order_id", "orderId", "Order-ID", "product_id", "refundId", "payment_id", "transactionId", "item_id"];
+  for (const name of [...names, "variant_id", "INVOICE_ID", "sku", "SKU", "ean", "gtin", "upc", "barcode", "bar-code"]) {
+    for (const value of [id, `${id}`, ean, "1795261409122"]) {
+      const said = { [name]: value, items: [{ [name]: value }], products: [{ deep: { [name]: value } }] };
+      assert.deepEqual(JSON.parse(JSON.stringify(said, redactValue)), said, name);
+    }
+  }
+});
+
+test("of an id of a shop nothing is kept but digits, and of other names not these", () => {
+  const left = (said) => JSON.parse(JSON.stringify(said, redactValue));
+  for (const text of ["4111 1111 1111 1111", "4111-1111-1111-1111", "no. 4111111111111111", "ana@shop.example"]) {
+    assert.ok(left({ order_id: text }).order_id.includes("REDACTED"), text);
+  }
+  const others = ["id", "order", "reorder_id", "order_ids", "note", "customer_id", "skus"];
+  for (const name of others) assert.deepEqual(left({ [name]: 4111111111111111 }), { [name]: "REDACTED" });
+  assert.deepEqual(left({ order_id: [4111111111111111] }), { order_id: ["REDACTED"] });
+});
+
 test("what is harmless stays as it is", () => {
   for (const text of corpus.harmless) assert.equal(redact(text), text);
   const numbers = { n: 1795261409123.5, price: 12.5, at: 1795261409121, no: 0, tokens_in: 12, author: "jane" };

@@ -10,6 +10,7 @@ grove.page();
 grove.page("/thanks");
 ecomDashAnalytics.trackEcommerce("purchase", { order_id: "o-1", order_value: 19.9, order_currency: "EUR" });
 grove.identify("user-7", { plan: "gold" });
+grove.identify(null);
 // @ts-expect-error: without a key nothing is sent
 start({ apiUrl: "https://grove.example" });
 // @ts-expect-error: an event has a name

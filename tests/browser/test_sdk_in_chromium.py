@@ -106,6 +106,53 @@ async def test_a_site_of_before_needs_no_change(page: Page, tracked: Tracked) ->
     assert thanks["page"] == {"url": "/thanks"}
 
 
+async def test_orders_whose_ids_might_be_cards_stay_apart(page: Page, tracked: Tracked) -> None:
+    await page.goto(tracked.add("/"))
+    await page.evaluate(
+        """() => grove.trackEcommerce("purchase", {
+            order_id: 1795261409126, items: [{ sku: "4006381334013", note: "4111111111111111" }] })"""
+    )
+
+    order = await tracked.collector.expect("purchase")
+
+    items = [{"sku": "4006381334013", "note": "REDACTED"}]
+    assert order["properties"] == {"order_id": 1795261409126, "items": items}
+
+
+async def test_nobody_is_identified_by_nothing(page: Page, tracked: Tracked) -> None:
+    await page.goto(tracked.add("/"))
+    await page.evaluate("for (const id of [undefined, null, '']) { grove.identify(id, { a: 1 }); grove.event('out') }")
+    await page.evaluate("grove.identify(0); grove.event('in'); grove.identify(null); grove.event('left')")
+    await tracked.collector.expect("left")
+
+    sent = [(event["name"], event.get("user_id")) for event in tracked.collector.events()]
+    assert sent == [("page_view", None), *[("out", None)] * 3, ("identify", "0"), ("in", "0"), ("left", None)]
+
+
+@pytest.mark.parametrize(
+    ("said", "money"),
+    [
+        ({"total": 59, "currency": "EUR"}, {"amount": 59, "currency": "EUR"}),
+        ({"order_value": 0, "value": 5, "order_currency": "eur"}, {"amount": 0, "currency": "EUR"}),
+        ({"revenue": "59.90", "currency": "Usd"}, {"amount": "59.90", "currency": "USD"}),
+        ({"value": "high", "order_total": -3}, {"amount": -3}),
+        ({"amount": 7.5, "order_value": None, "total": ""}, {"amount": 7.5}),
+        ({"total": "12,50", "revenue": True, "currency": "euros"}, {}),
+        (None, {}),
+    ],
+)
+async def test_what_a_shop_earns_is_read_from_whatever_it_calls_it(
+    page: Page, tracked: Tracked, said: dict[str, Any] | None, money: dict[str, Any]
+) -> None:
+    await page.goto(tracked.add("/"))
+    await page.evaluate("(said) => grove.trackEcommerce('purchase', said ?? undefined)", said)
+
+    order = await tracked.collector.expect("purchase")
+
+    assert {name: order[name] for name in ("amount", "currency") if name in order} == money
+    assert order["properties"] == (said or {})
+
+
 async def test_clicks_tell_what_was_clicked_and_whether_it_leads_away(page: Page, tracked: Tracked) -> None:
     body = '<button id="buy"><b> Buy </b>now</button><a href="https://other.example/">Out</a><p id="text">Text</p>'
     await open_watched(page, tracked.add("/", body))
@@ -185,6 +232,16 @@ async def test_single_page_navigation_opens_pages(page: Page, tracked: Tracked, 
     assert view["page"] == {"url": f"{tracked.url}/goods/1#reviews", "title": "Goods", "referrer": f"{tracked.url}/"}
 
 
+async def test_a_page_opened_before_the_second_part_is_there_is_not_missed(page: Page, tracked: Tracked) -> None:
+    early = Answer(200, content=b"history.replaceState({}, '', '/home')", headers={"content-type": "text/javascript"})
+    tracked.pages["/early.js"] = early
+    await page.goto(tracked.add("/", '<script src="/early.js"></script>'))
+
+    view = await tracked.collector.expect("page_view", 2)
+
+    assert view["page"] == {"url": f"{tracked.url}/home", "title": "Shop", "referrer": f"{tracked.url}/"}
+
+
 async def test_going_back_in_a_single_page_site_opens_the_page_before(page: Page, tracked: Tracked) -> None:
     await page.goto(tracked.add("/"))
     await page.evaluate("history.pushState({}, '', '/goods')")
@@ -239,6 +296,19 @@ async def test_what_could_not_be_sent_survives_a_reload_even_in_strict_mode(page
     assert saved["properties"] == {"by": "the queue"}
     await page.wait_for_function("() => localStorage.length === 0")
     assert len(tracked.collector.events("page_view")) == 2
+
+
+async def test_strict_keeps_of_waiting_events_nothing_that_tells_of_whom(page: Page, tracked: Tracked) -> None:
+    tracked.collector.away = True
+    await page.goto(tracked.add("/", privacy="strict"))
+    async with page.expect_event("requestfailed"):
+        await page.evaluate("grove.identify('user-7', { plan: 'gold' }); grove.event('saved')")
+    kept, _ = await page.evaluate(STORED)
+    assert {msgspec.json.decode(text)["name"] for text in kept.values()} == {"page_view", "identify", "saved"}
+    assert "user" not in str(kept)
+    tracked.collector.away = False
+
+    assert (await tracked.collector.expect("saved"))["user_id"] == "user-7"
 
 
 @pytest.mark.parametrize("answer", [None, 503, 429])
@@ -337,8 +407,32 @@ async def test_balanced_keeps_one_identifier_per_tab(page: Page, context: Browse
 
     first, again, other = [event["session_id"] for event in tracked.collector.events("page_view")]
     assert first == again != other
-    assert await page.evaluate(STORED) == [{}, {"grove_id": first}]
+    local, session = await page.evaluate(STORED)
+    assert local == {}
+    assert re.fullmatch(rf"{first},\d{{13}}", session.pop("grove_id"))
+    assert session == {}
     assert not any("visitor_id" in event for event in tracked.collector.events())
+
+
+async def test_balanced_begins_another_session_after_half_an_hour_without_an_event(
+    page: Page, tracked: Tracked
+) -> None:
+    url = tracked.add("/", privacy="balanced")
+    await page.goto(url)
+    await tracked.collector.expect("page_view")
+    later = "(minutes) => { const now = Date.now; Date.now = () => now() + minutes * 60_000; grove.event('later') }"
+    for minutes in (29, 29, 31, 1):
+        await page.evaluate(later, minutes)
+    await tracked.collector.expect("later", 4)
+
+    (first,) = {event["session_id"] for event in tracked.collector.events("page_view")}
+    same, still, other, on = [event["session_id"] for event in tracked.collector.events("later")]
+    assert first == same == still != other == on
+    # The tab slept for longer than that, and goes on.
+    await page.evaluate("sessionStorage.grove_id = sessionStorage.grove_id.replace(/,.*/, ',1795261409121')")
+    await page.reload()
+    view = await tracked.collector.expect("page_view", 2)
+    assert view["session_id"] not in {first, other}
 
 
 async def test_off_keeps_one_identifier_per_browser_until_the_mode_changes(

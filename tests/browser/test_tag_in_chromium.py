@@ -1,10 +1,12 @@
 """A site that carries nothing but an adaptor's tag, under a policy that allows nothing else, in a real browser."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from playwright.async_api import Request, Route
 
 from app.embedded.ports import free_port
 from app.embedded.postgres import EmbeddedPostgres
@@ -106,6 +108,38 @@ async def test_a_tag_records_by_rules_and_by_the_sites_own_script_under_a_strict
     check = await shop.grove.http.get(f"/api/adaptors/{adaptor['id']}/check", headers=shop.client.server)
     assert check.json()["sending"]
     assert {each["name"] for each in check.json()["events"]} >= {"page_view", "greeting", "product_view"}
+
+
+async def test_each_of_two_tags_sends_what_its_own_script_says_by_its_own_key(shop: Shop) -> None:
+    for name in ("first", "second"):
+        wanted = {"name": name, "website_url": shop.site, "script": f"track('{name}', {{}})"}
+        shop.snippet += (await shop.make("/api/adaptors", wanted))["snippet"].replace("async ", "")
+    keys: dict[str, str] = {}
+
+    def note(request: Request) -> None:
+        for event in request.post_data_json or ():
+            keys[event["name"]] = request.url.partition("key=")[2]
+
+    async with open_chromium() as chromium:
+        page = await chromium.new_page(user_agent=VISITOR)
+        page.on("request", note)
+        # Both tags are there before the scripts of either.
+        both = asyncio.Event()
+        page.on("domcontentloaded", lambda _page: both.set())
+
+        async def hold(route: Route) -> None:
+            await both.wait()
+            await route.continue_()
+
+        await page.route("**/*.script.js*", hold)
+        await page.goto(f"{shop.site}/")
+
+        async def are_both_sent() -> bool:
+            return {"first", "second"} <= keys.keys()
+
+        await until(are_both_sent, within_s=20)
+        last = await page.evaluate("grove.options.apiKey")
+    assert keys["second"] == last != keys["first"]
 
 
 async def test_a_page_of_our_own_cannot_load_a_sites_script(shop: Shop) -> None:

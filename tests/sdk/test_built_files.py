@@ -73,5 +73,12 @@ def test_the_package_holds_what_it_names() -> None:
     done = run("npm", "pack", "--dry-run", "--json")
 
     assert done.returncode == 0, done.stderr
-    for name in ("dist/grove.js", "dist/grove-more.js", "dist/grove.mjs", "dist/grove.d.ts", "README.md"):
+    for name in ("dist/grove.js", "dist/grove-more.js", "dist/grove.mjs", "dist/grove.d.ts", "README.md", "LICENSE"):
         assert f'"path": "{name}"' in done.stdout
+
+
+@pytest.mark.parametrize("folder", [SDK, SDK / "python"], ids=["npm", "python"])
+def test_each_package_bears_the_projects_license(folder: Path) -> None:
+    assert (folder / "LICENSE").read_bytes() == (SDK.parent / "LICENSE").read_bytes()
+    named = (folder / ("package.json" if folder == SDK else "pyproject.toml")).read_text()
+    assert '"LICENSE"]' in named
