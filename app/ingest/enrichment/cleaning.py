@@ -25,7 +25,8 @@ _MARKS = (
     "@", "%", "=", "\\u00", "\\u20", "passw", "pwd", "secret", "token", "api", "card", "cv", "ssn", "iban", "authoriz",
     'ip"', "addr", "forward",
 )  # fmt: skip
-_LONG_NUMBER = re.compile(r"[0-9](?:(?:[ \u00a0\u2009\u202f.+_\u2013-]|\\[tnr]){0,3}[0-9]){12}")
+# What stands between its digits may be written as `\t`; one set of characters is looked through faster than two ways.
+_LONG_NUMBER = re.compile(r"[0-9](?:[ \u00a0\u2009\u202f.+_\u2013\\tnr-]{0,6}[0-9]){12}")
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 

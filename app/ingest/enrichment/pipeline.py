@@ -107,8 +107,11 @@ def redact(draft: Draft, arrival: Arrival) -> str | None:
         changed = changed or clean != utm
     ids = (draft.user_id, draft.visitor_id, draft.session_id)
     if ids != _NO_IDS:
+        user_id, visitor_id, session_id = ids
         pepper = arrival.sender.pepper
-        draft.user_id, draft.visitor_id, draft.session_id = clean = tuple(clean_id(given, pepper) for given in ids)
+        # Three calls written out cost half of what a generator of them does.
+        clean = clean_id(user_id, pepper), clean_id(visitor_id, pepper), clean_id(session_id, pepper)
+        draft.user_id, draft.visitor_id, draft.session_id = clean
         changed = changed or clean != ids
     return "redacted" if changed else None
 
