@@ -21,6 +21,8 @@ def read_url(url: str) -> tuple[str | None, Utm]:
     except ValueError:
         return None, NO_UTM
     first = {name: query[f"utm_{name}"][0] for name in ("source", "medium", "campaign") if f"utm_{name}" in query}
+    if not first:
+        return parts.path or "/", NO_UTM
     return parts.path or "/", Utm(**{name: value.replace("\0", "") for name, value in first.items()})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from app.ingest.enrichment.campaigns import read_url
+from app.ingest.enrichment.campaigns import NO_UTM, read_url
 from app.ingest.enrichment.channels import find_origin
 from app.ingest.enrichment.cleaning import clean_id, clean_properties, redact_lines
 from app.ingest.enrichment.devices import read_agent
@@ -123,9 +123,10 @@ def read_campaign(draft: Draft, arrival: Arrival) -> str | None:
         return None
     path, utm = read_url(draft.page_url)
     draft.page_path = draft.page_path or path
-    if not draft.has_utm:
-        draft.utm_source, draft.utm_medium, draft.utm_campaign = utm.source, utm.medium, utm.campaign
-    return None
+    if draft.has_utm or utm is NO_UTM:
+        return None
+    draft.utm_source, draft.utm_medium, draft.utm_campaign = utm.source, utm.medium, utm.campaign
+    return "filled"
 
 
 def name_channel(draft: Draft, arrival: Arrival) -> str | None:
@@ -135,7 +136,7 @@ def name_channel(draft: Draft, arrival: Arrival) -> str | None:
         return None
     origin = find_origin(draft.page_url, draft.referrer, draft.utm_source, draft.utm_medium)
     draft.channel, draft.search_engine = origin.channel, origin.search_engine
-    return None
+    return "filled"
 
 
 STEPS: tuple[tuple[str, Step], ...] = (

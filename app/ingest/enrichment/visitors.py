@@ -13,11 +13,15 @@ from tenants.visitors import Privacy
 def hold_to_privacy(draft: Draft, arrival: Arrival) -> str | None:
     """Take out what the client's privacy mode does not let a browser say; return the mode if that was something.
 
-    Shape: a chat event keeps its session, without which there is no conversation.
+    Shape: under `balanced` a visitor's id is only told here, since another one is made of it when the event is stored.
+    A chat event keeps its session, without which there is no conversation.
     """
     sender = arrival.sender
-    if not sender.is_browser or sender.rules.privacy is not Privacy.STRICT:
+    privacy = sender.rules.privacy
+    if not sender.is_browser or privacy is Privacy.OFF:
         return None
+    if privacy is Privacy.BALANCED:
+        return None if draft.visitor_id is None else privacy.value
     session_id = draft.session_id if draft.is_chat else None
     changed = (draft.visitor_id, draft.user_id, draft.session_id) != (None, None, session_id)
     draft.visitor_id = draft.user_id = None

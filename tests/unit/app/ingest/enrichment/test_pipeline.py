@@ -56,9 +56,10 @@ def test_each_change_is_counted_by_step_and_reason() -> None:
     came = browser(rules=VisitorRules(bots=Bots.FLAG, privacy=Privacy.STRICT), agent=CRAWLER)
     read(came, visitor_id="v", properties={"from": "ana@shop.example"})
     read(came, properties={"a": 1})
+    read(came, page="https://shop.example/?utm_source=mail")
     assert came.changes == Counter(
-        {("bots", "flagged"): 2, ("country", "filled"): 2, ("privacy", "strict"): 1,
-         ("redaction", "redacted"): 1}
+        {("bots", "flagged"): 3, ("country", "filled"): 3, ("privacy", "strict"): 1,
+         ("redaction", "redacted"): 1, ("campaign", "filled"): 1, ("channel", "filled"): 1}
     )  # fmt: skip
 
 
@@ -66,7 +67,7 @@ def test_a_server_that_speaks_for_nobody_takes_the_short_way() -> None:
     assert [name for name, _ in VISITOR_STEPS][-len(STEPS) :] == [name for name, _ in STEPS]
     came = arrival()
     read(came, page="https://shop.example/")
-    assert came.changes == Counter()
+    assert came.changes == Counter({("channel", "filled"): 1})
 
 
 def test_a_bot_is_filtered_before_anything_is_made_of_its_event() -> None:
@@ -114,9 +115,11 @@ def test_of_nobody_nothing_can_be_found_out(came: Arrival) -> None:
 
 def test_balanced_privacy_hashes_what_a_browser_calls_its_visitor_and_not_what_a_server_does() -> None:
     rules = VisitorRules(privacy=Privacy.BALANCED)
-    visit = read(browser(rules=rules), visitor_id="v", session_id="s").visit
+    came = browser(rules=rules)
+    visit = read(came, visitor_id="v", session_id="s").visit
     assert visit is not None
     assert visit.subject == b"visitor\0v"
+    assert came.changes["privacy", "balanced"] == 1
     assert read(arrival(rules=rules), visitor_id="v", session_id="s").visit is None
 
 
