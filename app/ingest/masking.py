@@ -5,12 +5,11 @@ Called by whatever puts bodies there.
 
 import re
 
+from app.ingest.enrichment.redaction import name_addresses
+
 _KEY = re.compile(rb"grv_[pasw]_[0-9A-Za-z]{32}_[0-9A-Za-z]{6}")
 _TOKEN = re.compile(rb"eyJ[0-9A-Za-z_-]+\.eyJ[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+")
-_NAME = (
-    rb"(?:(?:client|user|remote|visitor)[_-]?)?ip(?:[_-]?addr(?:ess)?)?|remote[_-]?addr"
-    rb"|(?:x[_-]?)?forwarded[_-]?for"
-)
+_NAME = name_addresses("[_-]?").encode()
 _VALUE = rb"\"(?:[^\"\\]|\\.)*+\"|\[[^][{}]*+\]|\{[^][{}]*+\}|[^][{},\s\"]++"
 _ADDRESS = re.compile(rb"(\"\$?(?:" + _NAME + rb")\"\s*+:\s*+)(?:" + _VALUE + rb")", re.IGNORECASE | re.DOTALL)
 

@@ -11,6 +11,15 @@ from urllib.parse import unquote
 REDACTED = "REDACTED"
 KEPT_TEXTS = 16_384
 
+
+def name_addresses(between: str = "") -> str:
+    """Write the pattern of what a visitor's address is called, with another one `between` its words."""
+    return (
+        rf"(?:(?:client|user|remote|visitor){between})?ip(?:{between}addr(?:ess)?)?|remote{between}addr"
+        rf"|(?:x{between})?forwarded{between}for"
+    )
+
+
 # What may stand before the @, one at a time; it may be percent-encoded, once or several times, as may the @ itself.
 _AT = r"(?:@|%(?:25)*40)"
 _LOCAL = r"(?:[\w.+'!$*~^-]|%(?!(?:25)*40)[0-9A-Fa-f]{2})"
@@ -37,7 +46,7 @@ _CARD = re.compile(
 _MOST_DIGITS = 19
 _MOST_GROUPS = 8
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-_ADDRESS = r"(?:client|user|remote|visitor)?ip(?:addr|address)?|remoteaddr|x?forwardedfor"
+_ADDRESS = name_addresses()
 # By the name of a parameter, in lower case and without what separates words.
 _SECRET_PARAMETER = re.compile(
     r".*(?:password|passwd|secret|token|apikey|signature|email|cardnumber|cvv|cvc|ssn|iban)"
