@@ -4,7 +4,7 @@ Opened by `app.asgi` in the lifespan; handlers get its parts as dependencies by 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -144,8 +144,10 @@ async def open_resources(
         other_origins = OriginLog(redis, clock)
         await feed.start()
         await stack.enter_async_context(_running("revocation feed", feed.run()))
-        await stack.enter_async_context(_running("last use of keys", _keep_saving(keyring, sessions)))
-        await stack.enter_async_context(_running("refused origins", _keep_saving_origins(other_origins)))
+        await stack.enter_async_context(
+            _running("last use of keys", _keep_saving(SAVE_LAST_USED_S, lambda: _save_last_used(keyring, sessions)))
+        )
+        await stack.enter_async_context(_running("refused origins", _keep_saving(SAVE_ORIGINS_S, other_origins.save)))
         await stack.enter_async_context(_running("doorbell of the rollups", doorbell.run()))
         stack.push_async_callback(_drain, commit, keyring, sessions)
         countries = open_countries(settings)
@@ -289,16 +291,10 @@ def _report_end(task: asyncio.Task[None]) -> None:
         log.error("background_task_ended", task=task.get_name(), error=type(task.exception()).__name__)
 
 
-async def _keep_saving(keyring: Keyring, sessions: SessionStore) -> None:
+async def _keep_saving(every_s: float, save: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await asyncio.sleep(SAVE_LAST_USED_S)
-        await _save_last_used(keyring, sessions)
-
-
-async def _keep_saving_origins(other_origins: OriginLog) -> None:
-    while True:
-        await asyncio.sleep(SAVE_ORIGINS_S)
-        await other_origins.save()
+        await asyncio.sleep(every_s)
+        await save()
 
 
 async def _save_last_used(keyring: Keyring, sessions: SessionStore) -> None:
