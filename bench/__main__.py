@@ -56,6 +56,8 @@ def run(folder: Path, sizes: Sizes) -> Report:
 
         async def measure() -> Report:
             await stand.check_durable()
+            await stand.age_log()
+            await pair.age_log()
             rounds = Rounds(stand, pair, sizes, utc_now, await stand.schemas())
             await rounds.warm_up()
             for number in range(sizes.rounds):

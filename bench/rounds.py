@@ -1,5 +1,6 @@
 """The measurements, in rounds: each round does all of them once, so that a noisy minute hits both sides of a ratio."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
@@ -35,7 +36,8 @@ class Sizes(msgspec.Struct, frozen=True):
     handler: int = 10_000
     lone: int = 2_000
     crowd: int = 10_000
-    paced_s: int = 5
+    paced_s: int = 15
+    rest_s: int = 5
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +92,7 @@ class Rounds:
             result = self._send("latency", EVENTS_PATH, requests, 1, connections)
             self._latency[name] = result.latency_ms
         rate = median(self._rates["singles"]) / 2
+        await asyncio.sleep(self._sizes.rest_s)  # until the worker has done with what came before
         self._stand.waits_ms()
         result = self._send("latency", EVENTS_PATH, round(rate * self._sizes.paced_s), 1, MANY_CONNECTIONS, rate=rate)
         waits = sorted(self._stand.waits_ms())

@@ -24,6 +24,8 @@ from bench.events import event_ids
 from bench.load import Job, Result
 from tenants.ids import quote
 
+# Pieces of the log, 16 MB each, that are made beforehand.
+LOG_PIECES = 48
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 SETTLE_S = 30
 
@@ -97,6 +99,20 @@ class Stand:
             if row[0] != wanted:
                 message = f"{name} is {row[0]}, so nothing measured here would count"
                 raise RuntimeError(message)
+
+    async def age_log(self) -> None:
+        """Leave Postgres with pieces of its log to use again, as after some checkpoints.
+
+        A new server makes each piece while the commit that needs it waits for some 60 ms.
+        """
+        connection = await asyncpg.connect(self.url)
+        try:
+            for _ in range(LOG_PIECES):
+                await connection.execute("SELECT pg_logical_emit_message(true, '', '')")
+                await connection.execute("SELECT pg_switch_wal()")
+            await connection.execute("CHECKPOINT")
+        finally:
+            await connection.close()
 
     async def count_missing(self, schema: str, jobs: list[tuple[Job, Result]]) -> dict[str, int]:
         """Compare what was acknowledged to what is there."""

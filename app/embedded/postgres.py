@@ -36,8 +36,9 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "lc_messages": "C",
 }
-# Checkpoints that are rare under load: after each, every page that is touched goes to the log whole.
-_DURABLE = {"max_wal_size": "4GB", "checkpoint_timeout": "15min"}
+# Checkpoints that are rare under load: after each, every page that is touched goes to the log whole. What one leaves of
+# the log is used again, up to so much: to make another piece of it holds every commit up for some 60 ms.
+_DURABLE = {"max_wal_size": "4GB", "min_wal_size": "1GB", "checkpoint_timeout": "15min"}
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 # A share of the machine's memory that leaves a laptop its own; the index of a client's event ids should fit.
 _BUFFERS_SHARE = 16
