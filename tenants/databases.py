@@ -20,6 +20,7 @@ from tenants.ids import quote
 from tenants.outages import Outages
 from tenants.placement import Placement, PlacementKind, Purpose
 from tenants.poolers import Poolers
+from tenants.priorities import CROWDED, QUESTION, Priority, find_priority
 
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 5.0
@@ -88,6 +89,7 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc]
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._shapes: dict[tuple[str, ...], Any] = {}
+        self.priority: Priority | None = None
 
     async def copy_rows(self, said: str, types: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> None:
         """Run statements, the last of which is a binary `COPY` from here, in one round trip.
@@ -223,9 +225,11 @@ class Databases:
         try:
             async with (
                 asyncio.timeout(limit_s) as deadline,
-                self._turn(placement, purpose),
+                self._turn(placement, purpose) as share,
                 self._pool(placement, purpose).use(placement.schema) as raw,
             ):
+                if raw.priority is not None:
+                    raw.priority.lower(CROWDED if share.is_crowded(placement.tenant_id) else QUESTION)
                 begin = begin_statement(placement, purpose, statement_timeout_ms, snapshot=snapshot)
                 unit = TenantConnection(raw, placement, purpose, begin, self._observe)
                 try:
@@ -246,7 +250,7 @@ class Databases:
         self._outages.note_there(placement.tenant_id)
 
     @asynccontextmanager
-    async def _turn(self, placement: Placement, purpose: Purpose) -> AsyncIterator[None]:
+    async def _turn(self, placement: Placement, purpose: Purpose) -> AsyncIterator[FairShare]:
         """Wait for the client's turn on the connections that it shares with others."""
         write = purpose is Purpose.WRITE
         async with self._held_up.turn(placement, timeout_s=ACQUIRE_TIMEOUT_S) if write else nullcontext():
@@ -255,7 +259,7 @@ class Databases:
             if share is None:
                 share = self._shares[key] = self._make_share(placement, purpose)
             async with share.turn(placement.tenant_id, placement.share, timeout_s=ACQUIRE_TIMEOUT_S):
-                yield
+                yield share
 
     def _make_share(self, placement: Placement, purpose: Purpose) -> FairShare:
         connections = self._most(purpose)
@@ -309,14 +313,17 @@ def _url_of(placement: Placement, purpose: Purpose) -> str:
 
 
 async def _connect(url: str, purpose: Purpose, poolers: Poolers) -> asyncpg.Connection:
+    pooled = await poolers.stand_before(url)
     connection = await asyncpg.connect(
         url,
         connection_class=PooledConnection,
-        statement_cache_size=0 if await poolers.stand_before(url) else STATEMENTS_KEPT,
+        statement_cache_size=0 if pooled else STATEMENTS_KEPT,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=_TIMEOUTS_MS[purpose][0] / 1000 + 5,
         server_settings={"application_name": "grove", "timezone": "UTC"},
     )
+    if purpose is Purpose.READ and not pooled:
+        connection.priority = find_priority(url, connection.get_server_pid())
     if purpose is not Purpose.SOURCE:
         try:
             await _learn_arrays(connection)

@@ -60,6 +60,11 @@ class FairShare:
             client.expected_s += _NEWEST * (held_s - client.expected_s)
             self._leave(client)
 
+    def is_crowded(self, tenant_id: TenantId) -> bool:
+        """Whether more of a client waits than it may do at once."""
+        client = self._clients.get(tenant_id)
+        return client is not None and bool(client.waiting)
+
     async def _enter(self, client: _Client, timeout_s: float) -> None:
         if not client.active and not client.waiting:
             client.used_s = max(client.used_s, self._served_s)
