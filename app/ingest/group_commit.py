@@ -1,8 +1,7 @@
 """Let concurrent requests of one client share flushes, and keep clients out of each other's way.
 
 Called by the collection routes. Each client has a lane: a bounded queue and a flush at a time, or two if they are
-large or the first one takes unusually long. While a flush is under way the next one gathers; an idle lane dispatches at
-once, a busy one soon.
+large. While a flush is under way the next one gathers; an idle lane dispatches at once, a busy one soon.
 """
 
 import asyncio
@@ -26,10 +25,6 @@ MAX_FLIGHTS = 2
 # the one under way.
 LINGER_S = 0.002
 ENOUGH_EVENTS = 500
-# Nor need it wait where that one takes longer than flushes of this client do of late, and than this.
-PATIENCE_S = 0.004
-PATIENCE = 1.5
-RECENT_FLUSHES = 8
 MOST_RETRY_AFTER_S = 60
 
 log = structlog.get_logger()
@@ -64,10 +59,8 @@ class Lane:
         self._waiting_events = 0
         self._flights: dict[asyncio.Task[None], int] = {}
         self._timer: asyncio.Handle | None = None
-        self._hurry: asyncio.Handle | None = None
         self._at_once = 0
         self._pace_s = 0.0
-        self._usual_s = 0.0
 
     @property
     def retry_after_s(self) -> int:
@@ -83,9 +76,6 @@ class Lane:
         """Queue a submission; its answer is there when its flush has ended."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[IngestAnswer] = loop.create_future()
-        if not self._waiting:
-            patience_s = max(PATIENCE_S, PATIENCE * self._usual_s)
-            self._hurry = loop.call_later(patience_s, self._dispatch_overdue)
         self._waiting.append(_Waiting(submission, size, answer))
         self._waiting_events += size
         self.queued_events += size
@@ -95,7 +85,7 @@ class Lane:
 
     @property
     def _may_dispatch(self) -> bool:
-        """Whether a flush may go off now: a second one only if it is large, since small ones cost as much each."""
+        """Whether another flush may go off: a second one only if it is large, since small ones cost as much each."""
         return not self._flights or (len(self._flights) < MAX_FLIGHTS and self._waiting_events >= ENOUGH_EVENTS)
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -115,18 +105,8 @@ class Lane:
     def _dispatch(self) -> None:
         self._cancel_timer()
         if self._waiting and self._may_dispatch:
-            self._take_off()
-
-    def _dispatch_overdue(self) -> None:
-        if self._waiting and len(self._flights) < MAX_FLIGHTS:
-            self._cancel_timer()
-            self._take_off()
-
-    def _take_off(self) -> None:
-        if self._hurry is not None:
-            self._hurry.cancel()
-        taken = self.take()
-        self._flights[asyncio.create_task(self._write(taken))] = len(taken)
+            taken = self.take()
+            self._flights[asyncio.create_task(self._write(taken))] = len(taken)
 
     def take(self) -> list[_Waiting]:
         """Take the next flush's submissions out of the queue."""
@@ -161,9 +141,7 @@ class Lane:
                 if not waiting.answer.done():
                     waiting.answer.set_result(answer)
         finally:
-            took_s = time.monotonic() - began
-            self._pace_s = took_s / max(1, events)
-            self._usual_s += (took_s - self._usual_s) / RECENT_FLUSHES
+            self._pace_s = (time.monotonic() - began) / max(1, events)
             self._land(taken)
 
     def _land(self, taken: list[_Waiting]) -> None:

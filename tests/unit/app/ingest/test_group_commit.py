@@ -1,4 +1,4 @@
-"""Requests share flushes; a second one of a client is under way if it is large or has waited, a third one never."""
+"""Requests share flushes; a second one of a client is under way only if it is large, a third one never."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from asyncpg.pgproto.pgproto import UUID
 from app.ingest.event import Arrival
 from app.ingest.flush import Flush, Refused, Submission
 from app.ingest.flush_ids import FlushIds
-from app.ingest.group_commit import ENOUGH_EVENTS, PATIENCE_S, GroupCommit
+from app.ingest.group_commit import ENOUGH_EVENTS, GroupCommit
 from app.ingest.outcomes import Code, IngestAnswer, Rejected
 from tenants.errors import QueueFull
 from tenants.ids import TenantId
@@ -56,36 +56,6 @@ async def test_small_flushes_take_turns_and_a_large_one_goes_off_beside_another(
         store.may_end.release()
     assert await asyncio.gather(*posts) == [ANSWER] * 4
     assert store.sizes == [1, 2, 1]
-
-
-async def test_a_small_flush_goes_off_beside_one_that_takes_longer_than_usual() -> None:
-    store = Store()
-    commit = GroupCommit(store, FlushIds(0), max_queued_events=100)
-    posts = []
-    for sizes in ([1], [1, 1], [1, 1]):
-        posts.append(asyncio.create_task(commit.submit(PLACEMENT, submission())))
-        await asyncio.sleep(PATIENCE_S * 3)
-        assert store.sizes == sizes
-    for _ in posts:
-        store.may_end.release()
-    assert await asyncio.gather(*posts) == [ANSWER] * 3
-
-
-async def test_where_flushes_usually_take_long_small_ones_take_turns() -> None:
-    store = Store()
-    commit = GroupCommit(store, FlushIds(0), max_queued_events=100)
-    slow = asyncio.create_task(commit.submit(PLACEMENT, submission()))
-    await asyncio.sleep(PATIENCE_S * 100)
-    store.may_end.release()
-    await slow
-    posts = []
-    for _ in range(2):
-        posts.append(asyncio.create_task(commit.submit(PLACEMENT, submission())))
-        await asyncio.sleep(PATIENCE_S * 3)
-        assert store.sizes == [1, 1]
-    store.may_end.release()
-    store.may_end.release()
-    await asyncio.gather(*posts)
 
 
 async def test_an_idle_client_does_not_wait_for_company() -> None:
