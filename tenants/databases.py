@@ -113,6 +113,13 @@ async def _learn_arrays(connection: Any) -> None:
         await connection.fetchrow(f"SELECT {', '.join(f'NULL::{name}[]' for name in _ARRAYS)}")
 
 
+async def _give_way(connection: PooledConnection, url: str) -> None:
+    """Have questions give way to events on this machine; processes that helped with one would not."""
+    connection.priority = find_priority(url, connection.get_server_pid())
+    if connection.priority is not None:
+        await connection.execute("SET max_parallel_workers_per_gather = 0")
+
+
 class TenantConnection:
     """One transaction under one role of one client.
 
@@ -322,14 +329,14 @@ async def _connect(url: str, purpose: Purpose, poolers: Poolers) -> asyncpg.Conn
         command_timeout=_TIMEOUTS_MS[purpose][0] / 1000 + 5,
         server_settings={"application_name": "grove", "timezone": "UTC"},
     )
-    if purpose is Purpose.READ and not pooled:
-        connection.priority = find_priority(url, connection.get_server_pid())
-    if purpose is not Purpose.SOURCE:
-        try:
+    try:
+        if purpose is Purpose.READ and not pooled:
+            await _give_way(connection, url)
+        if purpose is not Purpose.SOURCE:
             await _learn_arrays(connection)
-        except BaseException:
-            connection.terminate()
-            raise
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
 
 

@@ -52,6 +52,7 @@ async def test_questions_give_way_to_events_and_a_crowd_of_one_client_to_other_q
     async def ask() -> int:
         async with databases.unit(placement, Purpose.READ) as unit:
             nice = nice_of(await unit.fetchval(OWN_PID))
+            assert await unit.fetchval("SHOW max_parallel_workers_per_gather") == "0"
             await may_end.wait()
         return nice
 
