@@ -307,3 +307,12 @@ async def test_a_dry_run_tells_each_outcome_and_stores_nothing(shop: Shop) -> No
     assert (await shop.fate(new["event_id"]))["fate"] == "unknown"
     assert (await shop.fate("bad"))["fate"] == "unknown"
     assert await shop.rows("SELECT FROM {schema}.events WHERE name = 'dry'") == []
+
+
+@pytest.mark.parametrize("path", [PATH, "/api/events/ingest", "/v1/track"])
+@pytest.mark.parametrize("query", ["debug=true", "debug", "debug=yes", "debug=1&debug=0"])
+async def test_a_dry_run_that_is_not_clear_is_refused_and_stores_nothing(shop: Shop, path: str, query: str) -> None:
+    body = {"type": "track", "event": "dry2", "event_type": "dry2", "name": "dry2", "userId": "u"}
+    answer = await shop.http.post(f"{path}?{query}", json=body, headers=shop.client.server)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "debug")
+    assert await shop.rows("SELECT FROM {schema}.events WHERE name = 'dry2'") == []
