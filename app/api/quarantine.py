@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Router, delete, get, patch, post
+from litestar import Request, Router, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
@@ -47,6 +47,15 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ]
 
 
+class _Sent(msgspec.Struct):
+    """What an edit holds, to the byte: an amount that was read as a float would be written as another."""
+
+    event: msgspec.Raw
+
+
+_decode_sent = msgspec.json.Decoder(_Sent).decode
+
+
 @get(
     PATH,
     tags=["Quarantine"],
@@ -85,13 +94,15 @@ async def read_event(
     description="Replaces its body; it stays where it is until it is replayed. An `event_id` in the new body counts.",
 )
 async def edit_event(
-    data: JSONBody[Edit],
+    request: Request[Any, Any, Any],
+    data: JSONBody[Edit],  # noqa: ARG001 - checked by the framework, which decodes it
     own_writer: NamedDependency[TenantContext],
     quarantine_id: FromPath[UUID],
     desk: NamedDependency[QuarantineDesk],
 ) -> QuarantinedWhole:
     """Edit a refused event and answer with it."""
-    return await desk.edit(own_writer, quarantine_id, msgspec.json.encode(data.event))
+    event = _decode_sent(await request.body()).event
+    return await desk.edit(own_writer, quarantine_id, bytes(event))
 
 
 @delete(

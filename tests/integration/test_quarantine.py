@@ -168,6 +168,28 @@ async def test_a_mended_event_is_stored_once_and_its_count_moves(ward: Ward) -> 
     assert (await ward.send({"event_id": "mended", "name": "page_view", "session_id": "s"}))["duplicates"] == 1
 
 
+async def test_an_edit_is_kept_to_the_byte_and_so_is_its_money(ward: Ward) -> None:
+    await ward.send({"event_id": "rich", "name": 7})
+    (row,) = await ward.refused()
+    event = b'{"name":"purchase", "amount":99999999999.123456, "currency":"EUR", "properties":{"n":1.10}}'
+    answer = await ward.ask("PATCH", f"{PATH}/{row['id']}", content=b'{"event": %b}' % event)
+    assert (answer.status_code, answer.json()["body_bytes"]) == (200, len(event))
+    shown = await ward.ask("GET", f"{PATH}/{row['id']}")
+    assert event in answer.content
+    assert event in shown.content
+    assert (await ward.replay(row))["outcome"] == "stored"
+    stored = await ward.rows("SELECT amount::text FROM {schema}.events WHERE name = 'purchase'")
+    assert [each["amount"] for each in stored] == ["99999999999.123456"]
+
+
+@pytest.mark.parametrize("event", ["[]", "7", "null", '"text"'])
+async def test_an_event_is_only_replaced_by_an_object(ward: Ward, event: str) -> None:
+    await ward.send({"event_id": "kept", "name": 7})
+    (row,) = await ward.refused()
+    answer = await ward.ask("PATCH", f"{PATH}/{row['id']}", content=f'{{"event": {event}}}')
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/event")
+
+
 async def test_a_replay_after_a_setting_was_changed_stores_what_was_sent(ward: Ward) -> None:
     at = utc_now() - timedelta(days=740)
     await ward.send({"event_id": "long ago", "name": "page_view", "occurred_at": at.isoformat()})
