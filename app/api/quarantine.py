@@ -9,6 +9,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
+from app.api.analytics import require_single_parameters
 from app.api.dependencies import provide_actor
 from app.api.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from app.api.quarantine_desk import Purged, PurgeOrder, QuarantineDesk, ReplayAnswer, ReplayOrder, select_quarantined
@@ -22,9 +23,11 @@ ONE = PATH + "/{quarantine_id:uuid}"
 
 CodeFilter = Annotated[str | None, QueryParameter(description="Only events refused with this code.")]
 KeyFilter = Annotated[UUID | None, QueryParameter(name="key", description="Only events that this key sent, by its id.")]
+PARAMETERS = ("code", "key", "from", "to", "limit", "cursor")
 
 
 def provide_selection(
+    request: Request[Any, Any, Any],
     own: NamedDependency[TenantContext],
     code: CodeFilter = None,
     key: KeyFilter = None,
@@ -35,6 +38,7 @@ def provide_selection(
 
     Errors: InputRefused.
     """
+    require_single_parameters(request, PARAMETERS)
     return select_quarantined(code, key, *read_times(start, end, own.timezone))
 
 
