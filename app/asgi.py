@@ -39,6 +39,7 @@ from app.api import (
     web_analytics,
 )
 from app.api.media_types import require_json
+from app.api.methods import MethodsTold
 from app.api.reserved import reserved_ids
 from app.auth import guards
 from app.auth.staff import provide_staff, provide_staff_client
@@ -128,6 +129,7 @@ def create_litestar(settings: Settings, metrics: Metrics, **options: Any) -> Lit
             "staff": Provide(provide_staff),
             "staff_client": Provide(provide_staff_client),
         },
+        plugins=[MethodsTold()],
         before_request=require_json,
         after_exception=[recognise_lost_staff],
         exception_handlers={Exception: handle_exception, NotFoundException: answer_lost},

@@ -273,6 +273,12 @@ def _check(settings: Settings) -> None:
     if settings.token_lifetime_s > settings.token_max_lifetime_s:
         message = "GROVE_TOKEN_LIFETIME_S must not exceed GROVE_TOKEN_MAX_LIFETIME_S."
         raise SettingsError(message)
+    if settings.quarantine_days > settings.duplicate_window_days:
+        message = (
+            f"GROVE_QUARANTINE_DAYS ({settings.quarantine_days}) must not exceed GROVE_DUPLICATE_WINDOW_DAYS "
+            f"({settings.duplicate_window_days}): a replay could store again what was sent again meanwhile."
+        )
+        raise SettingsError(message)
     if settings.embedded:
         if settings.pooler is not None:
             message = "GROVE_POOLER stands before the Postgres of DATABASE_URL, which is not set."

@@ -3,7 +3,7 @@
 Called with a client's own key; `app.query` does the work. `examples` of the answers are made by the same code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from litestar import Request, Router, get
@@ -68,14 +68,14 @@ class SessionsAnswer(PeriodAnswer, frozen=True, kw_only=True):
     meta: Annotated[PageMeta, Meta(description="Where the list goes on.")]
 
 
-def require_single_parameters(request: Request[Any, Any, Any]) -> None:
+def require_single_parameters(request: Request[Any, Any, Any], parameters: Sequence[str] = PARAMETERS) -> None:
     """Refuse parameters that are given twice, of which one would have to win.
 
     What a question does not know is left aside: sites add marks of their own, against caches for one.
     Errors: InputRefused naming them.
     """
     names = [name for name, _ in request.query_params.multi_items()]
-    twice = [name for name in PARAMETERS if names.count(name) > 1]
+    twice = [name for name in parameters if names.count(name) > 1]
     if twice:
         raise InputRefused("Give this once.", errors=[(name, "Give this once.") for name in twice])
 

@@ -92,8 +92,8 @@ _PARAMETERS: list[dict[str, Any]] = [
         "name": "debug",
         "in": "query",
         "description": "`1` validates without storing: answers 200 with what would become of each event. Counts "
-        "against rate limits, not against the month's quota.",
-        "schema": {"type": "string", "enum": ["1"]},
+        "against rate limits, not against the month's quota. All else but `0` is refused.",
+        "schema": {"type": "string", "enum": ["0", "1"]},
     },
     {
         "name": "Idempotency-Key",

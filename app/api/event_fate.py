@@ -1,12 +1,13 @@
 """Tell what became of one event: `GET /api/v1/events/{event_id}`."""
 
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from litestar import Request, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from app.api.raw_paths import raw_path
 from app.ingest.fate import EventFate, find_fate
 from app.ingest.refusals import MAX_EVENT_ID
 from app.ingest.routes import EVENTS_PATH
@@ -37,11 +38,14 @@ async def read_fate(
 
 
 def _id_of(request: Request[Any, Any, Any]) -> str:
-    raw = request.scope.get("raw_path") or b""
-    path = raw.decode("latin-1").partition("?")[0] if raw else request.scope["path"]
-    given = unquote(path, errors="surrogateescape").partition(EVENTS_PATH + "/")[2]
-    if not 1 <= len(given) <= MAX_EVENT_ID or not given.isprintable():
-        detail = f"An id has 1 to {MAX_EVENT_ID} printable characters."
+    """Read the id as collection takes ids: any characters but NUL.
+
+    Errors: InputRefused.
+    """
+    sent = unquote_to_bytes(raw_path(request.scope)).partition(f"{EVENTS_PATH}/".encode())[2]
+    given = sent.decode(errors="replace")
+    if not 1 <= len(given) <= MAX_EVENT_ID or "\0" in given or given.encode() != sent:
+        detail = f"An id has 1 to {MAX_EVENT_ID} characters, in UTF-8 and none of them NUL."
         raise InputRefused(detail, field="event_id", code="bad_event_id")
     return given
 

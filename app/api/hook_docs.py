@@ -41,8 +41,8 @@ def hook_paths() -> dict[str, dict[str, Any]]:
             {
                 "name": "debug",
                 "in": "query",
-                "description": "`1` tells what would become of it, and stores nothing.",
-                "schema": {"type": "string", "enum": ["1"]},
+                "description": "`1` tells what would become of it, and stores nothing; all else but `0` is refused.",
+                "schema": {"type": "string", "enum": ["0", "1"]},
             },
         ],
         "requestBody": {"required": True, "content": {"application/json": body}},

@@ -4,11 +4,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Router, delete, get, patch, post
+from litestar import Request, Router, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
+from app.api.analytics import require_single_parameters
 from app.api.dependencies import provide_actor
 from app.api.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
 from app.api.quarantine_desk import Purged, PurgeOrder, QuarantineDesk, ReplayAnswer, ReplayOrder, select_quarantined
@@ -22,9 +23,11 @@ ONE = PATH + "/{quarantine_id:uuid}"
 
 CodeFilter = Annotated[str | None, QueryParameter(description="Only events refused with this code.")]
 KeyFilter = Annotated[UUID | None, QueryParameter(name="key", description="Only events that this key sent, by its id.")]
+PARAMETERS = ("code", "key", "from", "to", "limit", "cursor")
 
 
 def provide_selection(
+    request: Request[Any, Any, Any],
     own: NamedDependency[TenantContext],
     code: CodeFilter = None,
     key: KeyFilter = None,
@@ -35,6 +38,7 @@ def provide_selection(
 
     Errors: InputRefused.
     """
+    require_single_parameters(request, PARAMETERS)
     return select_quarantined(code, key, *read_times(start, end, own.timezone))
 
 
@@ -45,6 +49,15 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         dict[str, Any],
         Meta(description="The event whole, as it should have been sent.", examples=[{"name": "page_view"}]),
     ]
+
+
+class _Sent(msgspec.Struct):
+    """What an edit holds, to the byte: an amount that was read as a float would be written as another."""
+
+    event: msgspec.Raw
+
+
+_decode_sent = msgspec.json.Decoder(_Sent).decode
 
 
 @get(
@@ -85,13 +98,15 @@ async def read_event(
     description="Replaces its body; it stays where it is until it is replayed. An `event_id` in the new body counts.",
 )
 async def edit_event(
-    data: JSONBody[Edit],
+    request: Request[Any, Any, Any],
+    data: JSONBody[Edit],  # noqa: ARG001 - checked by the framework, which decodes it
     own_writer: NamedDependency[TenantContext],
     quarantine_id: FromPath[UUID],
     desk: NamedDependency[QuarantineDesk],
 ) -> QuarantinedWhole:
     """Edit a refused event and answer with it."""
-    return await desk.edit(own_writer, quarantine_id, msgspec.json.encode(data.event))
+    event = _decode_sent(await request.body()).event
+    return await desk.edit(own_writer, quarantine_id, bytes(event))
 
 
 @delete(

@@ -5,13 +5,14 @@ Called by `app.api.quarantine` and by `grove quarantine`, once it is known whose
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar.di import NamedDependency
 from msgspec import Meta
 
+from app.api.bodies import reading_body
 from app.api.pages import PageMeta, decode_cursor, encode_cursor
 from app.api.times import check_time
 from app.ingest.doorbell import tell_workers
@@ -49,8 +50,18 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     end: Time | None = msgspec.field(name="to", default=None)
 
     def selection(self) -> Selection:
-        """Read the order's part that the database answers."""
-        return select_quarantined(self.code, self.key, self.start, self.end)
+        """Read the order's part that the database answers.
+
+        Errors: InputRefused.
+        """
+        with reading_body():
+            return select_quarantined(self.code, self.key, self.start, self.end)
+
+    def asked(self) -> dict[str, Any]:
+        """Tell for the audit log what was selected; of ids, how many."""
+        told = msgspec.to_builtins(self)
+        ids = {} if self.ids is None else {"ids": len(set(self.ids))}
+        return ids | {name: told[name] for name in ("code", "key", "from", "to") if told[name] is not None}
 
 
 class ReplayOrder(Selected, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,7 +103,10 @@ def select_quarantined(
     """
     if code is not None and "\0" in code:
         raise InputRefused("No code holds NUL.", field="code")
-    return Selection(code=code, key_id=key_id, start=check_time("from", start), end=check_time("to", end))
+    start, end = check_time("from", start), check_time("to", end)
+    if start is not None and end is not None and start >= end:
+        raise InputRefused("`from` must lie before `to`.", field="from", code="bad_range")
+    return Selection(code=code, key_id=key_id, start=start, end=end)
 
 
 class QuarantineDesk:
@@ -140,7 +154,7 @@ class QuarantineDesk:
 
         Errors: NotFound if it is not there (any more).
         """
-        answer = await self._replay(client, [row_id])
+        answer = await self._replay(client, [row_id], id=str(row_id))
         if answer[0].outcome == GONE:
             raise NotFound(_NOT_THERE)
         return answer[0]
@@ -151,15 +165,16 @@ class QuarantineDesk:
         Errors: InputRefused if both are.
         """
         next_cursor, row_ids, selection = None, order.ids, order.selection()
-        if row_ids is not None and selection != Selection():
+        if row_ids is not None and (selection != Selection() or order.cursor is not None):
             detail = "Name the events by `ids`, or select them; not both."
             raise InputRefused(detail, field="/ids", code="named_and_selected")
         if row_ids is None:
-            before = decode_cursor(order.cursor, UUID)
+            with reading_body():
+                before = decode_cursor(order.cursor, UUID)
             rows = await self.list(client, selection, before=before, limit=order.limit + 1)
             row_ids = [row.id for row in rows[: order.limit]]
             next_cursor = encode_cursor(row_ids[-1]) if len(rows) > order.limit else None
-        data = await self._replay(client, row_ids) if row_ids else []
+        data = await self._replay(client, row_ids, **order.asked()) if row_ids else []
         counts = {name: sum(each.outcome == outcome for each in data) for outcome, name in _COUNTED.items()}
         return ReplayAnswer(**counts, data=[*data], meta=PageMeta(next_cursor))
 
@@ -189,22 +204,25 @@ class QuarantineDesk:
                     batch = await purge_quarantine(db, selection, row_ids=order.ids)
                 purged += batch
         finally:  # what was deleted before something went wrong is written down, too
-            await self._record(client, "quarantine.purge", purged=purged)
+            if purged:
+                await self._record(client, "quarantine.purge", purged=purged, **order.asked())
         return Purged(purged)
 
-    async def _replay(self, client: TenantContext, row_ids: Sequence[UUID]) -> Sequence[Replayed]:
+    async def _replay(self, client: TenantContext, row_ids: Sequence[UUID], **asked: object) -> Sequence[Replayed]:
+        """Replay rows; write down what was asked and done, and tell the workers if events were stored."""
         row_ids = list(dict.fromkeys(row_ids))
         ids = await claim_flush_ids(self._control)
         done = await Replay(self._databases, client, ids, now=self._clock()).run(row_ids)
         replayed = sum(each.outcome != GONE for each in done)
         if replayed:
             stored = sum(each.outcome == STORED for each in done)
-            await self._record(client, "quarantine.replay", stored, replayed=replayed)
+            counts = {"replayed": replayed, "stored": stored}
+            async with self._control.session() as session:
+                record(session, self._actor, "quarantine.replay", client.tenant_id, **counts, **asked)
+                if stored:
+                    await tell_workers(session, {client.tenant_id: stored}, now=self._clock())
         return done
 
-    async def _record(self, client: TenantContext, action: str, stored: int = 0, **detail: object) -> None:
-        """Write an audit entry, and tell the workers if events were stored."""
+    async def _record(self, client: TenantContext, action: str, **detail: object) -> None:
         async with self._control.session() as session:
             record(session, self._actor, action, client.tenant_id, **detail)
-            if stored:
-                await tell_workers(session, {client.tenant_id: stored}, now=self._clock())

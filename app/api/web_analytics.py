@@ -10,6 +10,7 @@ from litestar.params import BodyKwarg
 from msgspec import Meta, Struct, field, to_builtins
 
 from app.api.analytics import From, To, Tz, require_single_parameters
+from app.api.bodies import reading_body
 from app.api.web_examples import FUNNEL, REALTIME, SUMMARY
 from app.query.spec import Period, read_period
 from app.query.web import WebAnalyst
@@ -99,7 +100,8 @@ async def analyze_funnel(
     data: Annotated[FunnelQuestion, BodyKwarg(description="The steps.")],
 ) -> WebFunnelAnswer:
     """Answer with the funnel."""
-    period = read_period(data.from_text, data.to_text, None, client_zone=own.timezone, now=clock())
+    with reading_body():
+        period = read_period(data.from_text, data.to_text, None, client_zone=own.timezone, now=clock())
     reached = await web.funnel(own, period.from_at, period.to_at, steps=data.steps)
     return WebFunnelAnswer.of(data.steps, reached)
 

@@ -121,7 +121,10 @@ def edit(client_id: str, row_id: UUID, event: BinaryIO) -> None:
 @command.command("replay")
 @named_or_all
 def replay(client_id: str, wanted: dict[str, Any]) -> None:
-    """Take refused events through the steps again; each is stored once. Exit status 1 if some are refused again."""
+    """Take refused events through the steps again; each is stored once.
+
+    Exit status 1 if some are refused again, or one that was named is not there.
+    """
     order = ReplayOrder(**wanted)
     answers = _work(client_id, lambda desk, tenant: _replay_all(desk, tenant, order))
     for answer in answers:
@@ -130,18 +133,22 @@ def replay(client_id: str, wanted: dict[str, Any]) -> None:
                 click.echo(f"{each.id} {each.code} {each.pointer} {each.detail}", err=True)
     refused = sum(answer.quarantined for answer in answers)
     stored, duplicates = sum(answer.stored for answer in answers), sum(answer.duplicates for answer in answers)
-    click.echo(f"{stored} stored, {duplicates} known before, {refused} refused again.")
-    if refused:
+    gone = sum(answer.gone for answer in answers)
+    click.echo(f"{stored} stored, {duplicates} known before, {refused} refused again{_not_found(gone)}.")
+    if refused or (gone and order.ids is not None):
         sys.exit(1)
 
 
 @command.command("purge")
 @named_or_all
 def purge(client_id: str, wanted: dict[str, Any]) -> None:
-    """Delete refused events for good."""
+    """Delete refused events for good. Exit status 1 if one that was named is not there."""
     order = PurgeOrder(**wanted, all=wanted["ids"] is None)
     purged = _work(client_id, lambda desk, tenant: desk.purge(tenant, order)).purged
-    click.echo(f"{purged} purged.")
+    gone = 0 if order.ids is None else len(set(order.ids)) - purged
+    click.echo(f"{purged} purged{_not_found(gone)}.")
+    if gone:
+        sys.exit(1)
 
 
 async def _replay_all(desk: QuarantineDesk, tenant: TenantContext, order: ReplayOrder) -> list[ReplayAnswer]:
@@ -157,6 +164,10 @@ def _work(client_id: str, ask: Callable[[QuarantineDesk, TenantContext], Awaitab
         return await ask(desk, await resources.registry.get_client(TenantId(client_id)))
 
     return administer(work)
+
+
+def _not_found(gone: int) -> str:
+    return f", {gone} not found" if gone else ""
 
 
 def _utc(time: datetime | None) -> datetime | None:

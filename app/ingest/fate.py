@@ -44,7 +44,11 @@ class EventFate(msgspec.Struct, frozen=True, kw_only=True):
     event_uuid: Annotated[UUID, Meta(description="The id under which it is stored.")]
     fate: Annotated[
         Literal["stored", "quarantined", "unknown"],
-        Meta(description="unknown: never received, or longer ago than repeats are recognised.", examples=["stored"]),
+        Meta(
+            description="unknown: never received, or longer ago than repeats are recognised; or filtered, purged from "
+            "quarantine, or given another id there.",
+            examples=["stored"],
+        ),
     ]
     stored: StoredFate | None
     quarantined: QuarantinedFate | None

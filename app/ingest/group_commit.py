@@ -7,7 +7,7 @@ large. While a flush is under way the next one gathers; an idle lane dispatches 
 import asyncio
 import math
 import time
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -46,6 +46,11 @@ class _Waiting:
         self.answer = answer
 
 
+class _Flight(NamedTuple):
+    requests: int
+    began: float
+
+
 class Lane:
     """One client's queue, emptied by flushes."""
 
@@ -57,15 +62,20 @@ class Lane:
         self._max_flush_events = max_flush_events
         self._waiting: list[_Waiting] = []
         self._waiting_events = 0
-        self._flights: dict[asyncio.Task[None], int] = {}
+        self._flights: dict[asyncio.Task[None], _Flight] = {}
         self._timer: asyncio.Handle | None = None
         self._at_once = 0
         self._pace_s = 0.0
 
     @property
     def retry_after_s(self) -> int:
-        """Tell when all that is queued now will be written, at the pace of the last flush."""
-        return min(MOST_RETRY_AFTER_S, max(1, math.ceil(self.queued_events * self._pace_s)))
+        """Tell when all that is queued now will be written, at the pace of the last flush.
+
+        Shape: not before as long again as one that is under way has taken already: it may be held up.
+        """
+        now = time.monotonic()
+        held_up_s = max((now - flight.began for flight in self._flights.values()), default=0.0)
+        return min(MOST_RETRY_AFTER_S, max(1, math.ceil(max(self.queued_events * self._pace_s, held_up_s))))
 
     @property
     def idle(self) -> bool:
@@ -106,7 +116,7 @@ class Lane:
         self._cancel_timer()
         if self._waiting and self._may_dispatch:
             taken = self.take()
-            self._flights[asyncio.create_task(self._write(taken))] = len(taken)
+            self._flights[asyncio.create_task(self._write(taken))] = _Flight(len(taken), time.monotonic())
 
     def take(self) -> list[_Waiting]:
         """Take the next flush's submissions out of the queue."""
@@ -146,7 +156,7 @@ class Lane:
 
     def _land(self, taken: list[_Waiting]) -> None:
         self.queued_events -= sum(waiting.size for waiting in taken)
-        self._at_once = sum(self._flights.values()) + len(self._waiting)
+        self._at_once = sum(flight.requests for flight in self._flights.values()) + len(self._waiting)
         flight = asyncio.current_task()
         if flight is not None:
             del self._flights[flight]

@@ -109,12 +109,14 @@ async def purge_quarantine(db: TenantConnection, selection: Selection, *, row_id
 def show_body(body: bytes) -> tuple[str, Any]:
     """Show a body as what it is.
 
-    Shape: (`json`, any value), (`text`, a string) or (`base64`, a string).
+    Shape: (`json`, the body itself, so that its numbers stay as they are), (`text`, a string) or (`base64`, a string).
     """
     try:
-        return "json", msgspec.json.decode(body)
+        msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
+    else:
+        return "json", msgspec.Raw(body)
     try:
         return "text", body.decode()
     except UnicodeDecodeError:

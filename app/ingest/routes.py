@@ -24,6 +24,7 @@ from app.ingest.group_commit import GroupCommit
 from app.ingest.outcomes import Code, Filtered, IngestAnswer, Outcome, Refusal
 from app.ingest.patience import Patience
 from app.ingest.refusals import find_event_id, refuse
+from app.ingest.rehearsal import rehearses
 from app.ingest.splitting import split_events
 from app.ingest.steps import read_event
 from app.observability import Metrics
@@ -37,7 +38,6 @@ from tenants.registry import Registry
 
 EVENTS_PATH = "/api/v1/events"
 _MEDIA_TYPES = frozenset({b"application/json", b"text/plain", b""})
-DEBUG = b"debug=1"
 _JSON = (b"content-type", b"application/json")
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"POST"),
@@ -102,12 +102,12 @@ class Collection:
             self._admit(principal, scope)
         if client is None:
             client = await self._client(principal)
-        rehearses = DEBUG in scope["query_string"].split(b"&")
-        if not rehearses:
+        rehearsing = rehearses(scope)
+        if not rehearsing:
             self._commit.refuse_early(client.placement)
         submission, heard = self._read(body, principal, client, scope, dialect)
         status = 202 if dialect is None else dialect.status
-        await self.finish(send, client, principal, submission, rehearses=rehearses, heard=heard, status=status)
+        await self.finish(send, client, principal, submission, rehearses=rehearsing, heard=heard, status=status)
 
     def refuse_early(self, client: TenantContext, principal: Principal, *, rehearses: bool) -> None:
         """Refuse before a body is read what cannot be taken, as far as is known here.

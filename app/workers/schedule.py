@@ -56,8 +56,9 @@ def regular_jobs(app: App, resources: WorkerResources, jobs: JobQueue) -> list[t
         ("15 * * * *", "mark_clients", partial(mark_clients, resources)),
         ("20 2 * * *", "extend_partitions", partial(extend_partitions, resources)),
         ("30 2 * * *", "apply_retention", partial(apply_retention, resources)),
-        ("50 2 * * *", "purge_event_ids", partial(purge_event_ids, resources)),
-        ("55 2 * * *", "purge_old_quarantine", partial(purge_old_quarantine, resources)),
+        # In this order, so that nothing is in quarantine whose id is forgotten.
+        ("50 2 * * *", "purge_old_quarantine", partial(purge_old_quarantine, resources)),
+        ("55 2 * * *", "purge_event_ids", partial(purge_event_ids, resources)),
         ("20 3 * * *", "reconcile_grafana", partial(reconcile_grafana, resources, jobs)),
         ("40 3 * * *", "recheck_domains", partial(recheck_domains, resources)),
         ("50 3 1 * *", "rotate_passwords", partial(rotate_passwords, resources, jobs)),

@@ -99,3 +99,16 @@ def test_all_that_fit_are_replayed_or_purged(shell: Shell) -> None:
 def test_what_is_not_there_is_said_in_one_line(shell: Shell) -> None:
     missing = shell.run("show", str(uuid.uuid4()))
     assert (missing.exit_code, missing.stderr) == (2, "grove: There is no such event in quarantine.\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("replay", "1 stored, 0 known before, 0 refused again, 1 not found.\n"),
+        ("purge", "1 purged, 1 not found.\n"),
+    ],
+)
+def test_a_named_event_that_is_not_there_makes_a_failure(shell: Shell, command: str, said: str) -> None:
+    row_id = shell.refuse(f"named-{command}", b'{"name": "fine"}')
+    done = shell.run(command, row_id, str(uuid.uuid4()))
+    assert (done.exit_code, done.stdout) == (1, said)

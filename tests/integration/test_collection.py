@@ -276,7 +276,10 @@ async def test_many_senders_of_the_same_new_ids_store_each_once(shop: Shop) -> N
     assert len(rows) == 40
 
 
-@pytest.mark.parametrize("event_id", ["order/7?x=1#y", "ü b", "a" * 128, "%2F", "...", "a//b", str(uuid.UUID(int=7))])
+@pytest.mark.parametrize(
+    "event_id",
+    ["order/7?x=1#y", "ü b", "a" * 128, "%2F", "...", "a//b", "a\nb", "\u00a0nb", "\x7f", " ", str(uuid.UUID(int=7))],
+)
 async def test_the_fate_of_an_event_is_told_for_any_id(shop: Shop, event_id: str) -> None:
     assert (await shop.fate(event_id))["fate"] == "unknown"
     await shop.send(event(event_id=event_id))
@@ -286,6 +289,12 @@ async def test_the_fate_of_an_event_is_told_for_any_id(shop: Shop, event_id: str
     assert by_uuid["stored"] == found["stored"]
     refused = await shop.http.get(f"{PATH}/{quote(event_id, safe='')}", headers=shop.client.browser)
     assert refused.status_code == 403
+
+
+@pytest.mark.parametrize("escaped", ["a%00b", "%FF", "%ED%A0%80", "a" * 129])
+async def test_what_can_be_no_id_is_refused(shop: Shop, escaped: str) -> None:
+    answer = await shop.http.get(f"{PATH}/{escaped}", headers=shop.client.server)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_event_id")
 
 
 async def test_a_dry_run_tells_each_outcome_and_stores_nothing(shop: Shop) -> None:
@@ -307,3 +316,12 @@ async def test_a_dry_run_tells_each_outcome_and_stores_nothing(shop: Shop) -> No
     assert (await shop.fate(new["event_id"]))["fate"] == "unknown"
     assert (await shop.fate("bad"))["fate"] == "unknown"
     assert await shop.rows("SELECT FROM {schema}.events WHERE name = 'dry'") == []
+
+
+@pytest.mark.parametrize("path", [PATH, "/api/events/ingest", "/v1/track"])
+@pytest.mark.parametrize("query", ["debug=true", "debug", "debug=yes", "debug=1&debug=0"])
+async def test_a_dry_run_that_is_not_clear_is_refused_and_stores_nothing(shop: Shop, path: str, query: str) -> None:
+    body = {"type": "track", "event": "dry2", "event_type": "dry2", "name": "dry2", "userId": "u"}
+    answer = await shop.http.post(f"{path}?{query}", json=body, headers=shop.client.server)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "debug")
+    assert await shop.rows("SELECT FROM {schema}.events WHERE name = 'dry2'") == []

@@ -130,6 +130,18 @@ async def test_a_step_that_no_event_can_be_named_after_is_refused(grove: Grove, 
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/steps/1"), answer.text
 
 
+@pytest.mark.parametrize(
+    ("times", "pointer"),
+    [({"from": "x"}, "/from"), ({"to": "x"}, "/to"), ({"from": "2026-01-02", "to": "2026-01-01"}, "/from")],
+)
+async def test_what_is_wrong_in_the_times_of_a_funnel_is_pointed_at(
+    grove: Grove, maple: MadeClient, times: dict[str, str], pointer: str
+) -> None:
+    body = {"steps": ["page_view", "purchase"]} | times
+    answer = await grove.http.post("/api/v1/analytics/funnel/analyze", json=body, headers=maple.server)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, pointer), answer.text
+
+
 @pytest.mark.parametrize("at", ["\0", FIRST_MOMENT, LAST_MOMENT, "9" * 40, "nan", "inf", "-1e400"])
 @pytest.mark.parametrize("name", ["from", "to"])
 async def test_a_range_beyond_time_is_refused(grove: Grove, maple: MadeClient, name: str, at: str) -> None:

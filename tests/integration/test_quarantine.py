@@ -168,6 +168,28 @@ async def test_a_mended_event_is_stored_once_and_its_count_moves(ward: Ward) -> 
     assert (await ward.send({"event_id": "mended", "name": "page_view", "session_id": "s"}))["duplicates"] == 1
 
 
+async def test_an_edit_is_kept_to_the_byte_and_so_is_its_money(ward: Ward) -> None:
+    await ward.send({"event_id": "rich", "name": 7})
+    (row,) = await ward.refused()
+    event = b'{"name":"purchase", "amount":99999999999.123456, "currency":"EUR", "properties":{"n":1.10}}'
+    answer = await ward.ask("PATCH", f"{PATH}/{row['id']}", content=b'{"event": %b}' % event)
+    assert (answer.status_code, answer.json()["body_bytes"]) == (200, len(event))
+    shown = await ward.ask("GET", f"{PATH}/{row['id']}")
+    assert event in answer.content
+    assert event in shown.content
+    assert (await ward.replay(row))["outcome"] == "stored"
+    stored = await ward.rows("SELECT amount::text FROM {schema}.events WHERE name = 'purchase'")
+    assert [each["amount"] for each in stored] == ["99999999999.123456"]
+
+
+@pytest.mark.parametrize("event", ["[]", "7", "null", '"text"'])
+async def test_an_event_is_only_replaced_by_an_object(ward: Ward, event: str) -> None:
+    await ward.send({"event_id": "kept", "name": 7})
+    (row,) = await ward.refused()
+    answer = await ward.ask("PATCH", f"{PATH}/{row['id']}", content=f'{{"event": {event}}}')
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/event")
+
+
 async def test_a_replay_after_a_setting_was_changed_stores_what_was_sent(ward: Ward) -> None:
     at = utc_now() - timedelta(days=740)
     await ward.send({"event_id": "long ago", "name": "page_view", "occurred_at": at.isoformat()})
@@ -347,6 +369,78 @@ async def test_what_was_done_is_in_the_audit_log(ward: Ward) -> None:
     await ward.ask("DELETE", f"{PATH}/{rows[1]['id']}")
     entries = (await ward.ask("GET", f"{ward.client.path}/audit", "admin")).json()["data"]
     assert [entry["action"] for entry in entries[:3]] == ["quarantine.purge", "quarantine.replay", "quarantine.edit"]
+    assert entries[1]["detail"] == {"id": rows[0]["id"], "replayed": 1, "stored": 1}
+
+
+async def test_the_audit_log_tells_what_was_selected_unless_nothing_was_there(ward: Ward) -> None:
+    await ward.send(*({"event_id": f"e{number}", "name": 7} for number in range(3)), {"name": "chat_message"})
+    rows = await ward.refused(code="wrong_type")
+    before, key = "2020-01-01T00:00:00Z", rows[0]["key_id"]
+    for path, order in (
+        ("replay", {"code": "wrong_type", "key": key, "from": before}),
+        ("replay", {"ids": [rows[0]["id"]]}),
+        ("purge", {"code": "nothing"}),
+        ("purge", {"ids": [rows[0]["id"], rows[1]["id"]]}),
+        ("purge", {"to": before}),
+        ("purge", {"from": before}),
+        ("purge", {"all": True}),
+    ):
+        assert (await ward.ask("POST", f"{PATH}/{path}", json=order)).status_code == 200
+    entries = (await ward.ask("GET", f"{ward.client.path}/audit", "admin")).json()["data"]
+    assert [(entry["action"], entry["detail"]) for entry in entries[:4]] == [
+        ("quarantine.purge", {"purged": 2, "from": before}),
+        ("quarantine.purge", {"purged": 2, "ids": 2}),
+        ("quarantine.replay", {"replayed": 1, "stored": 0, "ids": 1}),
+        ("quarantine.replay", {"replayed": 3, "stored": 0, "code": "wrong_type", "key": key, "from": before}),
+    ]
+
+
+async def test_a_named_replay_goes_on_nowhere(ward: Ward) -> None:
+    await ward.send({"event_id": "named", "name": 7})
+    (row,) = await ward.refused()
+    answer = await ward.ask("POST", f"{PATH}/replay", json={"ids": [row["id"]], "cursor": "Im5vbmUi"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "named_and_selected")
+
+
+@pytest.mark.parametrize("path", ["replay", "purge"])
+@pytest.mark.parametrize(
+    ("order", "pointer"),
+    [
+        ({"code": "a\0"}, "/code"),
+        ({"from": "9999-01-01T00:00:00Z"}, "/from"),
+        ({"to": "9999-01-01T00:00:00Z"}, "/to"),
+        ({"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, "/from"),
+    ],
+)
+async def test_what_is_wrong_in_an_order_is_pointed_at(
+    ward: Ward, path: str, order: dict[str, str], pointer: str
+) -> None:
+    answer = await ward.ask("POST", f"{PATH}/{path}", json=order)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, pointer)
+
+
+async def test_a_cursor_in_an_order_is_pointed_at(ward: Ward) -> None:
+    answer = await ward.ask("POST", f"{PATH}/replay", json={"cursor": "none of ours"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/cursor")
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("from=2026-01-02&to=2026-01-01", "from"),
+        ("limit=1&limit=2", "limit"),
+        ("code=a&code=b", "code"),
+        ("key=00000000-0000-4000-8000-000000000001&key=00000000-0000-4000-8000-000000000002", "key"),
+    ],
+)
+async def test_a_list_that_cannot_be_meant_is_refused(ward: Ward, query: str, parameter: str) -> None:
+    answer = await ward.ask("GET", f"{PATH}?{query}")
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, parameter)
+
+
+async def test_every_method_of_a_path_is_told(ward: Ward) -> None:
+    answer = await ward.ask("OPTIONS", f"{PATH}/{uuid.uuid4()}")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "DELETE, GET, OPTIONS, PATCH")
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", PATH), ("POST", f"{PATH}/replay"), ("POST", f"{PATH}/purge")])

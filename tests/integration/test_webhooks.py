@@ -274,6 +274,8 @@ async def test_another_mapping_holds_at_once_and_can_be_tried(grove: Grove, mapl
         return answer.status_code == 200 and bool(answer.json()["accepted"] == 1)
 
     await until(is_new, within_s=1)
+    unclear = await source.deliver({"kind": "up"}, query="?debug=true")
+    assert (unclear.status_code, unclear.json()["errors"][0]["pointer"]) == (400, "debug")
     assert await source.outcomes() == {}
     shop = await make(grove, maple, "shopify")
     tried = await shop.ask("POST", "/try", json={"body": order(), "headers": {"X-Shopify-Topic": "orders/paid"}})

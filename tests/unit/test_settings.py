@@ -108,6 +108,15 @@ def test_a_refused_secret_is_not_repeated(key: str) -> None:
     assert "hunter2" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("given", [{"GROVE_QUARANTINE_DAYS": "31"}, {"GROVE_DUPLICATE_WINDOW_DAYS": "29"}])
+def test_quarantine_keeps_nothing_whose_repeats_are_forgotten(given: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=r"^GROVE_QUARANTINE_DAYS \(\d+\) .* GROVE_DUPLICATE_WINDOW_DAYS \(\d+\)"):
+        load(given)
+
+    both = load({"GROVE_QUARANTINE_DAYS": "90", "GROVE_DUPLICATE_WINDOW_DAYS": "90"})
+    assert (both.quarantine_days, both.duplicate_window_days) == (90, 90)
+
+
 @pytest.mark.parametrize("given", [{"GROVE_SMTP_URL": "smtps://mail.example"}, {"GROVE_MAIL_FROM": "a@b.example"}])
 def test_mail_needs_both_a_server_and_a_sender(given: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="together"):

@@ -19,7 +19,8 @@ from app.ingest.hooks.signatures import Doubt, Headers, SignatureRefused
 from app.ingest.hooks.sources import Source, Sources
 from app.ingest.hooks.translation import believe, read_delivery, submit
 from app.ingest.patience import Patience
-from app.ingest.routes import DEBUG, Collection
+from app.ingest.rehearsal import rehearses
+from app.ingest.routes import Collection
 from app.observability import Metrics
 from tenants.clock import Clock
 from tenants.errors import Unauthenticated, UnsupportedBody
@@ -62,19 +63,19 @@ class Receiver:
         scope["state"]["quiet"] = True
         if header(scope, b"content-encoding") not in {None, b"identity"}:
             raise UnsupportedBody("A delivery is signed as it is sent: without Content-Encoding.")
+        rehearsing = rehearses(scope)
         source = await self._sources.find(source_id)
         if source is None:
             raise self._refuse("none", Doubt.UNKNOWN)
         client = await self._registry.get_client(source.client_id)
-        rehearses = DEBUG in scope["query_string"].split(b"&")
-        self._collection.refuse_early(client, source.principal, rehearses=rehearses)
+        self._collection.refuse_early(client, source.principal, rehearses=rehearsing)
         body = await read_body(scope, receive, self._patience, limit_bytes=MAX_HOOK_BYTES)
         headers = _headers(scope)
         signed_id = self._believe(source, headers, body)
         scope["state"]["client_id"] = source.client_id
         client = require_active(client)
         _, submission = self.read(cast("HTTPScope", scope), source, client, headers, body, signed_id=signed_id)
-        await self._collection.finish(send, client, source.principal, submission, rehearses=rehearses)
+        await self._collection.finish(send, client, source.principal, submission, rehearses=rehearsing)
 
     def read(
         self,

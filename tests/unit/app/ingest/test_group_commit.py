@@ -105,3 +105,21 @@ async def test_a_full_queue_says_when_there_will_be_room(monkeypatch: pytest.Mon
     store.may_end.release()
     store.may_end.release()
     await asyncio.gather(*queued)
+
+
+async def test_a_full_queue_reckons_with_a_flush_that_is_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    store = Store()
+    commit = GroupCommit(store, FlushIds(0), max_queued_events=1)
+    post = asyncio.create_task(commit.submit(PLACEMENT, submission()))
+    for _ in range(5):  # the loop's clock stands still too: only its turns go on
+        await asyncio.sleep(0)
+    assert store.sizes == [1]
+    now[0] = 7.5
+    with pytest.raises(QueueFull) as full:
+        commit.refuse_early(PLACEMENT)
+    monkeypatch.undo()
+    assert full.value.retry_after_s == 8
+    store.may_end.release()
+    await post
