@@ -8,8 +8,8 @@ import re
 from app.ingest.enrichment.redaction import name_addresses
 
 _KEY = re.compile(rb"grv_[pasw]_[0-9A-Za-z]{32}_[0-9A-Za-z]{6}")
-# Whatever stands before a token, as the `n` of a newline does in JSON, is gone through with it: a search from each `eyJ`
-# in a row of them would take the square of its length.
+# What stands before a token, as the `n` of a newline does in JSON, is gone through with it: a search from each `eyJ` of
+# a row would take the square of its length.
 _TOKEN = re.compile(rb"(?<![0-9A-Za-z_-])(?>([0-9A-Za-z_-]*?)eyJ)[0-9A-Za-z_-]++\.eyJ[0-9A-Za-z_-]++\.[0-9A-Za-z_-]++")
 _NAME = name_addresses("[_-]?").encode()
 _VALUE = rb"\"(?:[^\"\\]|\\.)*+\"|\[[^][{}]*+\]|\{[^][{}]*+\}|[^][{},\s\"]++"
