@@ -3,8 +3,10 @@
 The common event is cleared by a few scans of its bytes; only one that looks suspicious is walked.
 """
 
+import json
 import re
 from decimal import Decimal
+from math import isinf
 
 import msgspec
 
@@ -18,10 +20,29 @@ MAX_STRING = 32_768
 _MAX_AMOUNT = Decimal(10) ** 14
 _MICRO = Decimal("0.000001")
 _INT64 = 2**63
+_INT64_DIGITS = 20  # with a sign
+# What the numeric of Postgres takes, which reads the numbers of jsonb: zeros alike, and those that are overwritten.
+_MAX_DECIMALS = 16_383
+_MAX_EXPONENT = 2**30 - 1
 # A number with an exponent, or with more digits than 64 bits are sure to hold: looked at closely.
-_SUSPICIOUS = re.compile(rb"[:,\[]\s*-?[0-9.]+[eE]|[0-9]{19}")
-# `float` as a hook turns 1e400 into infinity, to be found with its pointer, where msgspec itself would only balk.
+_SUSPICIOUS = re.compile(r"[:,\[]\s*-?[0-9.]+[eE]|[0-9]{19}", re.ASCII)
+# `float` as a hook takes 1e400 as infinity, where msgspec itself would balk; numbers are not what this is read for.
 _decode = msgspec.json.Decoder(float_hook=float).decode
+
+
+class _Number(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
+class _Members(list[tuple[str, object]]):
+    """The members of an object, also those of one name: Postgres reads them all."""
+
+
+def _read_closely(text: str) -> object:
+    """Read sound JSON without losing anything of it."""
+    return json.loads(text, parse_int=_Number, parse_float=_Number, object_pairs_hook=_Members)
 
 
 def check_limits(raw: bytes) -> None:
@@ -41,13 +62,17 @@ def check_limits(raw: bytes) -> None:
         _Walk().visit(_decode(raw), "", 1)
 
 
-def check_numbers(properties: bytes, pointer: str) -> None:
-    """Check the numbers of an event's free part; those of its named fields are checked by their types.
+def check_storable(properties: str, pointer: str) -> None:
+    """Check that jsonb can hold an event's free part; its named fields are checked by their types.
 
     Errors: Refusal.
     """
-    if _SUSPICIOUS.search(properties) is not None:
-        _Walk().visit(_decode(properties), pointer, 2)
+    if "\\u0000" not in properties and _SUSPICIOUS.search(properties) is None:
+        return
+    try:
+        _Walk().visit(_read_closely(properties), pointer, 2)
+    except RecursionError as error:
+        raise Refusal(Code.TOO_DEEP, pointer, f"Values nest {MAX_DEPTH} deep at most.") from error
 
 
 def fit_amount(amount: Decimal, pointer: str) -> Decimal:
@@ -63,7 +88,7 @@ def fit_amount(amount: Decimal, pointer: str) -> Decimal:
 
 def round_amount(amount: Decimal) -> Decimal | None:
     """Round to the six decimals that numeric(20, 6) keeps; None if that is no number, or too large for it."""
-    if not amount.is_finite() or abs(amount) >= _MAX_AMOUNT:
+    if not amount.is_finite() or amount.copy_abs() >= _MAX_AMOUNT:  # to compute with 1e1000000 fails
         return None
     rounded = amount.quantize(_MICRO)
     return None if abs(rounded) >= _MAX_AMOUNT else rounded
@@ -76,21 +101,18 @@ class _Walk:
         self._keys = 0
 
     def visit(self, value: object, pointer: str, depth: int) -> None:
-        if isinstance(value, str):
+        if isinstance(value, _Number):
+            _check_number(value, pointer)
+        elif isinstance(value, str):
             self._check_string(value, pointer)
-        elif isinstance(value, float):
-            if value in {float("inf"), float("-inf")}:
-                raise Refusal(Code.NUMBER_OUT_OF_RANGE, pointer, "The number is too large.")
-        elif isinstance(value, int):
-            if not -_INT64 <= value < _INT64:
-                raise Refusal(Code.NUMBER_OUT_OF_RANGE, pointer, "Whole numbers must fit into 64 bits.")
         elif isinstance(value, dict | list):
             self._descend(value, pointer, depth)
 
     def _descend(self, value: dict[str, object] | list[object], pointer: str, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise Refusal(Code.TOO_DEEP, pointer, f"Values nest {MAX_DEPTH} deep at most.")
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        pairs = value if isinstance(value, _Members) else value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in pairs:
             below = f"{pointer}/{escape(str(key))}"
             if isinstance(key, str):
                 self._keys += 1
@@ -105,3 +127,17 @@ class _Walk:
             raise Refusal(Code.NUL_BYTE, pointer, "The database cannot store NUL characters.")
         if len(text) > MAX_STRING:
             raise Refusal(Code.STRING_TOO_LONG, pointer, f"A string holds {MAX_STRING} characters at most.")
+
+
+def _check_number(number: str, pointer: str) -> None:
+    mantissa, _, exponent = number.lower().partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    if whole == number:
+        if len(number) > _INT64_DIGITS or not -_INT64 <= int(number) < _INT64:
+            raise Refusal(Code.NUMBER_OUT_OF_RANGE, pointer, "Whole numbers must fit into 64 bits.")
+        return
+    power = Decimal(exponent or 0)  # which may be longer than Python lets an int be
+    if isinf(float(number)) or power > _MAX_EXPONENT:
+        raise Refusal(Code.NUMBER_OUT_OF_RANGE, pointer, "The number is too large.")
+    if len(fraction) - power > _MAX_DECIMALS:
+        raise Refusal(Code.NUMBER_OUT_OF_RANGE, pointer, f"A number has {_MAX_DECIMALS} decimals at most.")

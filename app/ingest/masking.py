@@ -8,7 +8,9 @@ import re
 from app.ingest.enrichment.redaction import name_addresses
 
 _KEY = re.compile(rb"grv_[pasw]_[0-9A-Za-z]{32}_[0-9A-Za-z]{6}")
-_TOKEN = re.compile(rb"eyJ[0-9A-Za-z_-]+\.eyJ[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+")
+# What stands before a token, as the `n` of a newline does in JSON, is gone through with it: a search from each `eyJ` of
+# a row would take the square of its length.
+_TOKEN = re.compile(rb"(?<![0-9A-Za-z_-])(?>([0-9A-Za-z_-]*?)eyJ)[0-9A-Za-z_-]++\.eyJ[0-9A-Za-z_-]++\.[0-9A-Za-z_-]++")
 _NAME = name_addresses("[_-]?").encode()
 _VALUE = rb"\"(?:[^\"\\]|\\.)*+\"|\[[^][{}]*+\]|\{[^][{}]*+\}|[^][{},\s\"]++"
 _ADDRESS = re.compile(rb"(\"\$?(?:" + _NAME + rb")\"\s*+:\s*+)(?:" + _VALUE + rb")", re.IGNORECASE | re.DOTALL)
@@ -19,5 +21,5 @@ def mask(raw: bytes) -> bytes:
     if b"grv_" in raw:
         raw = _KEY.sub(b"grv_redacted", raw)
     if b"eyJ" in raw:
-        raw = _TOKEN.sub(b"token_redacted", raw)
+        raw = _TOKEN.sub(rb"\1token_redacted", raw)
     return _ADDRESS.sub(rb"\1null", raw)

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
+from app.ingest.limits import MAX_KEYS
 from app.ingest.outcomes import Code, Refusal
 from tenants.errors import InputRefused
 from tenants.pointers import escape
@@ -19,9 +20,11 @@ _array = msgspec.json.Decoder(list[msgspec.Raw])
 _single = msgspec.json.Decoder(msgspec.Raw)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _name = msgspec.json.Decoder(str)
-_MEMBER = re.compile(rb'("(?:[^"\\]|\\.)*")\s*:\s*(.*)', re.DOTALL)
-_CLOSING = {b"[": b"]", b"{": b"}"}
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+# Nothing is tried twice: a string without an end is gone through once, not once from each quotation mark in it.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+'
+_MEMBER = re.compile(rb"(" + _STRING + rb'")\s*+:\s*+(.*)', re.DOTALL)
+_OPENING, _CLOSING, _COMMA = b"[{", b"]}", ord(",")
+_TOKEN = re.compile(_STRING + rb'(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 _SPACE = b" \t\n\r"
 
 
@@ -37,13 +40,19 @@ def split_events(body: bytes, most: int = MAX_EVENTS) -> list[bytes | msgspec.Ra
     try:
         events: list[bytes | msgspec.Raw] = [*_array.decode(text)] if is_array else [_single.decode(text)]
     except (msgspec.DecodeError, RecursionError):
-        events = [*_split_slowly(text)] if is_array else [text.rstrip(_SPACE)]
-        for event in events:
-            _require_syntax(bytes(event))
-    if not 1 <= len(events) <= most:
-        message = f"A request holds 1 to {most} events, not {len(events)}."
-        raise InputRefused(message, field="", code="event_count")
+        parts = _split_slowly(text, most) if is_array else [text.rstrip(_SPACE)]
+        _require_count(len(parts), most)
+        for part in parts:
+            _require_syntax(part)
+        return [*parts]
+    _require_count(len(events), most)
     return events
+
+
+def _require_count(count: int, most: int) -> None:
+    if not 1 <= count <= most:
+        found = "more" if count > most else count
+        raise InputRefused(f"A request holds 1 to {most} events, not {found}.", field="", code="event_count")
 
 
 def split_envelope(
@@ -51,7 +60,8 @@ def split_envelope(
 ) -> tuple[list[bytes | msgspec.Raw] | None, dict[str, msgspec.Raw]]:
     """Split a body that is an object into the events that one member holds and the other members.
 
-    Shape: no events if the body is no such object; then an object's members are those of a single event.
+    Shape: no events if the body is no such object; then an object's members are those of a single event, and so is a
+    broken one that has more of them than an event may have.
     Errors: InputRefused if the body is no JSON, the member no array, or the others more than all events may share.
     """
     text = body.strip(_SPACE)
@@ -60,7 +70,10 @@ def split_envelope(
     try:
         members = _object.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        members = _read_members(_split_slowly(text))
+        parts = _split_slowly(text, MAX_KEYS)
+        if len(parts) > MAX_KEYS:
+            return None, {}
+        members = _read_members(parts)
     events = members.pop(name, None)
     if events is None:
         return None, members
@@ -114,26 +127,29 @@ def _refuse_constant(name: str) -> object:
     raise ValueError(message)
 
 
-def _split_slowly(text: bytes) -> list[bytes]:
-    """Split an array or an object at its commas, whatever stands between them."""
+def _split_slowly(text: bytes, most: int) -> list[bytes]:
+    """Split an array or an object at its commas, whatever stands between them; end once there are too many parts."""
     parts: list[bytes] = []
     depth, start = 0, 1
     for match in _TOKEN.finditer(text):
-        token = match[0]
-        if token in b"[{" and len(token) == 1:
+        at = match.start()
+        sign = text[at]
+        if sign in _OPENING:
             depth += 1
-        elif token in b"]}" and len(token) == 1:
+        elif sign in _CLOSING:
             depth -= 1
             if depth == 0:
-                return _finish(text, parts, start, match.start())
-        elif token == b"," and depth == 1:
-            parts.append(text[start : match.start()].strip(_SPACE))
-            start = match.end()
+                return _finish(text, parts, start, at)
+        elif sign == _COMMA and depth == 1:
+            parts.append(text[start:at].strip(_SPACE))
+            start = at + 1
+            if len(parts) > most:
+                return parts
     raise InputRefused("The body is not valid JSON.", field="", code="invalid_json")
 
 
 def _finish(text: bytes, parts: list[bytes], start: int, end: int) -> list[bytes]:
-    if text[end + 1 :].strip(_SPACE) or text[end : end + 1] != _CLOSING[text[:1]]:
+    if text[end + 1 :].strip(_SPACE) or _CLOSING.index(text[end]) != _OPENING.index(text[0]):
         raise InputRefused("The body is not valid JSON.", field="", code="invalid_json")
     last = text[start:end].strip(_SPACE)
     return [*parts, last] if last or parts else []

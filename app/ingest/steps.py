@@ -21,7 +21,7 @@ from app.ingest.enrichment.pipeline import enrich
 from app.ingest.enrichment.sender import Sender
 from app.ingest.enrichment.visitors import find_visit
 from app.ingest.event import Arrival, Event
-from app.ingest.limits import check_limits, check_numbers, fit_amount
+from app.ingest.limits import check_limits, check_storable, fit_amount
 from app.ingest.outcomes import Code, Refusal
 from app.ingest.schemas import check_schema
 from app.ingest.splitting import diagnose
@@ -192,11 +192,12 @@ def check_properties(raw: msgspec.Raw) -> str:
         return "{}"
     if not text.startswith(b"{"):
         raise Refusal(Code.WRONG_TYPE, "/properties", "Expected `object`.")
-    check_numbers(text, "/properties")
     try:
-        return text.decode()
+        properties = text.decode()
     except UnicodeDecodeError as error:  # raw JSON is not looked into when it is decoded
         raise Refusal(Code.INVALID_UTF8, "/properties", f"Not UTF-8 at byte {error.start}.") from error
+    check_storable(properties, "/properties")
+    return properties
 
 
 def identify(given: str | None, index: int, arrival: Arrival) -> tuple[UUID, bool]:
@@ -225,7 +226,8 @@ def uuid7(at: datetime) -> UUID:
 def _refusal(error: msgspec.DecodeError, base: str) -> Refusal:
     match = _AT.fullmatch(str(error))
     what, path = (match["what"], match["path"] or "") if match is not None else (str(error), "")
-    pointer = base + "".join("/" + escape(name or number) for name, number in _PATH.findall(path))
+    known = path.partition("[...]")[0]  # a member whose name msgspec does not tell
+    pointer = base + "".join("/" + escape(name or number) for name, number in _PATH.findall(known))
     named = _NAMED.fullmatch(what)
     if named is not None:
         code = Code.REQUIRED if named["kind"].startswith("missing") else Code.UNKNOWN_FIELD

@@ -22,7 +22,14 @@ def described(properties: bytes) -> bytes:
 
 POISON = [
     ("nul_byte", described(b'{"x":"\\u0000"}')),
+    ("nul_byte", described(b'{"x":"\\u0000","x":1}')),
     ("number_out_of_range", described(b'{"x":1e400}')),
+    ("number_out_of_range", described(b'{"x":1e-20000}')),
+    ("number_out_of_range", described(b'{"x":1e-20000,"x":1}')),
+    ("number_out_of_range", described(b'{"x":0e2000000000}')),
+    ("number_out_of_range", described(b'{"x":0.' + b"1" * 20_000 + b"}")),
+    ("number_out_of_range", described(b'{"x":' + b"9" * 9_000 + b"}")),
+    ("number_out_of_range", b'{"name":"a","amount":1e1000000}'),
     ("number_out_of_range", described(b'{"x":%d}' % 2**63)),
     ("number_out_of_range", b'{"name":"a","amount":%d}' % 2**63),
     ("number_out_of_range", b'{"name":"a","schema":{"name":"s","version":%d}}' % 2**63),

@@ -1,10 +1,13 @@
 """What not even quarantine keeps, of bodies that may be no JSON."""
 
 import json
+import re
 import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.ingest.masking import mask
 
@@ -34,8 +37,30 @@ def test_keys_and_tokens_are_gone() -> None:
 
 
 @pytest.mark.parametrize(
-    "hostile", [b'"ip":[' * 9_000, b'"ip":"\\' * 9_000, b'"x_forwarded_' * 9_000, b'"user' * 9_000]
+    ("said", "kept"),
+    [
+        (rb"a\neyJh.eyJz.sig,b", rb"a\ntoken_redacted,b"),
+        (b"Bearer%20eyJh.eyJz.s", b"Bearer%20token_redacted"),
+        (b"eyeyJeyJh.eyJz.s.eyJh.eyJz.s", b"eytoken_redacted.token_redacted"),
+        (b"eyJa.eyJ.eyJb.eyJc.d", b"eyJa.eyJ.token_redacted"),
+        (b"eyJ.eyJ.s eyJa.b.c a.eyJb.c", b"eyJ.eyJ.s eyJa.b.c a.eyJb.c"),
+    ],
 )
+def test_tokens_are_gone_wherever_they_begin(said: bytes, kept: bytes) -> None:
+    assert mask(said) == kept
+
+
+@given(st.lists(st.sampled_from([b"eyJ", b"eyJ", b"a", b".", b".", b" ", b"e"]), max_size=30).map(b"".join))
+def test_a_token_is_found_as_if_it_were_looked_for_from_everywhere(said: bytes) -> None:
+    assert mask(said) == re.sub(rb"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+", b"token_redacted", said)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [b'"ip":[' * 9_000, b'"ip":"\\' * 9_000, b'"x_forwarded_' * 9_000, b'"user' * 9_000, b"eyJ" * 100_000,
+     b"eyJa." * 60_000, b"eyJ" * 50_000 + b".eyJ" * 40_000, b"a" * 300_000 + b"eyJ", b"eyJa.eyJ" * 40_000],
+    ids=lambda hostile: hostile[:16].decode() + hostile[-5:].decode(),
+)  # fmt: skip
 def test_no_body_takes_longer_than_its_length_allows(hostile: bytes) -> None:
     began = time.process_time()
     mask(hostile)
