@@ -52,8 +52,11 @@ WARY_FLUSHES = 100
 log = structlog.get_logger()
 
 
-# What the driver or the database say of content that they cannot take; the driver's own errors are ValueErrors.
-UNSTORABLE = (asyncpg.DataError, asyncpg.CheckViolationError, ValueError, OverflowError)
+# What the driver or the database say of content that they cannot take; the driver's own errors are ValueErrors, and a
+# text that an index cannot hold exceeds a limit.
+UNSTORABLE = (
+    asyncpg.DataError, asyncpg.CheckViolationError, asyncpg.ProgramLimitExceededError, ValueError, OverflowError,
+)  # fmt: skip
 # What it says when a client was moved or removed since its flush began: the schema, or the role, is there no more.
 LEFT = (asyncpg.InvalidSchemaNameError, asyncpg.UndefinedTableError, asyncpg.InvalidParameterValueError)
 
