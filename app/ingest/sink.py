@@ -6,7 +6,8 @@ tells whether it happened, so that nothing is stored twice and nothing acknowled
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -24,6 +25,7 @@ from app.ingest.flush import (
     Flush,
     Settled,
     Submission,
+    Unstorable,
     answers,
     count_outcomes,
     list_refused,
@@ -65,10 +67,6 @@ class Repeated(Exception):
     """An id of a flush, all of which were taken to be new, was known before."""
 
 
-class Unstorable(Exception):
-    """The database refused the content of a flush."""
-
-
 class PostgresSink:
     """Stores flushes in the clients' databases."""
 
@@ -81,16 +79,21 @@ class PostgresSink:
     async def store(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
         """Store a flush and return each submission's answer.
 
-        Errors: StoreUnavailable if the database stays away for GIVE_UP_S; then it is not known to be stored.
+        Errors: StoreUnavailable if the database stays away for GIVE_UP_S; then it is not known to be stored. Unstorable
+        if it refuses the content of an event; then nothing is stored.
         """
-        try:
-            async with asyncio.timeout(GIVE_UP_S + LAST_TRY_S):
-                answered = await self._persist(placement, flush)
-        except TimeoutError as error:
-            raise StoreUnavailable from error
-        if self._doorbell is not None:
-            self._doorbell.note(placement.tenant_id, sum(answer.accepted for answer in answered))
-        return answered
+        async with _limit():
+            return await self._persist(placement, flush)
+
+    async def sift(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
+        """Store a flush of which the database refuses some, which goes to quarantine; return the answers.
+
+        Errors: StoreUnavailable, also if there is so much to try that time runs out.
+        """
+        async with _limit():
+            refuse_stored(flush, await self.find_unstorable(placement, flush))
+            # If each can be stored, but not all together, that is a fault of ours, not of an event.
+            return await self._persist(placement, flush)
 
     async def _persist(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
         give_up_at, pause, again, lost = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, False, False
@@ -100,11 +103,6 @@ class PostgresSink:
             except Repeated:
                 self._wary[placement.schema] = WARY_FLUSHES
                 continue
-            except Unstorable:
-                found = await self.find_unstorable(placement, flush)
-                if not found:
-                    raise  # each can be stored, all together cannot: that is a fault of ours, not of an event
-                refuse_stored(flush, found)
             except LEFT as error:
                 log.warning("place_left", client_id=placement.tenant_id, error=type(error).__name__)
                 raise StoreUnavailable from error  # whoever sends again is led to the new place, or refused for good
@@ -125,7 +123,10 @@ class PostgresSink:
             else:
                 settled = await write_flush(db, flush, salt, wary=wary or placement.schema in self._wary)
         self._note_repeats(placement.schema, found=bool(settled.duplicates))
-        return answers(flush, settled)
+        answered = answers(flush, settled)
+        if self._doorbell is not None:
+            self._doorbell.note(placement.tenant_id, sum(answer.accepted for answer in answered))
+        return answered
 
     def _note_repeats(self, schema: str, *, found: bool) -> None:
         if found:
@@ -170,6 +171,15 @@ class PostgresSink:
 
 class _TakenBack(Exception):
     pass
+
+
+@asynccontextmanager
+async def _limit() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(GIVE_UP_S + LAST_TRY_S):
+            yield
+    except TimeoutError as error:
+        raise StoreUnavailable from error
 
 
 async def write_flush(db: TenantConnection, flush: Flush, salt: bytes | None = None, *, wary: bool = True) -> Settled:

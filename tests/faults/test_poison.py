@@ -143,3 +143,22 @@ async def test_what_an_index_refuses_goes_to_quarantine_alone(party: Party) -> N
     assert (poisoned.answer["accepted"], poisoned.rejected) == (2, {1: "unstorable"})
     assert other.answer["accepted"] == 1
     assert await party.judge() == []
+
+
+@pytest.mark.fault(20)
+async def test_who_sends_what_can_be_stored_does_not_wait_for_those_who_sent_much_that_cannot(party: Party) -> None:
+    answered = list[str]()
+
+    async def send(who: str, *events: dict[str, Any] | bytes) -> int:
+        attempt = await party.send(*events)
+        answered.append(who)
+        return attempt.status
+
+    poison = [described(b'{"x":1e-20000}') for _ in range(200)]
+    first = asyncio.create_task(send("good", event()))  # while it is stored, the others gather
+    much = [asyncio.create_task(send("much", *poison)) for _ in range(3)]
+    little = asyncio.create_task(send("little", event(), poison[0]))
+    good = [asyncio.create_task(send("good", event())) for _ in range(3)]
+    assert set(await asyncio.gather(first, *much, little, *good)) == {202}
+    assert answered == [*["good"] * 4, "little", *["much"] * 3]
+    assert await party.judge() == []
