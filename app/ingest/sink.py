@@ -40,7 +40,7 @@ from app.ingest.statements import statement
 from app.ingest.visits import place_visits
 from app.ingest.web import SESSION_COLUMNS, fold_web
 from tenants.databases import Databases, TenantConnection
-from tenants.errors import StoreUnavailable
+from tenants.errors import QueryTimedOut, StoreUnavailable
 from tenants.placement import Placement, Purpose
 
 GIVE_UP_S = 8.0
@@ -61,6 +61,8 @@ UNSTORABLE = (
 )  # fmt: skip
 # What it says when a client was moved or removed since its flush began: the schema, or the role, is there no more.
 LEFT = (asyncpg.InvalidSchemaNameError, asyncpg.UndefinedTableError, asyncpg.InvalidParameterValueError)
+# What may not happen again: the database was away, had others in the way, or somebody cancelled what it did.
+TRIED_AGAIN = (StoreUnavailable, QueryTimedOut, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
 
 
 class Repeated(Exception):
@@ -82,7 +84,7 @@ class PostgresSink:
         Errors: StoreUnavailable if the database stays away for GIVE_UP_S; then it is not known to be stored. Unstorable
         if it refuses the content of an event; then nothing is stored.
         """
-        async with _limit():
+        async with self._limit(placement):
             return await self._persist(placement, flush)
 
     async def sift(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
@@ -90,15 +92,24 @@ class PostgresSink:
 
         Errors: StoreUnavailable, also if there is so much to try that time runs out.
         """
-        async with _limit():
-            refuse_stored(flush, await self.find_unstorable(placement, flush))
-            # If each can be stored, but not all together, that is a fault of ours, not of an event.
-            return await self._persist(placement, flush)
+        async with self._limit(placement):
+            return await self._persist(placement, flush, sift=True)
 
-    async def _persist(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
+    @asynccontextmanager
+    async def _limit(self, placement: Placement) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(GIVE_UP_S + LAST_TRY_S):
+                yield
+        except TimeoutError as error:
+            raise self._databases.give_up(placement) from error
+
+    async def _persist(self, placement: Placement, flush: Flush, *, sift: bool = False) -> list[IngestAnswer]:
         give_up_at, pause, again, lost = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, False, False
         while True:
             try:
+                if sift:
+                    refuse_stored(flush, await self.find_unstorable(placement, flush))
+                    sift = False
                 return await self._attempt(placement, flush, wary=again, lost=lost)
             except Repeated:
                 self._wary[placement.schema] = WARY_FLUSHES
@@ -106,7 +117,7 @@ class PostgresSink:
             except LEFT as error:
                 log.warning("place_left", client_id=placement.tenant_id, error=type(error).__name__)
                 raise StoreUnavailable from error  # whoever sends again is led to the new place, or refused for good
-            except (StoreUnavailable, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError) as error:
+            except TRIED_AGAIN as error:
                 # What the database refused was not committed; only where its answer is missing it may have been.
                 lost = lost or isinstance(error, StoreUnavailable)
                 if time.monotonic() > give_up_at:
@@ -171,15 +182,6 @@ class PostgresSink:
 
 class _TakenBack(Exception):
     pass
-
-
-@asynccontextmanager
-async def _limit() -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(GIVE_UP_S + LAST_TRY_S):
-            yield
-    except TimeoutError as error:
-        raise StoreUnavailable from error
 
 
 async def write_flush(db: TenantConnection, flush: Flush, salt: bytes | None = None, *, wary: bool = True) -> Settled:
