@@ -288,6 +288,10 @@ class Databases:
             self._pools[url, purpose] = pool
         return pool
 
+    def give_up(self, placement: Placement) -> StoreUnavailable:
+        """Note that somebody would not wait for a client's database any longer; return what to tell who asks."""
+        return StoreUnavailable(retry_after_s=self._outages.note_away(placement.tenant_id))
+
     async def forget(self, placement: Placement, *, now: Placement | None = None) -> None:
         """Close the pools that only this client used and, in its place of `now`, no longer uses.
 

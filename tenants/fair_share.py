@@ -17,6 +17,8 @@ from tenants.ids import TenantId
 # A page of dashboards asks some twenty questions at once.
 MOST_WAITING = 200
 MOST_RETRY_AFTER_S = 60
+# So many clients are remembered without a look at who of them is idle.
+FEW_CLIENTS = 100
 # How much of the newest time goes into what is expected of the next.
 _NEWEST = 0.2
 
@@ -39,6 +41,8 @@ class FairShare:
         self._free = connections
         self._most = most
         self._clients: dict[TenantId, _Client] = {}
+        self._most_clients = FEW_CLIENTS
+        self._waiting: dict[_Client, None] = {}  # those that wait for a turn
         self._served_s = 0.0  # what the client that was served last had used; who comes anew starts there
 
     @asynccontextmanager
@@ -48,7 +52,10 @@ class FairShare:
         Errors: QueueFull if too much of this client waits, or if what it holds itself kept it waiting too long;
         StoreUnavailable if others did.
         """
-        client = self._clients.setdefault(tenant_id, _Client())
+        client = self._clients.get(tenant_id)
+        if client is None:
+            self._drop_idle()
+            client = self._clients[tenant_id] = _Client()
         client.share = share
         await self._enter(client, timeout_s)
         began = time.monotonic()
@@ -65,6 +72,22 @@ class FairShare:
         client = self._clients.get(tenant_id)
         return client is not None and bool(client.waiting)
 
+    @property
+    def remembered(self) -> int:
+        """How many clients are kept in mind."""
+        return len(self._clients)
+
+    def _drop_idle(self) -> None:
+        """Forget clients that would start where those who come anew do; seldom, because all are looked at."""
+        if len(self._clients) < self._most_clients:
+            return
+        self._clients = {
+            tenant_id: client
+            for tenant_id, client in self._clients.items()
+            if client.active or client.waiting or client.used_s > self._served_s
+        }
+        self._most_clients = max(FEW_CLIENTS, 2 * len(self._clients))
+
     async def _enter(self, client: _Client, timeout_s: float) -> None:
         if not client.active and not client.waiting:
             client.used_s = max(client.used_s, self._served_s)
@@ -75,12 +98,13 @@ class FairShare:
             raise self._full(client)
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         client.waiting.append(place)
+        self._waiting[client] = None
         try:
             async with asyncio.timeout(timeout_s):
                 await place
         except BaseException as error:
             if place in client.waiting:
-                client.waiting.remove(place)
+                self._take(client, place)
             elif not place.cancelled():
                 self._leave(client)  # it was given in the very moment in which it was given up
             if not isinstance(error, TimeoutError):
@@ -98,14 +122,21 @@ class FairShare:
         client.active -= 1
         self._free += 1
         while self._free:
-            able = [each for each in self._clients.values() if each.waiting and each.active < self._most]
+            able = [each for each in self._waiting if each.active < self._most]
             if not able:
                 return
             following = min(able, key=lambda each: each.used_s)
-            place = following.waiting.popleft()
+            place = following.waiting[0]
+            self._take(following, place)
             if not place.done():
                 place.set_result(None)
                 self._give(following)
+
+    def _take(self, client: _Client, place: asyncio.Future[None]) -> None:
+        """Take somebody who waits out of the line."""
+        client.waiting.remove(place)
+        if not client.waiting:
+            del self._waiting[client]
 
     def _wait_s(self, client: _Client) -> int:
         """Tell when all that waits of a client now will have had its turn, as far as its last ones tell."""

@@ -58,6 +58,8 @@ _REFERENCES = {"refund": ("refund_id",), "payment": ("payment_id", "transaction_
 _PROPERTIES_AT = EVENT_COLUMNS.index("properties")
 _AMOUNT_AT, _CURRENCY_AT = EVENT_COLUMNS.index("amount"), EVENT_COLUMNS.index("currency")
 _ONE = Decimal(1)
+# Orders are found by it, and an index row holds no more than 2,704 bytes.
+MAX_ORDER_ID = 512
 Rows = list[tuple[Any, ...]]
 
 
@@ -94,7 +96,7 @@ def list_facts(told: Telling) -> Rows:
     kind, action = KINDS[told.name]
     named = told.currency or currency_code(_first(said, CURRENCIES))
     who = told.session_id, told.visitor_id, told.user_id
-    order_id, method = _text(said.get("order_id")), _text(said.get("payment_method"))
+    order_id, method = _order_id(said), _text(said.get("payment_method"))
     product_id, quantity, price = _product(said) if kind in _OF_PRODUCTS else (None, None, None)
     amount, currency = told.amount, told.currency if kind == _MONEY else named
     if kind in _ORDERED and amount is None:
@@ -135,6 +137,11 @@ def _items(said: dict[str, Any]) -> list[dict[str, Any]]:
     items = _first(said, _ITEMS)
     found = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
     return found or ([said] if said.get("product_id") is not None else [])
+
+
+def _order_id(said: dict[str, Any]) -> str | None:
+    order_id = _text(said.get("order_id"))
+    return None if order_id is None or len(order_id) > MAX_ORDER_ID else order_id
 
 
 def _product(said: dict[str, Any]) -> tuple[str | None, Decimal | None, Decimal | None]:

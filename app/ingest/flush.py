@@ -28,6 +28,10 @@ COUNT_COLUMNS = ("hour", "key_id", "outcome", "reason", "n")
 ID_COLUMNS = {"id": "uuid", "digest": "int8", "flush": "int8", "received_day": "date"}
 
 
+class Unstorable(Exception):
+    """The database refused the content of a flush."""
+
+
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """An event for quarantine: what is answered, and the event whole, as bytes.
 

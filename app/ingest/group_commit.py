@@ -1,19 +1,22 @@
 """Let concurrent requests of one client share flushes, and keep clients out of each other's way.
 
 Called by the collection routes. Each client has a lane: a bounded queue and a flush at a time, or two if they are
-large. While a flush is under way the next one gathers; an idle lane dispatches at once, a busy one soon.
+large. While a flush is under way the next one gathers; an idle lane dispatches at once, a busy one soon. One that the
+database refuses is parted beside the queue.
 """
 
 import asyncio
 import math
 import time
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
 
-from app.ingest.flush import Flush, Submission
+from app.ingest.flush import Flush, Submission, Unstorable
 from app.ingest.flush_ids import FlushIds
 from app.ingest.outcomes import IngestAnswer
+from app.ingest.parting import store_apart
 from tenants.errors import QueueFull, StoreUnavailable
 from tenants.ids import TenantId
 from tenants.placement import Placement
@@ -34,7 +37,16 @@ class Sink(Protocol):
     """Where flushes go."""
 
     async def store(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
-        """Store a flush; return each submission's answer."""
+        """Store a flush; return each submission's answer.
+
+        Errors: StoreUnavailable; Unstorable if the database refuses the content of an event, then nothing is stored.
+        """
+
+    async def sift(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
+        """Store a flush without what the database refuses of it, however long it takes to find that.
+
+        Errors: StoreUnavailable.
+        """
 
 
 class _Waiting:
@@ -63,6 +75,7 @@ class Lane:
         self._waiting: list[_Waiting] = []
         self._waiting_events = 0
         self._flights: dict[asyncio.Task[None], _Flight] = {}
+        self._partings: set[asyncio.Task[None]] = set()
         self._timer: asyncio.Handle | None = None
         self._at_once = 0
         self._pace_s = 0.0
@@ -80,7 +93,7 @@ class Lane:
     @property
     def idle(self) -> bool:
         """Whether it has nothing to do."""
-        return not self._waiting and not self._flights
+        return not self._waiting and not self._flights and not self._partings
 
     def put(self, submission: Submission, size: int) -> asyncio.Future[IngestAnswer]:
         """Queue a submission; its answer is there when its flush has ended."""
@@ -134,10 +147,14 @@ class Lane:
         self._waiting_events -= sum(waiting.size for waiting in taken)
 
     async def _write(self, taken: list[_Waiting]) -> None:
-        flush = Flush(id=self._ids.next(), submissions=[waiting.submission for waiting in taken])
         began, events = time.monotonic(), sum(waiting.size for waiting in taken)
         try:
-            answers = await self._sink.store(self.placement, flush)
+            await self._store(taken)
+        except Unstorable:
+            parting = asyncio.create_task(self._part(taken))
+            self._partings.add(parting)
+            parting.add_done_callback(self._partings.discard)
+            taken = []
         except BaseException as error:
             if isinstance(error, StoreUnavailable):
                 # Those behind it would only wait as long once more to be told the same.
@@ -146,13 +163,29 @@ class Lane:
             _refuse(taken, error)
             if not isinstance(error, Exception):
                 raise
-        else:
-            for waiting, answer in zip(taken, answers, strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result(answer)
         finally:
             self._pace_s = (time.monotonic() - began) / max(1, events)
             self._land(taken)
+
+    async def _part(self, taken: list[_Waiting]) -> None:
+        """Write what the database refuses as a whole, while the queue goes on."""
+        try:
+            await store_apart(taken, self._store, self._sift)
+        except BaseException as error:
+            _refuse(taken, error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self.queued_events -= sum(waiting.size for waiting in taken)
+
+    async def _store(self, taken: Sequence[_Waiting]) -> None:
+        _answer(taken, await self._sink.store(self.placement, self._make_flush(taken)))
+
+    async def _sift(self, taken: Sequence[_Waiting]) -> None:
+        _answer(taken, await self._sink.sift(self.placement, self._make_flush(taken)))
+
+    def _make_flush(self, taken: Sequence[_Waiting]) -> Flush:
+        return Flush(id=self._ids.next(), submissions=[waiting.submission for waiting in taken])
 
     def _land(self, taken: list[_Waiting]) -> None:
         self.queued_events -= sum(waiting.size for waiting in taken)
@@ -167,7 +200,14 @@ class Lane:
         """Wait until the queue is empty."""
         while not self.idle:
             self._dispatch()
-            await (asyncio.wait(self._flights) if self._flights else asyncio.sleep(0))
+            under_way = {*self._flights, *self._partings}
+            await (asyncio.wait(under_way) if under_way else asyncio.sleep(0))
+
+
+def _answer(taken: Sequence[_Waiting], answers: list[IngestAnswer]) -> None:
+    for waiting, answer in zip(taken, answers, strict=True):
+        if not waiting.answer.done():
+            waiting.answer.set_result(answer)
 
 
 def _refuse(taken: list[_Waiting], error: BaseException) -> None:

@@ -18,11 +18,11 @@ from msgspec import Meta
 
 from app.ingest.enrichment.sender import sender_of_quarantine
 from app.ingest.event import Arrival, Event
-from app.ingest.flush import Flush, Released, Settled, Submission
+from app.ingest.flush import Flush, Released, Settled, Submission, Unstorable
 from app.ingest.flush_ids import FlushIds
 from app.ingest.outcomes import Code, Refusal
 from app.ingest.refusals import refuse
-from app.ingest.sink import Unstorable, write_flush
+from app.ingest.sink import write_flush
 from app.ingest.statements import statement
 from app.ingest.steps import FUTURE_ALLOWED, read_event
 from tenants.databases import Databases, TenantConnection

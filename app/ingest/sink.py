@@ -6,7 +6,8 @@ tells whether it happened, so that nothing is stored twice and nothing acknowled
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -24,6 +25,7 @@ from app.ingest.flush import (
     Flush,
     Settled,
     Submission,
+    Unstorable,
     answers,
     count_outcomes,
     list_refused,
@@ -38,7 +40,7 @@ from app.ingest.statements import statement
 from app.ingest.visits import place_visits
 from app.ingest.web import SESSION_COLUMNS, fold_web
 from tenants.databases import Databases, TenantConnection
-from tenants.errors import StoreUnavailable
+from tenants.errors import QueryTimedOut, StoreUnavailable
 from tenants.placement import Placement, Purpose
 
 GIVE_UP_S = 8.0
@@ -52,18 +54,19 @@ WARY_FLUSHES = 100
 log = structlog.get_logger()
 
 
-# What the driver or the database say of content that they cannot take; the driver's own errors are ValueErrors.
-UNSTORABLE = (asyncpg.DataError, asyncpg.CheckViolationError, ValueError, OverflowError)
+# What the driver or the database say of content that they cannot take; the driver's own errors are ValueErrors, and a
+# text that an index cannot hold exceeds a limit.
+UNSTORABLE = (
+    asyncpg.DataError, asyncpg.CheckViolationError, asyncpg.ProgramLimitExceededError, ValueError, OverflowError,
+)  # fmt: skip
 # What it says when a client was moved or removed since its flush began: the schema, or the role, is there no more.
 LEFT = (asyncpg.InvalidSchemaNameError, asyncpg.UndefinedTableError, asyncpg.InvalidParameterValueError)
+# What may not happen again: the database was away, had others in the way, or somebody cancelled what it did.
+TRIED_AGAIN = (StoreUnavailable, QueryTimedOut, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
 
 
 class Repeated(Exception):
     """An id of a flush, all of which were taken to be new, was known before."""
-
-
-class Unstorable(Exception):
-    """The database refused the content of a flush."""
 
 
 class PostgresSink:
@@ -78,34 +81,43 @@ class PostgresSink:
     async def store(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
         """Store a flush and return each submission's answer.
 
-        Errors: StoreUnavailable if the database stays away for GIVE_UP_S; then it is not known to be stored.
+        Errors: StoreUnavailable if the database stays away for GIVE_UP_S; then it is not known to be stored. Unstorable
+        if it refuses the content of an event; then nothing is stored.
         """
+        async with self._limit(placement):
+            return await self._persist(placement, flush)
+
+    async def sift(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
+        """Store a flush of which the database refuses some, which goes to quarantine; return the answers.
+
+        Errors: StoreUnavailable, also if there is so much to try that time runs out.
+        """
+        async with self._limit(placement):
+            return await self._persist(placement, flush, sift=True)
+
+    @asynccontextmanager
+    async def _limit(self, placement: Placement) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(GIVE_UP_S + LAST_TRY_S):
-                answered = await self._persist(placement, flush)
+                yield
         except TimeoutError as error:
-            raise StoreUnavailable from error
-        if self._doorbell is not None:
-            self._doorbell.note(placement.tenant_id, sum(answer.accepted for answer in answered))
-        return answered
+            raise self._databases.give_up(placement) from error
 
-    async def _persist(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
+    async def _persist(self, placement: Placement, flush: Flush, *, sift: bool = False) -> list[IngestAnswer]:
         give_up_at, pause, again, lost = time.monotonic() + GIVE_UP_S, FIRST_PAUSE_S, False, False
         while True:
             try:
+                if sift:
+                    refuse_stored(flush, await self.find_unstorable(placement, flush))
+                    sift = False
                 return await self._attempt(placement, flush, wary=again, lost=lost)
             except Repeated:
                 self._wary[placement.schema] = WARY_FLUSHES
                 continue
-            except Unstorable:
-                found = await self.find_unstorable(placement, flush)
-                if not found:
-                    raise  # each can be stored, all together cannot: that is a fault of ours, not of an event
-                refuse_stored(flush, found)
             except LEFT as error:
                 log.warning("place_left", client_id=placement.tenant_id, error=type(error).__name__)
                 raise StoreUnavailable from error  # whoever sends again is led to the new place, or refused for good
-            except (StoreUnavailable, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError) as error:
+            except TRIED_AGAIN as error:
                 # What the database refused was not committed; only where its answer is missing it may have been.
                 lost = lost or isinstance(error, StoreUnavailable)
                 if time.monotonic() > give_up_at:
@@ -122,7 +134,10 @@ class PostgresSink:
             else:
                 settled = await write_flush(db, flush, salt, wary=wary or placement.schema in self._wary)
         self._note_repeats(placement.schema, found=bool(settled.duplicates))
-        return answers(flush, settled)
+        answered = answers(flush, settled)
+        if self._doorbell is not None:
+            self._doorbell.note(placement.tenant_id, sum(answer.accepted for answer in answered))
+        return answered
 
     def _note_repeats(self, schema: str, *, found: bool) -> None:
         if found:

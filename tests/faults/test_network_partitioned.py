@@ -15,6 +15,13 @@ from typing import Any
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
+from app.ingest import sink
+from app.ingest.flush import Flush
+from app.ingest.sink import PostgresSink
+from tenants.databases import Databases
+from tenants.errors import StoreUnavailable
+from tenants.ids import TenantId
+from tenants.placement import Placement, PlacementKind
 from tests.support.certificates import make_certificate
 from tests.support.grove import Grove, open_grove, own_database
 from tests.support.party import Party
@@ -149,6 +156,40 @@ async def test_a_server_whose_own_database_falls_silent_answers_in_time_and_come
                 assert time.monotonic() - started < DEADLINE_S
             await until(lambda: is_taken(sender), within_s=10)
             assert await sender.judge() == []
+
+
+async def test_the_longer_a_database_does_not_answer_the_later_senders_are_asked_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sink, "GIVE_UP_S", 0.2)
+    monkeypatch.setattr(sink, "LAST_TRY_S", 0.2)
+    databases = Databases(Limits())
+    async with silent_server() as url, asyncio.timeout(OTHERS_S + 2):
+        placement = Placement(
+            tenant_id=TenantId("silent"), kind=PlacementKind.SCHEMA, server="main", database="grove", serve_url=url,
+            schema="t_1", owner_role="t_1_o", writer_role="t_1_w", reader_role="t_1_r", login_role="t_1_l",
+        )  # fmt: skip
+        told = 0
+        while told < 2:
+            with pytest.raises(StoreUnavailable) as refused:
+                await PostgresSink(databases).store(placement, Flush(id=1, submissions=[]))
+            assert refused.value.retry_after_s >= told
+            told = refused.value.retry_after_s
+    await databases.close()
+
+
+class Limits:
+    """What the pools may open."""
+
+    ingest_connections = 4
+    query_connections = 2
+
+
+@asynccontextmanager
+async def silent_server() -> AsyncIterator[str]:
+    """Take connections and say nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"postgresql://grove@127.0.0.1:{listening.getsockname()[1]}/grove?sslmode=disable"
 
 
 async def is_taken(sender: Party) -> bool:

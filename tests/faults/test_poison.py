@@ -1,16 +1,20 @@
 """A batch with events that nobody can store: each of them alone goes to quarantine, and its neighbours are stored."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from secrets import token_hex
+from typing import Any
 
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
+from app.ingest.retelling import retell
 from tenants.clock import utc_now
 from tests.support.grove import Grove, open_grove
 from tests.support.party import Party, event
+from tests.support.rollups import counted
 
 MB = 1024 * 1024
 
@@ -97,4 +101,71 @@ async def test_what_only_the_database_refuses_goes_to_quarantine_alone(party: Pa
     assert (attempt.answer["accepted"], attempt.rejected) == (2, {1: "unstorable"})
     (kept,) = await party.fetch("SELECT body FROM {schema}.quarantine")
     assert json.loads(kept["body"])["event_id"] == "lost"
+    assert await party.judge() == []
+
+
+# More than an index takes, however well it is compressed.
+LONG = token_hex(6_000)
+TEXTS: list[dict[str, Any]] = [
+    *({name: LONG} for name in ("name", "category", "session_id", "visitor_id", "user_id", "currency")),
+    {"schema": LONG},
+    *({"page": {name: LONG[:2_048]}} for name in ("url", "path", "title", "referrer")),
+    *({"context": {name: LONG}} for name in ("device", "browser", "os", "country", "referrer")),
+    {"context": {"utm": dict.fromkeys(("source", "medium", "campaign", "term", "content"), LONG[:2_048])}},
+    {"name": "identify", "user_id": "u", "properties": {"plan": LONG, LONG: 1}},
+    {"name": "lead_captured", "properties": dict.fromkeys(("name", "email", "phone", "source"), LONG[:2_048])},
+    {"name": "chat_message", "properties": {"role": "user", "text": LONG, "intent": LONG[:2_048]}},
+    {"name": "agent_connected", "properties": {"agent": LONG[:2_048]}},
+]
+SAID = ("order_id", "product_id", "payment_method", "payment_id", "refund_id", "term", "currency", "button", "form")
+COMMERCE = ("purchase", "order_created", "refund", "product_view", "add_to_cart", "search", "registration", "click")
+
+
+def commercial(name: str) -> dict[str, Any]:
+    """Make an event that says everything of commerce at length."""
+    said = dict.fromkeys(SAID, LONG)
+    return event(name=name, amount=3, currency="EUR", properties=said | {"items": [{"product_id": LONG}]})
+
+
+@pytest.mark.fault(20)
+async def test_texts_that_no_index_would_take_are_stored_counted_and_told_again(grove: Grove, party: Party) -> None:
+    sent = [*(event(**fields) for fields in TEXTS), *map(commercial, COMMERCE)]
+    attempt = await party.send(*sent)
+    assert attempt.status == 202
+    assert set(range(len(TEXTS), len(sent))).isdisjoint(attempt.rejected)
+    assert "unstorable" not in attempt.rejected.values()
+    assert await party.judge() == []
+    async with counted(grove, party.client.id) as store:
+        assert await retell(store.databases, store.client.placement, now=utc_now()) > len(COMMERCE) - 1
+        await store.catch_up(utc_now() + timedelta(days=2))
+        assert await store.differences() == []
+
+
+@pytest.mark.fault(20)
+async def test_what_an_index_refuses_goes_to_quarantine_alone(party: Party) -> None:
+    await party.fetch("CREATE INDEX ON {schema}.events ((properties ->> 'x'))")
+    poisoned, other = await asyncio.gather(
+        party.send(event(), event(properties={"x": LONG}), event()), party.send(event())
+    )
+    assert (poisoned.answer["accepted"], poisoned.rejected) == (2, {1: "unstorable"})
+    assert other.answer["accepted"] == 1
+    assert await party.judge() == []
+
+
+@pytest.mark.fault(20)
+async def test_who_sends_what_can_be_stored_does_not_wait_for_those_who_sent_much_that_cannot(party: Party) -> None:
+    answered = list[str]()
+
+    async def send(who: str, *events: dict[str, Any] | bytes) -> int:
+        attempt = await party.send(*events)
+        answered.append(who)
+        return attempt.status
+
+    poison = [described(b'{"x":1e-20000}') for _ in range(200)]
+    first = asyncio.create_task(send("good", event()))  # while it is stored, the others gather
+    much = [asyncio.create_task(send("much", *poison)) for _ in range(3)]
+    little = asyncio.create_task(send("little", event(), poison[0]))
+    good = [asyncio.create_task(send("good", event())) for _ in range(3)]
+    assert set(await asyncio.gather(first, *much, little, *good)) == {202}
+    assert answered == [*["good"] * 4, "little", *["much"] * 3]
     assert await party.judge() == []

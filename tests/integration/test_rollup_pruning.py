@@ -22,7 +22,7 @@ from tests.integration.test_rollups import (
     send,
     some_ranges,
 )
-from tests.support.grove import Grove, open_grove
+from tests.support.grove import Grove, execute, open_grove
 from tests.support.rollups import Counted, counted
 
 
@@ -42,6 +42,16 @@ async def prune(grove: Grove, store: Counted, before: datetime) -> None:
         old = placement.render("DELETE FROM {{schema}}.events WHERE occurred_at < $1")
         await connection.exec_driver_sql(old, (before,))
     await engine.dispose()
+
+
+async def as_an_older_release(grove: Grove, store: Counted) -> None:
+    """Turn events that wait into what a release stored that knew of no pending flushes."""
+    placement = store.client.placement
+    for sql in (
+        "UPDATE {{schema}}.events SET flush = -1 WHERE flush IN (SELECT flush FROM {{schema}}.rollup_pending)",
+        "DELETE FROM {{schema}}.rollup_pending WHERE flush > 0",
+    ):
+        await execute(grove.settings.main_url, placement.render(sql))
 
 
 def midnight(days: int) -> datetime:
@@ -74,6 +84,39 @@ async def test_what_is_left_is_what_a_recount_shows(grove: Grove, before: dateti
         await send(grove, client, a_shop_visit(0, timedelta(days=29)))
         await store.catch_up(NOW)
         await assert_dashboards_recount(store, some_ranges())
+        assert await store.differences() == []
+
+
+async def test_the_rest_of_a_day_is_not_taken_for_what_an_older_release_stored(grove: Grove) -> None:
+    client = await new_client(grove)
+    async with counted(grove, client.id) as store:
+        await send(grove, client, a_shop_visit(1, timedelta(days=2)))
+        await as_an_older_release(grove, store)
+        await store.catch_up(NOW)
+        before = midnight(20) + timedelta(hours=5)
+        await send(grove, client, [event("page_view", NOW - before - timedelta(hours=1), who=9, visit=901)])
+        await store.catch_up(NOW)
+
+        await prune(grove, store, before)
+        await store.catch_up(NOW)
+
+        assert await store.differences() == []
+
+
+async def test_what_an_older_release_stored_is_not_taken_for_the_rest_of_a_day(grove: Grove) -> None:
+    client = await new_client(grove)
+    async with counted(grove, client.id) as store:
+        before = midnight(20) + timedelta(hours=5)
+        await send(grove, client, [event("page_view", NOW - before - timedelta(hours=1), who=9, visit=901)])
+        await store.catch_up(NOW)
+        await send(grove, client, [event("page_view", NOW - before - timedelta(hours=2), who=9, visit=901)])
+
+        await prune(grove, store, before)
+        await prune(grove, store, midnight(3))
+        await send(grove, client, a_shop_visit(1, timedelta(days=2)))
+        await as_an_older_release(grove, store)
+        await store.catch_up(NOW)
+
         assert await store.differences() == []
 
 

@@ -1,7 +1,10 @@
--- Gives events of flush -1, which a process of an older release stored, a flush below all that there are. That process
--- may have moved the beginning of their sessions, so all days that these touch are to be counted anew.
+-- Gives events of flush -1, which a process of an older release stored, a flush below all that there are and all that are
+-- pending, of which the events may be gone. That process may have moved the beginning of their sessions, so all days that
+-- these touch are to be counted anew.
 WITH new AS (
-    SELECT min(e.flush) - 1 AS flush FROM {{schema}}.events AS e
+    SELECT least(
+        (SELECT min(p.flush) FROM {{schema}}.rollup_pending AS p), (SELECT min(e.flush) FROM {{schema}}.events AS e)
+    ) - 1 AS flush
 ),
 adopted AS (
     UPDATE {{schema}}.events AS e SET flush = new.flush FROM new WHERE e.flush = -1 RETURNING e.session_id

@@ -8,7 +8,10 @@ WITH kept AS MATERIALIZED (
     ) AS d
 ),
 again AS MATERIALIZED (
-    SELECT least(0, min(p.flush)) - 1 AS flush FROM {{schema}}.rollup_pending AS p
+    -- Below all that are pending, and all that were adopted.
+    SELECT least(
+        -1, (SELECT min(p.flush) FROM {{schema}}.rollup_pending AS p), (SELECT min(e.flush) FROM {{schema}}.events AS e)
+    ) - 1 AS flush
 ),
 cut AS (
     UPDATE {{schema}}.events AS e SET flush = again.flush

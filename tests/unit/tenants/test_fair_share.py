@@ -7,7 +7,7 @@ import pytest
 
 from tenants import fair_share
 from tenants.errors import QueueFull, StoreUnavailable
-from tenants.fair_share import FairShare
+from tenants.fair_share import FEW_CLIENTS, FairShare
 from tenants.ids import TenantId
 
 LOUD, QUIET = TenantId("loud"), TenantId("quiet")
@@ -142,6 +142,28 @@ async def test_who_goes_away_leaves_no_place_taken(moment: str) -> None:
     for tenant_id in (LOUD, QUIET):
         async with asyncio.timeout(1), pool.turn(tenant_id, 1, timeout_s=1):
             pass
+
+
+async def test_idle_clients_are_forgotten_and_those_that_had_more_than_others_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    pool = FairShare(1, most=1)
+    crowd = Crowd(pool)
+    crowd.come(LOUD)
+    await settle()
+    now[0] = 5.0
+    await crowd.end_first()  # it has had five seconds more than whoever comes anew
+    for number in range(10 * FEW_CLIENTS):
+        async with pool.turn(TenantId(f"c{number}"), 1, timeout_s=1):
+            pass
+    assert pool.remembered <= 2 * FEW_CLIENTS
+    for each in (TenantId("holder"), LOUD, QUIET):
+        crowd.come(each)
+        await settle()
+    assert [await crowd.end_first() for _ in range(3)] == ["holder", QUIET, LOUD]
+    await crowd.end_all()
 
 
 async def refused(pool: FairShare, tenant_id: TenantId, *, timeout_s: float = 5) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from asyncpg.pgproto.pgproto import UUID
 
-from app.ingest.commerce import FACT_COLUMNS, Telling, list_facts
+from app.ingest.commerce import FACT_COLUMNS, MAX_ORDER_ID, Telling, list_facts
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ID = UUID("00000000-0000-4000-8000-000000000001")
@@ -43,6 +43,15 @@ def test_a_purchase_is_a_payment_with_a_line_for_each_item() -> None:
             "price": Decimal("3.5"), "amount": Decimal("3.5"), "currency": "USD",
         },
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("characters", "is_told"), [(MAX_ORDER_ID, True), (MAX_ORDER_ID + 1, False)])
+def test_an_order_id_that_no_index_would_hold_is_left_out(characters: int, *, is_told: bool) -> None:
+    order_id = "𐌸" * characters
+    (created,) = facts("order_created", {"order_id": order_id, "total": 5})
+    assert created.get("order_id") == (order_id if is_told else None)
+    assert created["amount"] == 5
+    assert len(order_id.encode()) < 2_704 or not is_told
 
 
 def test_a_payment_is_of_what_its_event_says_and_an_order_of_what_its_properties_say_else() -> None:

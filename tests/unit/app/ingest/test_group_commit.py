@@ -7,7 +7,7 @@ import pytest
 from asyncpg.pgproto.pgproto import UUID
 
 from app.ingest.event import Arrival
-from app.ingest.flush import Flush, Refused, Submission
+from app.ingest.flush import Flush, Refused, Submission, Unstorable
 from app.ingest.flush_ids import FlushIds
 from app.ingest.group_commit import ENOUGH_EVENTS, GroupCommit
 from app.ingest.outcomes import Code, IngestAnswer, Rejected
@@ -22,6 +22,7 @@ PLACEMENT = Placement(
     tenant_id=TenantId("birch"), kind=PlacementKind.SCHEMA, server="main", database="grove", serve_url="",
     schema="t_1", owner_role="t_1_o", writer_role="t_1_w", reader_role="t_1_r", login_role="t_1_l",
 )  # fmt: skip
+POISON = 7
 ANSWER = IngestAnswer(accepted=0, duplicates=0)
 
 
@@ -35,6 +36,31 @@ class Store:
     async def store(self, _placement: Placement, flush: Flush) -> list[IngestAnswer]:
         """Wait until this one may end."""
         self.sizes.append(len(flush.submissions))
+        await self.may_end.acquire()
+        return [ANSWER for _ in flush.submissions]
+
+    async def sift(self, placement: Placement, flush: Flush) -> list[IngestAnswer]:
+        """Refuse nothing."""
+        return await self.store(placement, flush)
+
+
+class Choosy(Store):
+    """Refuses flushes with POISON, stores others at once, and sifts one for as long as it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sifted: list[int] = []
+
+    async def store(self, _placement: Placement, flush: Flush) -> list[IngestAnswer]:
+        """Store it if it is good."""
+        await asyncio.sleep(0)
+        if any(each.size == POISON for each in flush.submissions):
+            raise Unstorable
+        return [ANSWER for _ in flush.submissions]
+
+    async def sift(self, _placement: Placement, flush: Flush) -> list[IngestAnswer]:
+        """Wait until this one may end."""
+        self.sifted += [each.size for each in flush.submissions]
         await self.may_end.acquire()
         return [ANSWER for _ in flush.submissions]
 
@@ -123,3 +149,25 @@ async def test_a_full_queue_reckons_with_a_flush_that_is_held_up(monkeypatch: py
     assert full.value.retry_after_s == 8
     store.may_end.release()
     await post
+
+
+async def test_what_the_database_refuses_is_sifted_beside_the_queue_and_alone() -> None:
+    store = Choosy()
+    commit = GroupCommit(store, FlushIds(0), max_queued_events=1_000)
+
+    def post(events: int) -> asyncio.Task[IngestAnswer]:
+        return asyncio.create_task(commit.submit(PLACEMENT, submission(events)))
+
+    good, bad = [post(events) for events in (1, 2, 3)], [post(POISON) for _ in range(3)]
+    assert await asyncio.gather(*good) == [ANSWER] * 3
+    assert await post(1) == ANSWER
+    assert [each.done() for each in bad] == [False] * 3
+    assert store.sifted == [POISON]
+    assert commit.queued_events >= 3 * POISON
+    draining = asyncio.create_task(commit.drain())
+    for _ in bad:
+        assert not draining.done()
+        store.may_end.release()
+    await draining
+    assert await asyncio.gather(*bad) == [ANSWER] * 3
+    assert commit.queued_events == 0
