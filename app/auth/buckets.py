@@ -90,13 +90,16 @@ class Bucket:
         """Spend leased tokens."""
         self.held -= events
 
-    def offered(self, month: str) -> int:
+    def offered(self, now: float, month: str) -> int:
         """Tell what may be given back to all; negative for what was let through without asking.
 
-        What was let through long ago would have been refilled since; what of a quota, is in the client's books.
+        What was let through long ago, or was refilled since, is forgotten; what of a quota, is in the client's books.
         """
         left = 0 if self.rule.is_quota and self.month != month else self.held + self._returned
-        return left - min(self._debt, self._most_debt)
+        if self._local is None:
+            return left
+        missing = math.ceil(self.rule.capacity / self.processes - self._local_level(now))
+        return left - min(self._debt, self._most_debt, missing)
 
     def let_go(self) -> None:
         """Give back what is held: it is said to the shared store, and never again, for it may arrive unanswered."""
@@ -115,8 +118,7 @@ class Bucket:
             return max(0, self.rule.capacity - self._used)
         if self._local is None:
             return self.rule.capacity
-        refilled = (now - self._local_at) * self.rule.per_s
-        return max(0.0, min(self.rule.capacity, self._local * self.processes + refilled))
+        return max(0.0, self._local_level(now) * self.processes)
 
     def use(self, used: int) -> None:
         """Take in how much of a quota was used by the client's books, which the shared store may not know of."""
@@ -161,7 +163,7 @@ class Bucket:
             known = self.rule.capacity if self._left_at is None else self._left
             self._local, self._local_at = min(capacity, max(0.0, known) / self.processes), now
             self._most_debt = math.ceil(self._local + per_s * RECENT_S)
-        level = min(capacity, self._local + (now - self._local_at) * per_s)
+        level = self._local_level(now)
         self._local, self._local_at = level, now
         return max(0.0, (min(events, capacity) - level) / per_s)
 
@@ -169,3 +171,7 @@ class Bucket:
         """Take from the share what `wait_locally` found there."""
         self._local = (self._local or 0.0) - events
         self._debt += events
+
+    def _local_level(self, now: float) -> float:
+        refilled = (now - self._local_at) * self.rule.per_s
+        return min(self.rule.capacity, (self._local or 0.0) * self.processes + refilled) / self.processes

@@ -78,8 +78,8 @@ class TokenStore:
         for bucket in buckets:
             rule = bucket.rule
             kept_s = QUOTA_KEPT_S if rule.is_quota else rule.window_s + 60
-            arguments += [events, bucket.wanted(events), bucket.offered(month), rule.capacity, rule.per_s, kept_s]
-            arguments.append(bucket.most(asked_at))
+            arguments += [events, bucket.wanted(events), bucket.offered(asked_at, month), rule.capacity, rule.per_s]
+            arguments += [kept_s, bucket.most(asked_at)]
 
         def give_back(answer: Sequence[Any]) -> None:
             if int(answer[0]) == 1:

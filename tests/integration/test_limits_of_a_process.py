@@ -1,6 +1,7 @@
 """What one process keeps of limits: what it tells of them, and what it believes when Redis or a quota was away."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import cast
@@ -8,6 +9,8 @@ from typing import cast
 import pytest
 
 from app.auth import token_store
+from app.auth.buckets import Bucket, Rule
+from app.auth.token_store import TokenStore
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
 from tenants.allowances import Allowance
@@ -16,6 +19,7 @@ from tests.support.grove import Grove, open_grove
 from tests.support.limits import Process, SlowRedis
 from tests.support.rollups import Counted, counted
 
+MONTH = "2026-11"
 CLIENT_RATE = Allowance(rate=5, burst=5)
 
 
@@ -79,3 +83,24 @@ async def test_a_redis_that_was_late_once_and_answers_in_time_again_is_not_down(
     await asyncio.sleep(soon_down)
     assert await process.admit(1)
     assert redis.calls == calls + 2
+
+
+async def test_after_an_outage_what_was_refilled_during_it_is_there(redis: SlowRedis) -> None:
+    rule = Rule(name="client", subject=uuid.uuid4().hex, capacity=20, per_s=10)
+    bucket, began = Bucket(rule), time.monotonic() - 60
+    for number in range(300):  # half of what may be sent
+        assert bucket.wait_locally(1, began + number / 5) == 0
+        bucket.take_locally(1)
+    _, answer = await TokenStore(redis, "one").take(rule.subject, [bucket], 15, MONTH, since=time.monotonic())
+    assert answer[0] == 1
+
+
+async def test_after_an_outage_what_was_not_refilled_is_not_there(redis: SlowRedis) -> None:
+    rule = Rule(name="client", subject=uuid.uuid4().hex, capacity=20, per_s=1)
+    bucket, now = Bucket(rule), time.monotonic()
+    assert bucket.wait_locally(15, now) == 0
+    bucket.take_locally(15)
+    store = TokenStore(redis, "one")
+    _, answer = await store.take(rule.subject, [bucket], 7, MONTH, since=now)
+    assert answer[0] == 0
+    assert 4 <= float(answer[3]) <= 6
