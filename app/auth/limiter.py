@@ -105,23 +105,24 @@ class Limiter:
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
             self._shared.clear()
-        if known is not None:
-            self._forget(client.tenant_id, [bucket for bucket in known.buckets if bucket.rule not in rules])
+        self._forget_others(client.tenant_id, principal.key_id, rules)
         buckets = [self._bucket(rule) for rule in rules]
         self._known[client.tenant_id, principal.key_id] = _Known(client.allowance, principal.allowance, buckets)
         return buckets
 
-    def _forget(self, client_id: TenantId, gone: list[Bucket]) -> None:
-        """Let all keys of a client whose limits have changed begin anew; what is gone and given again, does so too."""
-        for pair in [pair for pair in self._known if pair[0] == client_id]:
+    def _forget_others(self, client_id: TenantId, key_id: UUID, rules: list[Rule]) -> None:
+        """Let all keys of a client begin anew if other limits were known; what is given again, does so too."""
+        owners = ((f"{client_id}", "client"), (f"{client_id}:{key_id}", "key"))
+        places = [(subject, f"{name}{kind}") for subject, name in owners for kind in ("", "-month")]
+        gone = [place for place in places if place in self._shared and self._shared[place].rule not in rules]
+        for place in gone:
+            del self._shared[place]
+        for pair in [pair for pair in self._known if gone and pair[0] == client_id]:
             del self._known[pair]
-        for bucket in gone:
-            if self._shared.get((bucket.rule.subject, bucket.rule.name)) is bucket:
-                del self._shared[bucket.rule.subject, bucket.rule.name]
 
     def _bucket(self, rule: Rule) -> Bucket:
         bucket = self._shared.get((rule.subject, rule.name))
-        if bucket is None or bucket.rule != rule:
+        if bucket is None:
             bucket = self._shared[rule.subject, rule.name] = Bucket(rule, self._web_processes)
         return bucket
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import cast
 
+import msgspec
 import pytest
 
 from app.auth import token_store
@@ -135,6 +136,20 @@ async def test_a_quota_that_was_taken_away_and_is_given_again_is_what_the_books_
     process.limit(Allowance(quota=70))
     assert left(await process.take(2)) == [6]
     assert left(await process.twin(redis).take(2)) == [4]
+
+
+async def test_keys_share_their_clients_quota_also_after_it_was_taken_away_and_given_again(store: Counted) -> None:
+    process = Process(store, None, web_processes=1)
+    process.limit(Allowance(quota=30))
+    await process.take(2)
+    one, other = process.key, msgspec.structs.replace(process.key, key_id=uuid.uuid4())
+    process.key = other
+    process.limit(UNLIMITED)
+    await process.take(9)
+    process.limit(Allowance(quota=30))
+    await process.take(2)
+    process.key = one
+    assert left(await process.take(2)) == [26]
 
 
 async def test_after_an_outage_what_was_refilled_during_it_is_there(redis: SlowRedis) -> None:

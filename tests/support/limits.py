@@ -56,7 +56,7 @@ class Process:
         self._store = store
         self._limiter = Limiter(redis, store.databases, clock, Metrics(), web_processes=web_processes)
         owner = store.client.tenant_id
-        self._key = Principal(key_id=uuid.uuid4(), kind=KeyKind.SERVER, client_id=owner, scopes=frozenset())
+        self.key = Principal(key_id=uuid.uuid4(), kind=KeyKind.SERVER, client_id=owner, scopes=frozenset())
 
     @property
     def redis(self) -> SlowRedis:
@@ -67,27 +67,27 @@ class Process:
     def twin(self, redis: SlowRedis) -> "Process":
         """Start another process, for the same client and key."""
         twin = Process(self._store, redis)
-        twin.client, twin._key = self.client, self._key
+        twin.client, twin.key = self.client, self.key
         return twin
 
     def limit(self, client: Allowance, key: Allowance = UNLIMITED) -> None:
         """Change what may be sent."""
         self.client = msgspec.structs.replace(self.client, allowance=client)
-        self._key = msgspec.structs.replace(self._key, allowance=key)
+        self.key = msgspec.structs.replace(self.key, allowance=key)
 
     async def count(self, events: int) -> None:
         """Enter events in the client's books."""
         async with self._store.writing() as db:
-            await db.execute(self.client.placement.render(_COUNT), self._key.key_id, events)
+            await db.execute(self.client.placement.render(_COUNT), self.key.key_id, events)
 
     async def take(self, events: int) -> dict[str, str]:
         """Take them, or raise why not; return the headers."""
-        headers = await self._limiter.admit(self.client, self._key, events)
+        headers = await self._limiter.admit(self.client, self.key, events)
         return {name.decode(): value.decode() for name, value in headers}
 
     def refuse_early(self) -> None:
         """Refuse what is known to be too much."""
-        self._limiter.refuse_early(self.client, self._key)
+        self._limiter.refuse_early(self.client, self.key)
 
     async def admit(self, events: int) -> int:
         """Return how many were let through: all or none."""
