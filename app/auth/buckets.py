@@ -16,6 +16,8 @@ RECENT_S = 1.0
 # A quota's block is this share of what is left, so that processes hold little when it runs out.
 QUOTA_SHARE = 200
 MAX_QUOTA_BLOCK = 1_000
+# Without the shared store, how old what is known of a month's use may be.
+USE_TTL_S = 5.0
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +59,19 @@ def rules_of(subject: str, name: str, allowance: Allowance, key_id: str | None =
     return rules
 
 
+class Share(msgspec.Struct):
+    """What of a quota this process may still take without the shared store, and what was left for all."""
+
+    left: int
+    left_for_all: int
+    read_at: float
+    month: str
+
+    def is_known(self, now: float, month: str) -> bool:
+        """Tell whether what it says is of this month and not too old."""
+        return self.month == month and now - self.read_at <= USE_TTL_S
+
+
 class Bucket:
     """One limit as this process sees it; `processes` is how many share it.
 
@@ -76,8 +91,10 @@ class Bucket:
         self._local_at = 0.0
         self._debt = 0
         self._most_debt = 0
-        # Of a quota: whether anything was taken without the shared store, and what was used by the client's books.
-        self.alone = False
+        # Of a quota: whether the client's books may know of more than the shared store, as they do of what was taken
+        # without it or while there was no such quota; and what was used by the books.
+        self.alone = rule.is_quota
+        self.share: Share | None = None
         self._used = 0
 
     def usable(self, now: float, month: str) -> int:
@@ -90,13 +107,16 @@ class Bucket:
         """Spend leased tokens."""
         self.held -= events
 
-    def offered(self, month: str) -> int:
+    def offered(self, now: float, month: str) -> int:
         """Tell what may be given back to all; negative for what was let through without asking.
 
-        What was let through long ago would have been refilled since; what of a quota, is in the client's books.
+        What was let through long ago, or was refilled since, is forgotten; what of a quota, is in the client's books.
         """
         left = 0 if self.rule.is_quota and self.month != month else self.held + self._returned
-        return left - min(self._debt, self._most_debt)
+        if self._local is None:
+            return left
+        missing = math.ceil(self.rule.capacity / self.processes - self._local_level(now))
+        return left - min(self._debt, self._most_debt, missing)
 
     def let_go(self) -> None:
         """Give back what is held: it is said to the shared store, and never again, for it may arrive unanswered."""
@@ -115,8 +135,7 @@ class Bucket:
             return max(0, self.rule.capacity - self._used)
         if self._local is None:
             return self.rule.capacity
-        refilled = (now - self._local_at) * self.rule.per_s
-        return max(0.0, min(self.rule.capacity, self._local * self.processes + refilled))
+        return max(0.0, self._local_level(now) * self.processes)
 
     def use(self, used: int) -> None:
         """Take in how much of a quota was used by the client's books, which the shared store may not know of."""
@@ -134,7 +153,7 @@ class Bucket:
         """Take in what the shared store said."""
         self.held, self._held_at, self.month = granted, now, month
         self._left, self._left_at, self._local = left, now, None
-        self._debt, self.alone, self._used = 0, False, 0
+        self._debt, self.alone, self.share, self._used = 0, False, None, 0
 
     def missing_s(self, events: int, now: float) -> float:
         """Tell for how long so many events cannot be had by anybody, as far as is known here; 0 if they may be."""
@@ -143,29 +162,54 @@ class Bucket:
         level = self._left + self.held + (now - self._left_at) * self.rule.per_s
         return max(0.0, (events - level) / self.rule.per_s)
 
+    def is_short(self, events: int, month: str) -> bool:
+        """Tell whether a quota had less left than so many events when the shared store was last heard of."""
+        return self.rule.is_quota and self.month == month and self._left + self.held < events
+
     def remaining(self, now: float) -> int:
         """Tell how much is left, as far as is known here."""
+        if self.share is not None:
+            return max(0, self.share.left)
         if self._local is not None:
             return max(0, int(self._local))
         refilled = 0.0 if self._left_at is None else (now - self._left_at) * self.rule.per_s
         return max(0, min(self.rule.capacity, int(self._left + self.held + refilled)))
 
+    def refilled_in_s(self, events: float) -> float:
+        """Tell in how many seconds so many events are refilled: of a quota, never."""
+        if events <= 0:
+            return 0.0
+        return math.inf if self.rule.is_quota else events / self.rule.per_s
+
     def wait_locally(self, events: int, now: float) -> float:
-        """Tell for how many seconds this process's own share of the rate does not let so many events through.
+        """Tell for how many seconds this process's own share does not let so many events through.
 
         The share begins with what was left for all when the shared store was last heard of. More events than it ever
-        holds go when it is full, and are paid off before the next.
+        holds go when it is full, and are paid off before the next. Of a quota, the share is found out anew before long.
         """
+        if self.share is not None:
+            if self.share.left_for_all < events:
+                return math.inf
+            return 0.0 if self.share.left >= events else max(1.0, self.share.read_at + USE_TTL_S - now)
         capacity, per_s = self.rule.capacity / self.processes, self.rule.per_s / self.processes
         if self._local is None:
             known = self.rule.capacity if self._left_at is None else self._left
             self._local, self._local_at = min(capacity, max(0.0, known) / self.processes), now
             self._most_debt = math.ceil(self._local + per_s * RECENT_S)
-        level = min(capacity, self._local + (now - self._local_at) * per_s)
+        level = self._local_level(now)
         self._local, self._local_at = level, now
         return max(0.0, (min(events, capacity) - level) / per_s)
 
     def take_locally(self, events: int) -> None:
         """Take from the share what `wait_locally` found there."""
+        if self.share is not None:
+            self.share.left -= events
+            self.share.left_for_all -= events
+            self.alone = True
+            return
         self._local = (self._local or 0.0) - events
         self._debt += events
+
+    def _local_level(self, now: float) -> float:
+        refilled = (now - self._local_at) * self.rule.per_s
+        return min(self.rule.capacity, (self._local or 0.0) * self.processes + refilled) / self.processes

@@ -12,23 +12,23 @@ import secrets
 import time
 from contextlib import suppress
 from datetime import datetime
+from operator import itemgetter
 from uuid import UUID
 
 import msgspec
 from redis.asyncio import Redis
 
-from app.auth.buckets import Bucket, Rule, rules_of
+from app.auth.buckets import Bucket, Rule, Share, rules_of
 from app.auth.token_store import TokenStore, TokenStoreDown
 from app.observability import Metrics
 from tenants.allowances import UNLIMITED, Allowance
 from tenants.clock import Clock
 from tenants.databases import Databases
 from tenants.errors import InputRefused, RateLimited
+from tenants.ids import TenantId
 from tenants.keyring import Principal
 from tenants.placement import Purpose, TenantContext
 
-# Without Redis, how old what is known of a month's use may be.
-USE_TTL_S = 5.0
 MAX_KNOWN = 10_000
 _USED = """
 SELECT coalesce(sum(n), 0)::bigint FROM {{schema}}.outcome_counts
@@ -36,14 +36,6 @@ WHERE hour >= $1 AND ($2::uuid IS NULL OR key_id = $2)
 """
 _NO_BUCKETS: list[Bucket] = []
 Headers = list[tuple[bytes, bytes]]
-
-
-class _Share(msgspec.Struct):
-    """What of a quota this process may still take without Redis."""
-
-    left: float
-    read_at: float
-    month: str
 
 
 class _Known(msgspec.Struct):
@@ -71,7 +63,6 @@ class Limiter:
         self._shared: dict[tuple[str, str], Bucket] = {}
         self._known: dict[tuple[str, UUID], _Known] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._shares: dict[tuple[str, str], _Share] = {}
         self.local = redis is None
 
     async def admit(self, client: TenantContext, principal: Principal, events: int, *, stores: bool = True) -> Headers:
@@ -99,14 +90,13 @@ class Limiter:
 
         Errors: RateLimited.
         """
-        now = time.monotonic()
-        for bucket in self._buckets(client, principal):
-            if not bucket.held and not self.local:
-                self._require(bucket, bucket.missing_s(1, now))
+        buckets = self._buckets(client, principal)
+        if buckets and not self.local:
+            self._require_known(buckets, 1)
 
     def _buckets(self, client: TenantContext, principal: Principal) -> list[Bucket]:
-        if client.allowance is UNLIMITED and principal.allowance is UNLIMITED:
-            return _NO_BUCKETS
+        if client.allowance is UNLIMITED and principal.allowance is UNLIMITED and client.tenant_id not in self._locks:
+            return _NO_BUCKETS  # and never had any
         known = self._known.get((client.tenant_id, principal.key_id))
         if known is not None and known.client == client.allowance and known.key == principal.allowance:
             return known.buckets
@@ -115,13 +105,24 @@ class Limiter:
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
             self._shared.clear()
+        self._forget_others(client.tenant_id, principal.key_id, rules)
         buckets = [self._bucket(rule) for rule in rules]
         self._known[client.tenant_id, principal.key_id] = _Known(client.allowance, principal.allowance, buckets)
         return buckets
 
+    def _forget_others(self, client_id: TenantId, key_id: UUID, rules: list[Rule]) -> None:
+        """Let all keys of a client begin anew if other limits were known; what is given again, does so too."""
+        owners = ((f"{client_id}", "client"), (f"{client_id}:{key_id}", "key"))
+        places = [(subject, f"{name}{kind}") for subject, name in owners for kind in ("", "-month")]
+        gone = [place for place in places if place in self._shared and self._shared[place].rule not in rules]
+        for place in gone:
+            del self._shared[place]
+        for pair in [pair for pair in self._known if gone and pair[0] == client_id]:
+            del self._known[pair]
+
     def _bucket(self, rule: Rule) -> Bucket:
         bucket = self._shared.get((rule.subject, rule.name))
-        if bucket is None or bucket.rule != rule:
+        if bucket is None:
             bucket = self._shared[rule.subject, rule.name] = Bucket(rule, self._web_processes)
         return bucket
 
@@ -135,9 +136,8 @@ class Limiter:
 
     async def _refill(self, client: TenantContext, buckets: list[Bucket], events: int, since: float) -> None:
         if self._store is not None and not self._store.down:
-            for bucket in buckets:
-                # What is known to be used up is refused here, so that a flood of requests is none of Redis.
-                self._require(bucket, bucket.missing_s(events, time.monotonic()))
+            # What is known to be used up is refused here, so that a flood of requests is none of Redis.
+            self._require_known(buckets, events)
             with suppress(TokenStoreDown):
                 await self._ask(self._store, client, buckets, events, since)
                 return
@@ -153,7 +153,7 @@ class Limiter:
     ) -> None:
         month = _month(self._clock())
         for bucket in buckets:
-            if bucket.alone:
+            if bucket.alone:  # a new one too: the quota may have been another, or none, while its counter stood still
                 bucket.use(await self._used(client, bucket.rule))
         asked_at, answer = await store.take(client.tenant_id, buckets, events, month, since=since)
         while int(answer[0]) < 0:
@@ -167,9 +167,8 @@ class Limiter:
             bucket.processes = max(self._web_processes, int(answer[1]))
             bucket.note(int(granted) - events if taken else 0, left, asked_at, month)
         if not taken:
-            for bucket, left in zip(buckets, levels, strict=True):
-                per_s = bucket.rule.per_s
-                self._require(bucket, 0.0 if left >= events else (events - left) / per_s if per_s else math.inf)
+            missing = [bucket.refilled_in_s(events - left) for bucket, left in zip(buckets, levels, strict=True)]
+            self._require(list(zip(buckets, missing, strict=True)))
 
     async def _used(self, client: TenantContext, rule: Rule) -> int:
         since = self._clock().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -179,62 +178,58 @@ class Limiter:
         return used
 
     async def _spend_locally(self, client: TenantContext, buckets: list[Bucket], events: int) -> None:
-        shares = {bucket.rule.name: await self._share(client, bucket) for bucket in buckets if bucket.rule.is_quota}
+        month = _month(self._clock())
         for bucket in buckets:
-            if bucket.rule.is_quota and shares[bucket.rule.name].left < events:
-                self._require(bucket, math.inf)
+            share, now = bucket.share, time.monotonic()
+            if bucket.rule.is_quota and (share is None or not share.is_known(now, month)):
+                left = bucket.rule.capacity - await self._used(client, bucket.rule)
+                bucket.share = Share(left // bucket.processes, left, now, month)
+        now = time.monotonic()
+        self._require([(bucket, bucket.wait_locally(events, now)) for bucket in buckets])
         for bucket in buckets:
-            if not bucket.rule.is_quota:
-                self._require(bucket, bucket.wait_locally(events, time.monotonic()))
-        for bucket in buckets:
-            if bucket.rule.is_quota:
-                shares[bucket.rule.name].left -= events
-                bucket.alone = True
-            else:
-                bucket.take_locally(events)
+            bucket.take_locally(events)
 
-    async def _share(self, client: TenantContext, bucket: Bucket) -> _Share:
-        """Find out what this process may take of a quota, by the client's own books and the number of processes."""
-        key, now, month = (bucket.rule.subject, bucket.rule.name), time.monotonic(), _month(self._clock())
-        share = self._shares.get(key)
-        if share is None or share.month != month or now - share.read_at > USE_TTL_S:
-            left = bucket.rule.capacity - await self._used(client, bucket.rule)
-            share = self._shares[key] = _Share(left // bucket.processes, now, month)
-        return share
+    def _require_known(self, buckets: list[Bucket], events: int) -> None:
+        """Refuse what a rate does not let through by what is known here; what is short of a quota waits longer.
 
-    def _require(self, bucket: Bucket, wait_s: float) -> None:
-        """Refuse where there is anything to wait for.
+        Shape: a quota alone refuses nobody here, for others may have given back of it.
+        Errors: RateLimited.
+        """
+        now = time.monotonic()
+        waits = [bucket.missing_s(events, now) for bucket in buckets]
+        if any(waits):
+            month = _month(self._clock())
+            short = [math.inf if bucket.is_short(events, month) else 0.0 for bucket in buckets]
+            self._require(list(zip(buckets, map(max, waits, short), strict=True)))
+
+    def _require(self, waits: list[tuple[Bucket, float]]) -> None:
+        """Refuse where there is anything to wait for; tell of what takes longest.
 
         Errors: RateLimited.
         """
+        bucket, wait_s = max(waits, key=itemgetter(1))
         if wait_s <= 0:
             return
         self._metrics.limited.labels("quota" if bucket.rule.is_quota else "rate").inc()
+        detail = _detail(bucket, wait_s, time.monotonic())
         if math.isinf(wait_s):
             wait_s = _month_ends_in(self._clock())
-        what = "this month's quota" if bucket.rule.is_quota else "what may be sent at a time"
-        owner = "client" if bucket.rule.key_id is None else "key"
-        raise RateLimited(
-            f"This {owner} has used up {what}.", retry_after_s=max(1, math.ceil(wait_s)), headers=self._fields([bucket])
-        )
+        raise RateLimited(detail, retry_after_s=max(1, math.ceil(wait_s)), headers=self._fields([bucket]))
 
     def _headers(self, buckets: list[Bucket]) -> Headers:
         return [(name.encode(), value.encode()) for name, value in self._fields(buckets).items()]
 
     def _fields(self, buckets: list[Bucket]) -> dict[str, str]:
         """Write the fields of draft-ietf-httpapi-ratelimit-headers-10."""
-        now, month_s = time.monotonic(), _month_ends_in(self._clock())
+        now, today = time.monotonic(), self._clock()
         policies, levels = [], []
         for bucket in buckets:
             rule, left = bucket.rule, bucket.remaining(now)
-            window_s = _MONTH_S if rule.is_quota else rule.window_s
-            reset_s = month_s if rule.is_quota else math.ceil((rule.capacity - left) / rule.per_s)
+            window_s = _month_s(today) if rule.is_quota else rule.window_s
+            reset_s = _month_ends_in(today) if rule.is_quota else math.ceil((rule.capacity - left) / rule.per_s)
             policies.append(f'"{rule.name}";q={rule.capacity};w={window_s}')
             levels.append(f'"{rule.name}";r={left};t={math.ceil(reset_s)}')
         return {"ratelimit-policy": ", ".join(policies), "ratelimit": ", ".join(levels)}
-
-
-_MONTH_S = 30 * 86_400
 
 
 def _require_possible(buckets: list[Bucket], events: int) -> None:
@@ -246,11 +241,26 @@ def _require_possible(buckets: list[Bucket], events: int) -> None:
             raise InputRefused(detail, field="", code="event_count")
 
 
+def _detail(bucket: Bucket, wait_s: float, now: float) -> str:
+    owner = "client" if bucket.rule.key_id is None else "key"
+    if not bucket.rule.is_quota:
+        return f"This {owner} has used up what may be sent at a time."
+    if not math.isinf(wait_s):
+        return f"So much of this {owner}'s quota cannot be had at this moment."
+    left = bucket.remaining(now)
+    if left:
+        return f"Of this month's quota this {owner} has {left} left, and more was sent."
+    return f"This {owner} has used up this month's quota."
+
+
 def _month(now: datetime) -> str:
     return f"{now.year}-{now.month}"
 
 
-def _month_ends_in(now: datetime) -> float:
-    days = calendar.monthrange(now.year, now.month)[1]
+def _month_s(now: datetime) -> int:
+    return calendar.monthrange(now.year, now.month)[1] * 86_400
+
+
+def _month_ends_in(now: datetime) -> int:
     into_s = (now.day - 1) * 86_400 + now.hour * 3_600 + now.minute * 60 + now.second
-    return days * 86_400 - into_s
+    return _month_s(now) - into_s

@@ -32,7 +32,7 @@ for index = 2, #KEYS do
             end
         end
         local room = bucket.capacity - bucket.leased - bucket.leased_before
-        bucket.level = math.min(math.min(bucket.level, tonumber(ARGV[at + 7])) + bucket.given, room)
+        bucket.level = math.min(math.min(bucket.level, bucket.capacity) + bucket.given, tonumber(ARGV[at + 7]), room)
     else
         local used = redis.call('GET', KEYS[index])
         if not used then

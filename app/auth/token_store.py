@@ -8,7 +8,7 @@ one. Only a Redis that refuses, or has answered nothing in time for DOWN_S, is d
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,8 @@ REDIS_TIMEOUT_S = 0.1
 _SLICES = 10
 # Without an answer in time for so long, Redis is down; so long a call that nobody waits for may take.
 DOWN_S = 1.0
+# After so long without a call, an answer that was late says nothing of the next one.
+LATENESS_COUNTS_S = 60.0
 # How often a Redis that is down is asked whether it is back.
 PROBE_S = 1.0
 QUOTA_KEPT_S = 40 * 86_400
@@ -76,8 +78,8 @@ class TokenStore:
         for bucket in buckets:
             rule = bucket.rule
             kept_s = QUOTA_KEPT_S if rule.is_quota else rule.window_s + 60
-            arguments += [events, bucket.wanted(events), bucket.offered(month), rule.capacity, rule.per_s, kept_s]
-            arguments.append(bucket.most(asked_at))
+            arguments += [events, bucket.wanted(events), bucket.offered(asked_at, month), rule.capacity, rule.per_s]
+            arguments += [kept_s, bucket.most(asked_at)]
 
         def give_back(answer: Sequence[Any]) -> None:
             if int(answer[0]) == 1:
@@ -103,20 +105,26 @@ class TokenStore:
 
     async def _in_time(self, call: Awaitable[T], late: Callable[[T], object] = lambda _: None) -> T:
         """Wait for an answer; one that comes later goes to `late`."""
-        asked_at, task = time.monotonic(), self._keep(_within(DOWN_S, call))
+        asked_at, task = time.monotonic(), self._keep(call)
         self._asking += 1
         task.add_done_callback(self._count_down)
         try:
-            for _ in range(_SLICES):
-                # A stall of this process is none of Redis: however long it is, it takes up one slice.
-                await asyncio.wait([task], timeout=REDIS_TIMEOUT_S / _SLICES)
-                if task.done():
-                    return self._heed(task, asked_at)
+            if await _ends(task, REDIS_TIMEOUT_S):
+                return self._heed(task, asked_at)
         finally:
             if not task.done():
-                task.add_done_callback(lambda ended: ended.exception() or late(ended.result()))
+                self._keep(self._outwait(task, late))
         self._note_late(asked_at)
         raise self._judge()
+
+    async def _outwait(self, task: asyncio.Task[T], late: Callable[[T], object]) -> None:
+        """Wait for an answer that nobody waits for any more: without one, Redis is down, be there no other request."""
+        if await _ends(task, DOWN_S - REDIS_TIMEOUT_S) and task.exception() is None:
+            late(task.result())
+            return
+        task.cancel()
+        if not self._down:
+            self._judge()
 
     def _count_down(self, _: object) -> None:
         self._asking -= 1
@@ -134,12 +142,12 @@ class TokenStore:
         return answer
 
     def _note_late(self, asked_at: float) -> None:
-        if self._late_since is None or asked_at - self._late_at > DOWN_S:
+        if self._late_since is None or asked_at - self._late_at > LATENESS_COUNTS_S:
             self._late_since = asked_at
         self._late_at = time.monotonic()
 
     def _judge(self) -> Exception:
-        """Tell what it means that answers are late."""
+        """Tell what it means that answers are late, or never came; note if Redis is down by now."""
         if self._late_since is None or time.monotonic() - self._late_since < DOWN_S:
             # By DOWN_S later it has answered, or is down; either way there is an answer then.
             return StoreUnavailable("What may be sent cannot be known at this moment.", retry_after_s=math.ceil(DOWN_S))
@@ -159,16 +167,20 @@ class TokenStore:
         else:
             self._down, self._late_since = False, None
 
-    def _keep(self, call: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(call)
+    def _keep(self, call: Awaitable[T]) -> asyncio.Task[T]:
+        task = asyncio.ensure_future(call)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
 
-async def _within(seconds: float, call: Awaitable[T]) -> T:
-    async with asyncio.timeout(seconds):
-        return await call
+async def _ends(task: asyncio.Task[Any], seconds: float) -> bool:
+    """Wait so long for an end; a stall of this process, however long it is, takes up one slice: it is none of Redis."""
+    for _ in range(_SLICES):
+        await asyncio.wait([task], timeout=seconds / _SLICES)
+        if task.done():
+            return True
+    return False
 
 
 def _key(rule: Rule, month: str) -> str:

@@ -24,9 +24,9 @@ def test_leased_tokens_can_be_spent_for_as_long_as_the_lease_lasts() -> None:
     assert bucket.usable(5.0 + LEASE_S / 2, "2026-11") == 5
     assert bucket.usable(5.1 + LEASE_S, "2026-11") == 0
     bucket.give_back(2)
-    assert bucket.offered("2026-11") == 7
+    assert bucket.offered(5.1, "2026-11") == 7
     bucket.let_go()
-    assert (bucket.offered("2026-11"), bucket.held) == (0, 0)
+    assert (bucket.offered(5.1, "2026-11"), bucket.held) == (0, 0)
 
 
 def test_a_quotas_tokens_end_with_the_month_and_are_not_given_back_to_the_next() -> None:
@@ -34,7 +34,7 @@ def test_a_quotas_tokens_end_with_the_month_and_are_not_given_back_to_the_next()
     bucket.note(50, 9_000.0, 5.0, "2026-11")
     assert bucket.usable(500.0, "2026-11") == 50
     assert bucket.usable(500.0, "2026-12") == 0
-    assert bucket.offered("2026-12") == 0
+    assert bucket.offered(5.1, "2026-12") == 0
 
 
 def test_blocks_get_smaller_as_a_quota_runs_out() -> None:
@@ -73,12 +73,22 @@ def test_what_was_let_through_alone_is_told_but_for_what_was_refilled_since() ->
     for second in range(100):
         assert bucket.wait_locally(20, float(second)) == 0
         bucket.take_locally(20)
-    assert bucket.most(99.0) < RATE.capacity
-    assert bucket.offered("2026-11") == -50
+    assert bucket.most(99.0) == pytest.approx(RATE.capacity - 4 * 20)
+    assert bucket.offered(99.0, "2026-11") == -20
     bucket.let_go()
-    assert bucket.offered("2026-11") == -50, "nobody knows yet whether it arrived"
+    assert bucket.offered(99.4, "2026-11") == -10, "nobody knows yet whether it arrived"
+    assert bucket.offered(100.0, "2026-11") == 0
     bucket.note(0, 100.0, 100.0, "2026-11")
-    assert bucket.offered("2026-11") == 0
+    assert bucket.offered(100.0, "2026-11") == 0
+
+
+def test_of_what_was_let_through_alone_no_more_is_told_than_a_share_holds_and_gets_in_a_second() -> None:
+    bucket = Bucket(RATE, processes=4)
+    bucket.note(0, 100.0, 0.0, "2026-11")
+    for second in range(1, 100):
+        assert bucket.wait_locally(25, float(second)) == 0
+        bucket.take_locally(25)
+    assert bucket.offered(99.0, "2026-11") == -50
 
 
 def test_without_the_store_more_than_a_share_ever_holds_passes_when_it_is_full_and_is_paid_off() -> None:
