@@ -82,7 +82,8 @@ def _check(query: dict[str, Any], pointer: str, uids: frozenset[str], asked: dic
 
 def _check_filling(query: dict[str, Any], sql: str, pointer: str, asked: dict[str, Any]) -> None:
     """Count the points that a filling makes; one that cannot be counted is refused."""
-    for found in _MACRO.finditer(sql):
+    # Without an end, arguments would be looked through to the last letter from each beginning.
+    for found in _MACRO.finditer(sql, 0, sql.rfind(")") + 1):
         arguments = found[2].split(",")
         if len(arguments) < _WITH_FILL:
             continue

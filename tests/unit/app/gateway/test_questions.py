@@ -1,5 +1,6 @@
 """What of a question to `/api/ds/query` is let through."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -71,6 +72,13 @@ def test_what_would_fill_grafanas_memory_or_ask_elsewhere_is_refused(asked: byte
 def test_what_is_no_json_is_refused(asked: bytes) -> None:
     with pytest.raises(InputRefused):
         read(asked)
+
+
+@pytest.mark.parametrize("hostile", ["$__timeGroup(", "$__timeGroup ", "$__timeGroup(a) "])
+def test_no_question_takes_longer_than_its_length_allows(hostile: str) -> None:
+    began = time.process_time()
+    read(body(hostile * 40_000))
+    assert time.process_time() - began < 2
 
 
 def test_a_filling_is_bounded_by_the_points_that_it_makes() -> None:
