@@ -16,9 +16,9 @@ help: ## Show this list
 demo: $(VENV)/.installed ## Run Grove with three clients and a month of events (ONCE=1: check it and leave)
 	@$(BIN)/python -m app demo $(if $(ONCE),--once)
 
-test: $(VENV)/.installed ## Run the tests by two processes with the coverage gate (ARGS=... goes to pytest instead)
+test: $(VENV)/.installed ## Run the tests by three processes, which wait a lot, with the coverage gate (ARGS=... goes to pytest instead)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(or $(ARGS),--numprocesses=2 --dist=loadfile)
+	@$(BIN)/coverage run -m pytest $(or $(ARGS),--numprocesses=3 --dist=loadfile)
 	@$(BIN)/coverage combine --quiet
 	$(if $(ARGS),,@$(BIN)/coverage report)
 
