@@ -218,7 +218,7 @@ async def fill_the_cart(visitor: Visitor, shop: Place) -> None:
     await visitor.fill(quantity="1")
     async with visitor.page.expect_event("requestfailed"):
         await visitor.page.click(".add-to-cart")
-    await visitor.page.goto("about:blank")  # what it sends on leaving may get through: the network is the page's to lose
+    await visitor.page.goto("about:blank")  # what it sends on leaving may get through
     await visitor.context.set_offline(False)
     await visitor.open(f"{shop.url}/goods/wool-throw")
     await shop.expect("add_to_cart", 2)

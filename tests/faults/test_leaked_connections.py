@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator
 
 import asyncpg
-import msgspec
 import pytest
 
 from app.embedded.postgres import EmbeddedPostgres
@@ -14,35 +13,28 @@ from tenants.errors import StoreUnavailable
 from tenants.ids import quote
 from tenants.placement import Placement, PlacementKind, Purpose
 from tests.support.history import fetch_in
-from tests.support.placements import own_placement, remove_placement
+from tests.support.placements import placed
+from tests.support.pools import open_databases
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.fault(10)
 
 REAPED_WITHIN_S = 30.0
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """Few connections."""
-
-    ingest_connections: int = 3
-    query_connections: int = 3
+CONNECTIONS = 3
 
 
 @pytest.fixture
 async def placement(durable_postgres: EmbeddedPostgres) -> AsyncIterator[Placement]:
     """The place of a client with a database of its own, who may have all connections to it."""
-    made = await own_placement(durable_postgres.url, kind=PlacementKind.DATABASE)
-    yield made
-    await remove_placement(durable_postgres.url, made)
+    async with placed(durable_postgres.url, kind=PlacementKind.DATABASE) as made:
+        yield made
 
 
 @pytest.fixture
 async def databases() -> AsyncIterator[Databases]:
     """The pools."""
-    opened = Databases(Limits())
-    yield opened
-    await opened.close()
+    async with open_databases(ingest=CONNECTIONS, query=CONNECTIONS) as opened:
+        yield opened
 
 
 async def test_the_transaction_of_a_process_that_froze_is_ended_with_its_locks(
@@ -77,7 +69,7 @@ async def test_callers_that_go_away_or_hang_give_their_connections_back(
     await asyncio.gather(*(claim_nothing(databases, placement) for _ in range(9)))
     assert time.monotonic() - started < REAPED_WITHIN_S
     await until(lambda: in_transaction(durable_postgres, placement, 0), within_s=5)
-    assert len(await connections(durable_postgres, placement)) <= Limits().ingest_connections
+    assert len(await connections(durable_postgres, placement)) <= CONNECTIONS
 
 
 async def claim_nothing(databases: Databases, placement: Placement) -> None:

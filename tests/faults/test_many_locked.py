@@ -13,6 +13,7 @@ from tenants.errors import StoreUnavailable
 from tenants.ids import quote
 from tenants.placement import Placement, Purpose
 from tests.support.placements import own_placement, remove_placement
+from tests.support.pools import open_databases
 
 pytestmark = pytest.mark.fault(7)
 
@@ -22,17 +23,18 @@ FIRST_WAIT_S = 1.5
 MEASURED_S = 4.0
 
 
-class TwoConnections(msgspec.Struct, frozen=True):
-    """As many as there are locked clients."""
-
-    ingest_connections: int = LOCKED
-    query_connections: int = 1
-
-
 async def test_locked_clients_leave_connections_to_the_others(durable_postgres: EmbeddedPostgres) -> None:
     home, *locked = await place_clients(durable_postgres.url)
-    databases = Databases(TwoConnections())
-    holder = await asyncpg.connect(durable_postgres.url)
+    async with open_databases(ingest=LOCKED) as databases:
+        waits = await write_beside(databases, home, locked, durable_postgres.url)
+    for each in (*locked, home):
+        await remove_placement(durable_postgres.url, each)
+    assert max(waits) < 0.5
+
+
+async def write_beside(databases: Databases, home: Placement, locked: list[Placement], admin_url: str) -> list[float]:
+    """Lock all but one, and return how long each write of that one took meanwhile."""
+    holder = await asyncpg.connect(admin_url)
     await write(databases, home)
     await holder.execute("BEGIN")
     for each in locked:
@@ -53,10 +55,7 @@ async def test_locked_clients_leave_connections_to_the_others(durable_postgres: 
     await asyncio.gather(*(write(databases, each) for each in locked))
     assert time.monotonic() - started < 1
     await holder.close()
-    await databases.close()
-    for each in (*locked, home):
-        await remove_placement(durable_postgres.url, each)
-    assert max(waits) < 0.5
+    return waits
 
 
 async def place_clients(admin_url: str) -> list[Placement]:

@@ -18,13 +18,13 @@ from app.embedded.postgres import EmbeddedPostgres
 from app.ingest import sink
 from app.ingest.flush import Flush
 from app.ingest.sink import PostgresSink
-from tenants.databases import Databases
 from tenants.errors import StoreUnavailable
 from tenants.ids import TenantId
 from tenants.placement import Placement, PlacementKind
 from tests.support.certificates import make_certificate
 from tests.support.grove import Grove, open_grove, own_database
 from tests.support.party import Party
+from tests.support.pools import open_databases
 from tests.support.proxy import Proxy, proxy_to
 from tests.support.waiting import until
 
@@ -163,8 +163,7 @@ async def test_the_longer_a_database_does_not_answer_the_later_senders_are_asked
 ) -> None:
     monkeypatch.setattr(sink, "GIVE_UP_S", 0.2)
     monkeypatch.setattr(sink, "LAST_TRY_S", 0.2)
-    databases = Databases(Limits())
-    async with silent_server() as url, asyncio.timeout(OTHERS_S + 2):
+    async with open_databases(ingest=4) as databases, silent_server() as url, asyncio.timeout(OTHERS_S + 2):
         placement = Placement(
             tenant_id=TenantId("silent"), kind=PlacementKind.SCHEMA, server="main", database="grove", serve_url=url,
             schema="t_1", owner_role="t_1_o", writer_role="t_1_w", reader_role="t_1_r", login_role="t_1_l",
@@ -175,14 +174,6 @@ async def test_the_longer_a_database_does_not_answer_the_later_senders_are_asked
                 await PostgresSink(databases).store(placement, Flush(id=1, submissions=[]))
             assert refused.value.retry_after_s >= told
             told = refused.value.retry_after_s
-    await databases.close()
-
-
-class Limits:
-    """What the pools may open."""
-
-    ingest_connections = 4
-    query_connections = 2
 
 
 @asynccontextmanager

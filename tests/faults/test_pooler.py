@@ -23,6 +23,7 @@ from tests.support.grove import Grove, open_grove
 from tests.support.load import make_events
 from tests.support.party import Party
 from tests.support.pooler import Pooler, pooler_before
+from tests.support.pools import open_databases
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.fault(11)
@@ -30,13 +31,6 @@ pytestmark = pytest.mark.fault(11)
 # Fewer than there are connections of ours, so that these change hands all the time.
 POOL_SIZE = 2
 ROUNDS = 20
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """One connection for each purpose, so that it is known which one is used."""
-
-    ingest_connections: int = 1
-    query_connections: int = 1
 
 
 @pytest.fixture
@@ -88,19 +82,19 @@ async def test_statements_that_the_server_has_forgotten_are_prepared_again(durab
         async with grove.worker():
             client = await grove.make_client("maple")
         placement = await grove.placement_of(client.id)
-        databases = Databases(Limits(), observe=grove.recorder.observe)
-        sink = PostgresSink(databases)
-        await sink.store(placement, one_event())
-        await forget(databases, placement, Purpose.WRITE)
-        (answer,) = await sink.store(placement, one_event())
-        assert answer.accepted == 1
+        # One connection for each purpose, so that it is known which one is used.
+        async with open_databases(ingest=1, query=1, observe=grove.recorder.observe) as databases:
+            sink = PostgresSink(databases)
+            await sink.store(placement, one_event())
+            await forget(databases, placement, Purpose.WRITE)
+            (answer,) = await sink.store(placement, one_event())
+            assert answer.accepted == 1
 
-        assert await count(databases, placement) == 2
-        await forget(databases, placement, Purpose.READ)
-        with pytest.raises(StoreUnavailable):  # of which a caller is told when to come back
-            await count(databases, placement)
-        assert await count(databases, placement) == 2
-        await databases.close()
+            assert await count(databases, placement) == 2
+            await forget(databases, placement, Purpose.READ)
+            with pytest.raises(StoreUnavailable):  # of which a caller is told when to come back
+                await count(databases, placement)
+            assert await count(databases, placement) == 2
 
 
 async def forget(databases: Databases, placement: Placement, purpose: Purpose) -> None:

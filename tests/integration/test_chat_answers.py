@@ -15,7 +15,8 @@ from app.query.results import COUNTS, make_session
 from app.query.run import Analyst
 from app.query.spec import Period, Position, read_period
 from tenants.placement import PlacementKind
-from tests.support.desks import Desk, open_databases, open_desk
+from tests.support.desks import Desk, open_desk
+from tests.support.pools import open_databases
 from tests.support.recount import ChatSession, Lead, Recount
 
 # A zone, and an instant at which its clocks change (or, for those whose clocks never do, any).
@@ -46,9 +47,8 @@ async def desk(request: pytest.FixtureRequest, postgres: EmbeddedPostgres) -> As
 
 @pytest.fixture(scope="module")
 async def analyst() -> AsyncIterator[Analyst]:
-    databases = open_databases()
-    yield Analyst(databases)
-    await databases.close()
+    async with open_databases() as databases:
+        yield Analyst(databases)
 
 
 class Case(NamedTuple):

@@ -15,7 +15,8 @@ from app.embedded.postgres import EmbeddedPostgres
 from app.problems import handle_exception
 from app.query.run import Analyst
 from tenants.placement import PlacementKind
-from tests.support.desks import Desk, open_databases, open_desk
+from tests.support.desks import Desk, open_desk
+from tests.support.pools import open_databases
 from tests.support.recount import ChatSession, Lead
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -29,10 +30,15 @@ async def desk(postgres: EmbeddedPostgres) -> AsyncIterator[Desk]:
 
 
 @pytest.fixture(scope="module")
-async def http(desk: Desk) -> AsyncIterator[AsyncClient]:
-    databases = open_databases()
+async def analyst() -> AsyncIterator[Analyst]:
+    async with open_databases() as databases:
+        yield Analyst(databases)
+
+
+@pytest.fixture(scope="module")
+async def http(desk: Desk, analyst: Analyst) -> AsyncIterator[AsyncClient]:
     client = msgspec.structs.replace(desk.client, timezone="Europe/Berlin")
-    given = {"client": client, "clock": lambda: NOW, "analyst": Analyst(databases)}
+    given = {"client": client, "clock": lambda: NOW, "analyst": analyst}
 
     def provider(name: str) -> Provide:
         return Provide(lambda: given[name], sync_to_thread=False)
@@ -45,7 +51,6 @@ async def http(desk: Desk) -> AsyncIterator[AsyncClient]:
     )
     async with AsyncClient(transport=ASGITransport(app=cast("Any", app)), base_url="http://grove.test") as opened:
         yield opened
-    await databases.close()
 
 
 def steps(at: datetime, *minutes: int | None) -> tuple[datetime | None, ...]:

@@ -15,8 +15,9 @@ from app.query.spec import Period
 from tenants.errors import SourceUnfit, StoreUnavailable
 from tenants.placement import PlacementKind, SourceMap, TenantContext
 from tenants.registry import with_database
-from tests.support.desks import open_databases, open_desk
+from tests.support.desks import open_desk
 from tests.support.placements import context_of, external_placement, remove_placement
+from tests.support.pools import open_databases
 from tests.support.recount import ChatSession
 
 PERIOD = Period(
@@ -46,9 +47,8 @@ Attach = Callable[..., Awaitable[tuple[TenantContext, asyncpg.Connection]]]
 
 @pytest.fixture
 async def analyst() -> AsyncIterator[Analyst]:
-    databases = open_databases()
-    yield Analyst(databases)
-    await databases.close()
+    async with open_databases() as databases:
+        yield Analyst(databases)
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 from app.embedded.postgres import EmbeddedPostgres
 from app.query.run import Analyst
 from app.query.spec import Period, Position
-from tenants.databases import Databases
 from tenants.ids import quote
 from tenants.placement import Placement, PlacementKind, Purpose, TenantContext
-from tests.support.desks import Limits, OwnDesk, open_desk
+from tests.support.desks import OwnDesk, open_desk
+from tests.support.pools import open_databases
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 MONTH = Period(from_at=NOW - timedelta(days=30), to_at=NOW, zone=ZoneInfo("Europe/Berlin"))
@@ -68,9 +68,8 @@ async def ask(analyst: Analyst, client: TenantContext, question: str) -> None:
 @pytest.mark.parametrize("question", ["funnel", "daily", "hourly", "leads", "sessions"])
 async def test_a_month_is_read_in_one_statement_through_the_index(desk: OwnDesk, question: str) -> None:
     plans = Plans()
-    databases = Databases(Limits(), observe=plans.observe)
-    await ask(Analyst(databases), desk.client, question)
-    await databases.close()
+    async with open_databases(observe=plans.observe) as databases:
+        await ask(Analyst(databases), desk.client, question)
     [(sql, args)] = plans.statements
     plan = json.loads(await desk.connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *args))[0]["Plan"]
     scans = [(kind, rows) for kind, rows in scans_of(plan) if rows]

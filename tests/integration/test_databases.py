@@ -15,9 +15,9 @@ from tenants.databases import CONNECT_TIMEOUT_S, GRACE_S, Databases, TenantConne
 from tenants.errors import StoreUnavailable
 from tenants.ids import quote
 from tenants.placement import Placement, PlacementKind, Purpose
-from tests.support.desks import Limits
 from tests.support.grove import execute, open_grove
-from tests.support.placements import own_placement, remove_placement
+from tests.support.placements import placed
+from tests.support.pools import QUERY_CONNECTIONS, open_databases
 from tests.support.proxy import proxy_to
 from tests.support.waiting import until
 
@@ -28,17 +28,8 @@ CHANGES = 15
 @pytest.fixture(scope="module")
 async def placement(postgres: EmbeddedPostgres) -> AsyncIterator[Placement]:
     """A client with a database of its own."""
-    made = await own_placement(postgres.url, kind=PlacementKind.DATABASE)
-    yield made
-    await remove_placement(postgres.url, made)
-
-
-@pytest.fixture
-async def databases() -> AsyncIterator[Databases]:
-    """Pools with two connections for questions."""
-    pools = Databases(Limits())
-    yield pools
-    await pools.close()
+    async with placed(postgres.url, kind=PlacementKind.DATABASE) as made:
+        yield made
 
 
 async def test_changes_of_a_client_with_its_own_database_cut_off_no_question(postgres: EmbeddedPostgres) -> None:
@@ -147,7 +138,7 @@ async def backend_of(databases: Databases, placement: Placement) -> int:
 
 async def use_all(databases: Databases, placement: Placement) -> None:
     """Use all connections of a pool at the same time."""
-    barrier = asyncio.Barrier(Limits().query_connections)
+    barrier = asyncio.Barrier(QUERY_CONNECTIONS)
 
     async def use() -> None:
         async with databases.unit(placement, Purpose.READ) as unit:
@@ -172,23 +163,18 @@ async def is_empty(postgres: EmbeddedPostgres, placement: Placement) -> bool:
         await connection.close()
 
 
-class OneConnection(msgspec.Struct, frozen=True):
-    """One for events and one for questions."""
-
-    ingest_connections: int = 1
-    query_connections: int = 1
-
-
 async def test_a_connection_is_replaced_when_it_has_served_enough_clients(
     postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tenants.databases, "MOST_CLIENTS", dict.fromkeys(Purpose, 1))
-    first, other = [await own_placement(postgres.url, client_id=name) for name in ("first", "other")]
-    login = urlsplit(first.serve_url).username or ""
-    await execute(postgres.url, f"GRANT {quote(other.writer_role)}, {quote(other.reader_role)} TO {quote(login)}")
-    second = msgspec.structs.replace(other, serve_url=first.serve_url)
-    pools = Databases(OneConnection())
-    try:
+    async with (
+        placed(postgres.url, client_id="first") as first,
+        placed(postgres.url, client_id="other") as other,
+        open_databases(ingest=1, query=1) as pools,
+    ):
+        login = urlsplit(first.serve_url).username or ""
+        await execute(postgres.url, f"GRANT {quote(other.writer_role)}, {quote(other.reader_role)} TO {quote(login)}")
+        second = msgspec.structs.replace(other, serve_url=first.serve_url)
         for purpose in (Purpose.WRITE, Purpose.READ):
             backends = []
             for placement in (first, first, second, first):
@@ -202,7 +188,3 @@ async def test_a_connection_is_replaced_when_it_has_served_enough_clients(
                 return not await unit.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", backends[0])
 
         await until(is_gone, within_s=5)
-    finally:
-        await pools.close()
-        await remove_placement(postgres.url, other)
-        await remove_placement(postgres.url, first)

@@ -39,9 +39,8 @@ from tenants.errors import StoreUnavailable
 from tenants.ids import as_uuid, quote
 from tenants.placement import Placement, PlacementKind, Purpose, SourceMap
 from tenants.sources import AGENTS, CHAT_LOG, LEADS, SESSIONS
-from tests.support.desks import open_databases
 from tests.support.grove import Grove, MadeClient, open_grove
-from tests.support.placements import external_placement, make_database, own_placement, remove_placement
+from tests.support.placements import external_placement, make_database, placed, remove_placement
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -67,24 +66,9 @@ INSERT INTO "old bot"."Leads" ("sessionId", email, made) VALUES (NULL, 'lost@exa
 
 
 @pytest.fixture
-async def databases() -> AsyncIterator[Databases]:
-    opened = open_databases()
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def placement(postgres: EmbeddedPostgres) -> AsyncIterator[Placement]:
-    made = await own_placement(postgres.url)
-    yield made
-    await remove_placement(postgres.url, made)
-
-
-@pytest.fixture
 async def other(postgres: EmbeddedPostgres) -> AsyncIterator[Placement]:
-    made = await own_placement(postgres.url, kind=PlacementKind.DATABASE)
-    yield made
-    await remove_placement(postgres.url, made)
+    async with placed(postgres.url, kind=PlacementKind.DATABASE) as made:
+        yield made
 
 
 async def bring_in(databases: Databases, placement: Placement, order: Order, folder: Path) -> dict[str, Tally]:

@@ -1,7 +1,6 @@
 """Where Postgres is on this machine, questions give way to events, and a crowd of one client to other questions."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ from app.embedded.postgres import EmbeddedPostgres
 from tenants.databases import Databases
 from tenants.placement import Placement, Purpose
 from tenants.priorities import CROWDED, QUESTION, Priority, find_priority
-from tests.support.desks import Limits
-from tests.support.placements import own_placement, remove_placement
 from tests.support.waiting import until
 
 OWN_PID = "SELECT pg_catalog.pg_backend_pid()"
@@ -19,22 +16,6 @@ OWN_PID = "SELECT pg_catalog.pg_backend_pid()"
 tells_sessions_apart = pytest.mark.skipif(
     not Path("/proc/self/autogroup").exists(), reason="this kernel does not tell sessions apart (autogroup)"
 )
-
-
-@pytest.fixture
-async def placement(postgres: EmbeddedPostgres) -> AsyncIterator[Placement]:
-    """A client of the main database."""
-    made = await own_placement(postgres.url)
-    yield made
-    await remove_placement(postgres.url, made)
-
-
-@pytest.fixture
-async def databases() -> AsyncIterator[Databases]:
-    """Pools with two connections for questions, of which one client holds one."""
-    pools = Databases(Limits())
-    yield pools
-    await pools.close()
 
 
 def nice_of(pid: int) -> int:

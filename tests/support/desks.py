@@ -9,9 +9,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import asyncpg
-import msgspec
 
-from tenants.databases import Databases
 from tenants.ids import quote
 from tenants.placement import Placement, PlacementKind, SourceMap, TenantContext
 from tenants.registry import with_database
@@ -33,13 +31,6 @@ CREATE TABLE visits (
 );
 CREATE TABLE "Leads" (id serial PRIMARY KEY, "sessionId" bigint, source varchar(80), "createdAt" timestamp)
 """
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """Few connections."""
-
-    ingest_connections: int = 1
-    query_connections: int = 2
 
 
 class Desk(Protocol):
@@ -132,8 +123,3 @@ async def open_desk(admin_url: str, kind: PlacementKind) -> Desk:
     placement = await own_placement(admin_url, kind=kind)
     connection = await asyncpg.connect(with_database(admin_url, placement.database))
     return OwnDesk(admin_url, placement, connection)
-
-
-def open_databases() -> Databases:
-    """Open pools that are as small as a test needs."""
-    return Databases(Limits())

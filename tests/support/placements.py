@@ -4,6 +4,8 @@ Used by tests that need a client's tables and roles without the saga that makes 
 """
 
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -42,6 +44,18 @@ async def own_placement(
     finally:
         await engine.dispose()
     return placement
+
+
+@asynccontextmanager
+async def placed(
+    admin_url: str, *, client_id: str = "maple", kind: PlacementKind = PlacementKind.SCHEMA
+) -> AsyncIterator[Placement]:
+    """Make a client's place and remove it in the end."""
+    placement = await own_placement(admin_url, client_id=client_id, kind=kind)
+    try:
+        yield placement
+    finally:
+        await remove_placement(admin_url, placement)
 
 
 async def external_placement(
