@@ -15,7 +15,7 @@ from litestar import post
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.asgi import collect, create_litestar, settle_memory, surround
-from app.ingest.group_commit import Lane
+from app.ingest.lanes import Lane
 from app.ingest.routes import EVENTS_PATH
 from app.observability import Metrics, configure_logging
 from app.settings import load

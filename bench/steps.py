@@ -15,7 +15,7 @@ import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.limiter import Limiter
-from app.ingest import group_commit, routes, sink
+from app.ingest import group_commit, routes, sink, tables
 from app.ingest.routes import Collection
 from app.observability import Observability
 from bench import bare
@@ -153,8 +153,9 @@ def install(meter: Meter) -> None:
     meter.wrap(routes, "_answer", "answer")
     meter.wrap(group_commit.GroupCommit, "submit", "group commit")
     meter.wrap(sink.PostgresSink, "store", "flush: the rest of it")
-    for name in ("settle", "count_outcomes", "fold_web", "fold_chat", "answers"):
-        meter.wrap(sink, name, f"flush: {name}")
+    for name in ("settle", "count_outcomes", "fold_web", "fold_chat"):
+        meter.wrap(tables, name, f"flush: {name}")
+    meter.wrap(sink, "answers", "flush: answers")
     meter.wrap(asyncpg.Connection, "execute", _said)
     meter.wrap(asyncpg.Connection, "fetchval", _said)
     meter.wrap(asyncpg.Connection, "fetchrow", _said)

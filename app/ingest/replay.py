@@ -22,9 +22,9 @@ from app.ingest.flush import Flush, Released, Settled, Submission, Unstorable
 from app.ingest.flush_ids import FlushIds
 from app.ingest.outcomes import Code, Refusal
 from app.ingest.refusals import refuse
-from app.ingest.sink import write_flush
 from app.ingest.statements import statement
 from app.ingest.steps import FUTURE_ALLOWED, read_event
+from app.ingest.tables import write_flush
 from tenants.databases import Databases, TenantConnection
 from tenants.errors import StoreUnavailable
 from tenants.placement import Purpose, TenantContext

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from app.auth.limiter import Limiter
-from app.ingest import replay, routes, sink
+from app.ingest import replay, routes, sink, tables
 from app.ingest.commerce import fold_commerce
 from app.ingest.event import Event
 from app.ingest.flush import Flush, Submission, answers, count_outcomes, settle
@@ -109,12 +109,12 @@ def forget_the_last_submission(patch: pytest.MonkeyPatch, _run: Eventful) -> Non
             found.stored = [event for event in found.stored if id(event) not in last]
         return found
 
-    patch.setattr(sink, "settle", settled)
+    patch.setattr(tables, "settle", settled)
 
 
 def lose_the_quarantine(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
     """Keep nothing of what was refused."""
-    patch.setattr(sink, "list_refused", lambda _flush: [])
+    patch.setattr(tables, "list_refused", lambda _flush: [])
 
 
 def skip_the_duplicate_check(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
@@ -123,7 +123,7 @@ def skip_the_duplicate_check(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
     async def claim(*_args: Any, **_options: Any) -> dict[Any, int]:
         return {}
 
-    patch.setattr(sink, "_claim", claim)
+    patch.setattr(tables, "_claim", claim)
 
 
 def hide_conflicts(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
@@ -180,7 +180,7 @@ def fold_twice(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
     def fold(stored: Iterable[Event]) -> Any:
         return [(*row[:5], 2 * row[5], 2 * row[6], *row[7:]) for row in original(stored)]
 
-    patch.setattr(sink, "fold_web", fold)
+    patch.setattr(tables, "fold_web", fold)
 
 
 def store_anothers_fields(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
@@ -193,7 +193,7 @@ def store_anothers_fields(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
             event.record[0] = event_id
         return found
 
-    patch.setattr(sink, "settle", settled)
+    patch.setattr(tables, "settle", settled)
 
 
 def leave_what_was_replayed(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
@@ -270,8 +270,8 @@ def tell_facts_of_repeats(patch: pytest.MonkeyPatch, _run: Eventful) -> None:
         written.set(flush)
         return settle(flush, *given)
 
-    patch.setattr(sink, "settle", note)
-    patch.setattr(sink, "fold_commerce", lambda _stored: fold_commerce(written.get().events()))
+    patch.setattr(tables, "settle", note)
+    patch.setattr(tables, "fold_commerce", lambda _stored: fold_commerce(written.get().events()))
 
 
 def _all_new(flush: Flush) -> Any:
@@ -283,7 +283,7 @@ def _change_answers(patch: pytest.MonkeyPatch, change: Callable[[list[Any]], lis
 
 
 def _change_counts(patch: pytest.MonkeyPatch, change: Callable[[list[Any]], Sequence[Any]]) -> None:
-    patch.setattr(sink, "count_outcomes", lambda flush, settled: change(count_outcomes(flush, settled)))
+    patch.setattr(tables, "count_outcomes", lambda flush, settled: change(count_outcomes(flush, settled)))
 
 
 SEEDS = (

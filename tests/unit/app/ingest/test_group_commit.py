@@ -9,7 +9,8 @@ from asyncpg.pgproto.pgproto import UUID
 from app.ingest.event import Arrival
 from app.ingest.flush import Flush, Refused, Submission, Unstorable
 from app.ingest.flush_ids import FlushIds
-from app.ingest.group_commit import ENOUGH_EVENTS, GroupCommit
+from app.ingest.group_commit import GroupCommit
+from app.ingest.lanes import ENOUGH_EVENTS
 from app.ingest.outcomes import Code, IngestAnswer, Rejected
 from tenants.errors import QueueFull
 from tenants.ids import TenantId
