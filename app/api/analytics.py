@@ -3,7 +3,7 @@
 Called with a client's own key; `app.query` does the work. `examples` of the answers are made by the same code.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from litestar import Request, Router, get
@@ -15,6 +15,7 @@ from msgspec import Meta, to_builtins
 
 from app.api.analytics_examples import EXAMPLES
 from app.api.pages import DEFAULT_LIMIT, MAX_LIMIT, PageMeta, decode_cursor, page_of
+from app.api.parameters import require_single_parameters
 from app.query.answers import (
     CheckAnswer,
     DailyAnswer,
@@ -28,7 +29,6 @@ from app.query.results import describe_period, make_session
 from app.query.run import Analyst
 from app.query.spec import Period, Position, read_period
 from tenants.clock import Clock
-from tenants.errors import InputRefused
 from tenants.placement import TenantContext
 
 From = Annotated[
@@ -68,18 +68,6 @@ class SessionsAnswer(PeriodAnswer, frozen=True, kw_only=True):
     meta: Annotated[PageMeta, Meta(description="Where the list goes on.")]
 
 
-def require_single_parameters(request: Request[Any, Any, Any], parameters: Sequence[str] = PARAMETERS) -> None:
-    """Refuse parameters that are given twice, of which one would have to win.
-
-    What a question does not know is left aside: sites add marks of their own, against caches for one.
-    Errors: InputRefused naming them.
-    """
-    names = [name for name, _ in request.query_params.multi_items()]
-    twice = [name for name in parameters if names.count(name) > 1]
-    if twice:
-        raise InputRefused("Give this once.", errors=[(name, "Give this once.") for name in twice])
-
-
 def provide_period(
     request: Request[Any, Any, Any],
     client: NamedDependency[TenantContext],
@@ -92,7 +80,7 @@ def provide_period(
 
     Errors: InputRefused.
     """
-    require_single_parameters(request)
+    require_single_parameters(request, PARAMETERS)
     return read_period(from_text, to_text, tz, client_zone=client.timezone, now=clock())
 
 
@@ -189,7 +177,7 @@ async def check_source(
     request: Request[Any, Any, Any], client: NamedDependency[TenantContext], analyst: NamedDependency[Analyst]
 ) -> CheckAnswer:
     """Answer with the findings."""
-    require_single_parameters(request)
+    require_single_parameters(request, PARAMETERS)
     return await analyst.check(client)
 
 

@@ -9,9 +9,9 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
-from app.api.analytics import require_single_parameters
 from app.api.dependencies import provide_actor
 from app.api.pages import DEFAULT_LIMIT, Cursor, Limit, Page, decode_cursor, page_of
+from app.api.parameters import require_single_parameters
 from app.api.quarantine_desk import Purged, PurgeOrder, QuarantineDesk, ReplayAnswer, ReplayOrder, select_quarantined
 from app.api.times import EndTime, StartTime, read_times
 from app.ingest.quarantine import Quarantined, QuarantinedWhole, Selection

@@ -9,8 +9,9 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg
 from msgspec import Meta, Struct, field, to_builtins
 
-from app.api.analytics import From, To, Tz, require_single_parameters
+from app.api.analytics import PARAMETERS, From, To, Tz
 from app.api.bodies import reading_body
+from app.api.parameters import require_single_parameters
 from app.api.web_examples import FUNNEL, REALTIME, SUMMARY
 from app.query.spec import Period, read_period
 from app.query.web import WebAnalyst
@@ -51,7 +52,7 @@ def provide_period(
 
     Errors: InputRefused.
     """
-    require_single_parameters(request)
+    require_single_parameters(request, PARAMETERS)
     return read_period(from_text, to_text, tz, client_zone=own.timezone, now=clock())
 
 
