@@ -28,7 +28,7 @@ check: $(VENV)/.installed ## Check style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed ## Measure ingest, or WHAT=profile, enrichment, gateway, grafana, many, fair or soak (ARGS=... goes to it), against limits of the machine
+bench: $(VENV)/.installed ## Measure ingest, or WHAT=profile, enrichment, gateway, grafana, many, fair, overload or soak (ARGS=... goes to it), against limits of the machine
 	@$(BIN)/python -m bench$(addprefix .,$(WHAT)) $(ARGS)
 
 faults: $(VENV)/.installed ## Do N=200 random faults to a server under load, of SEED=..., and judge what it stored

@@ -98,7 +98,7 @@ async def test_a_redis_that_answers_late_to_one_process_is_no_leave_to_take_what
         began = time.monotonic()
         taken = await late.admit(1) + await prompt.admit(1)
         await asyncio.sleep(2 * LEASE_S)
-        late.redis.delay_s = 3 * token_store.REDIS_TIMEOUT_S
+        late.redis.hold()
         taken += await prompt.admit(90)
         taken += sum(await asyncio.gather(*(late.admit(10) for _ in range(5))))
         assert 92 <= taken <= 100 + (time.monotonic() - began)
@@ -106,10 +106,10 @@ async def test_a_redis_that_answers_late_to_one_process_is_no_leave_to_take_what
 
 async def test_what_a_late_answer_granted_is_there_for_all_again(pair: Pair, valkey: EmbeddedValkey) -> None:
     async with processes(pair.grove, valkey, rateLimit=1, rateBurst=100) as (late, prompt):
-        late.redis.delay_s = 2 * token_store.REDIS_TIMEOUT_S
+        late.redis.hold()
         assert await late.admit(80) == 0
-        await asyncio.sleep(2 * late.redis.delay_s)
-        late.redis.delay_s = 0.0
+        late.redis.release()
+        await asyncio.sleep(token_store.REDIS_TIMEOUT_S)
         assert await late.admit(1)
         assert await prompt.admit(90)
 

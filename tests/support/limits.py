@@ -27,7 +27,7 @@ VALUES (0, date_trunc('hour', now()), $1, 'accepted', '', $2)
 
 
 class SlowRedis(Redis):
-    """Does what it is told at once; `delay_s` is how long its answers take to arrive."""
+    """Does what it is told at once; `delay_s` is how long its answers take to arrive, unless they are held back."""
 
     delay_s = 0.0
 
@@ -35,14 +35,25 @@ class SlowRedis(Redis):
         """Keep a script."""
         take = super().register_script(script)
         self.calls = 0
+        self._may_arrive = asyncio.Event()
+        self.release()
 
         async def take_slowly(**wanted: Any) -> Any:
             answer = await take(**wanted)
             self.calls += 1
             await asyncio.sleep(self.delay_s)
+            await self._may_arrive.wait()
             return answer
 
         return take_slowly
+
+    def hold(self) -> None:
+        """Let no answer arrive until they are released."""
+        self._may_arrive.clear()
+
+    def release(self) -> None:
+        """Let those arrive that were held back, and all to come."""
+        self._may_arrive.set()
 
 
 class Process:
