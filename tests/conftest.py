@@ -2,16 +2,12 @@
 
 import signal
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
 
 import pytest
 
-from app import resources
-from app.auth.passwords import Passwords
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.valkey import EmbeddedValkey
 from provisioning.grafana.client import GrafanaAdmin
-from tests.support.browser import LEAN_KIB
 from tests.support.engines import throwaway_postgres, throwaway_valkey
 from tests.support.grafana import Target, double_grafana, real_grafana
 from tests.support.grafana_double import GrafanaDouble, open_double
@@ -19,14 +15,6 @@ from tests.support.provisioner import Provisioner, open_provisioner
 
 # A job in the background is started deaf to Ctrl-C, and would hand that on to the programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _lean_passwords() -> Iterator[None]:
-    """Hash passwords with little memory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resources, "Passwords", partial(Passwords, memory_kib=LEAN_KIB))
-        yield
 
 
 @pytest.fixture(scope="session")

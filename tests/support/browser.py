@@ -17,8 +17,6 @@ from tests.support.grove import Grove, MadeClient
 ORIGIN = "https://grove.test"
 PASSWORD = "correct horse battery staple"
 HTML = {"Accept": "text/html"}
-# To hash a password takes a tenth of a second by design, which only tests of hashing need.
-LEAN_KIB = 64
 
 
 class _Inputs(HTMLParser):
@@ -78,7 +76,7 @@ async def add_person(
     assert answer.status_code == 201, answer.text
     person: dict[str, Any] = answer.json()
     if password is not None:
-        passwords, control = Passwords(memory_kib=LEAN_KIB), ControlPlane(grove.settings.main_url, size=1)
+        passwords, control = Passwords(), ControlPlane(grove.settings.main_url, size=1)
         hashed = await passwords.hash(password)
         async with control.session() as session:
             query = update(Staff).where(Staff.client_id == client.id, Staff.email == email)
