@@ -8,7 +8,7 @@ LOCK := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.1
 	--no-emit-index-url --no-annotate --no-header
 
 # What counts lines costs a third of the time, so it counts where nearly all of them are run. Tests that hurt servers
-# and look at the clock, or draw pages, have the cores for themselves.
+# and look at the clock, draw pages or attack have a core each.
 TIMED := tests/faults tests/browser tests/isolation
 
 .DEFAULT_GOAL := help
@@ -26,6 +26,7 @@ ifdef ARGS
 else
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest --numprocesses=3 --dist=loadfile $(addprefix --ignore=,$(TIMED)); counted=$$?; \
+	[ $$counted -lt 2 ] || exit $$counted; \
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(TIMED) && exit $$counted
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report

@@ -16,7 +16,7 @@ import click
 
 from app.settings import Settings
 from app.supervisor import Supervisor
-from tests.support.overload import QUEUE_EVENTS, Overload, overload
+from tests.support.overload import QUEUE_EVENTS, Overload, overload, warm_up
 from tests.support.servers import Server
 
 AIM = 0.9
@@ -42,7 +42,7 @@ def main(rounds: int, seconds: float) -> None:
 async def measure(server: Server, rounds: int, seconds: float) -> Overload:
     """Load a client's collection; fail if what was acknowledged is not what is stored."""
     client = await server.make_client()
-    found = await overload(client, rounds, seconds)
+    found = await overload(await warm_up(client), client, rounds, seconds)
     findings = await client.judge(found.history)
     if findings:
         raise SystemExit("\n".join(str(finding) for finding in findings))

@@ -1,6 +1,6 @@
 """Store flushes, each in one transaction, until it is known what became of them.
 
-Called by the group commit. A lost connection is tried again; if the commit's answer was lost, the flush id
+Called by the lanes of the group commit. A lost connection is tried again; if the commit's answer was lost, the flush id
 tells whether it happened, so that nothing is stored twice and nothing acknowledged is missing.
 """
 
@@ -27,12 +27,11 @@ GIVE_UP_S = 8.0
 LAST_TRY_S = 2.0
 FIRST_PAUSE_S = 0.05
 LAST_PAUSE_S = 0.5
-# Nearly all ids are new, and `COPY` claims them for less than an insert that looks first (0008). A repeat undoes the
-# transaction, though, so where one was seen, that many flushes look first.
+# Nearly all ids are new, and `COPY` claims them for less than an insert that looks first (decision 0008). A repeat
+# undoes the transaction, though, so where one was seen, that many flushes look first.
 WARY_FLUSHES = 100
 
 log = structlog.get_logger()
-
 
 # What may not happen again: the database was away, had others in the way, or somebody cancelled what it did.
 TRIED_AGAIN = (StoreUnavailable, QueryTimedOut, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
